@@ -1,0 +1,1 @@
+//! Benchmarks of netpoll against its peers.

@@ -1,0 +1,172 @@
+//! Counters at the cost of plain stores.
+//!
+//! Each thread writes counters of its own, with a load and a store and no locked instruction; a
+//! reader sums them. A worker's counters belong to its runtime's [`Group`]; those of any other
+//! thread belong to the process and are part of every runtime's sum.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What is counted.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum Counter { $($(#[$doc])* $name,)* }
+        const COUNT: usize = [$(Counter::$name,)*].len();
+    };
+}
+
+counters! {
+    /// Turns that workers ran.
+    Turns,
+    /// Pollers that were given to another worker, by a wait of the library's own.
+    HandOversByWait,
+    /// Pollers that the monitor took from a worker.
+    HandOversByMonitor,
+    /// Turns that a worker took from another poller's queue.
+    Steals,
+    /// Wake-ups of parked pollers.
+    WakeUps,
+    /// Handlers that panicked.
+    Panics,
+    /// Bytes read from sockets.
+    BytesIn,
+    /// Bytes written to sockets.
+    BytesOut,
+    /// Events that the selector gave.
+    Events,
+    /// Events dropped because their source was gone.
+    StaleEvents,
+    /// `read` and its like.
+    SysRead,
+    /// `write`, `writev` and their like.
+    SysWrite,
+    /// `epoll_wait`, `kevent`.
+    SysWait,
+    /// `epoll_ctl` and its like.
+    SysControl,
+    /// `accept4`.
+    SysAccept,
+    /// `connect`.
+    SysConnect,
+    /// Writes to a wake-up descriptor.
+    SysWake,
+    /// `shutdown` and `close` of sockets.
+    SysClose,
+}
+
+struct Cells([AtomicU64; COUNT]);
+
+/// The counters of one runtime's threads.
+#[derive(Default)]
+pub(crate) struct Group(Mutex<Threads>);
+
+#[derive(Default)]
+struct Threads {
+    live: Vec<Arc<Cells>>,
+    retired: [u64; COUNT],
+}
+
+/// This thread's place in a group; folded into the group's sum when the thread ends.
+struct Membership {
+    group: Arc<Group>,
+    cells: Arc<Cells>,
+}
+
+static OUTSIDE: LazyLock<Arc<Group>> = LazyLock::new(Arc::default);
+
+thread_local! {
+    static MINE: RefCell<Option<Membership>> = const { RefCell::new(None) };
+}
+
+impl Group {
+    /// Counts what this thread does from now on in this group.
+    pub(crate) fn join(self: &Arc<Self>) {
+        let cells = Arc::new(Cells([const { AtomicU64::new(0) }; COUNT]));
+        self.0.lock().live.push(cells.clone());
+        let old = MINE.replace(Some(Membership { group: self.clone(), cells }));
+        drop(old);
+    }
+
+    /// This group's sums and the process's, at one moment each.
+    pub(crate) fn sums(&self) -> Sums {
+        let mut sums = Sums([0; COUNT]);
+        self.add_to(&mut sums);
+        OUTSIDE.add_to(&mut sums);
+        sums
+    }
+
+    fn add_to(&self, sums: &mut Sums) {
+        let threads = self.0.lock();
+        for (i, sum) in sums.0.iter_mut().enumerate() {
+            *sum += threads.retired[i];
+            *sum += threads.live.iter().map(|c| c.0[i].load(Relaxed)).sum::<u64>();
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut threads = self.group.0.lock();
+        threads.live.retain(|c| !Arc::ptr_eq(c, &self.cells));
+        for (sum, cell) in threads.retired.iter_mut().zip(&self.cells.0) {
+            *sum += cell.load(Relaxed);
+        }
+    }
+}
+
+/// Adds `n` to this thread's `counter`.
+#[inline]
+pub(crate) fn add(counter: Counter, n: u64) {
+    // A thread that is ending counts nothing more.
+    let _ = MINE.try_with(|mine| {
+        if let Some(member) = &*mine.borrow() {
+            let cell = &member.cells.0[counter as usize];
+            cell.store(cell.load(Relaxed) + n, Relaxed);
+            return;
+        }
+        OUTSIDE.join();
+        if let Some(member) = &*mine.borrow() {
+            member.cells.0[counter as usize].store(n, Relaxed);
+        }
+    });
+}
+
+/// Sums of all counters.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums([u64; COUNT]);
+
+impl std::ops::Index<Counter> for Sums {
+    type Output = u64;
+    fn index(&self, counter: Counter) -> &u64 {
+        &self.0[counter as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ended_stays_in_the_sum() {
+        let group = Arc::new(Group::default());
+        let before = group.sums()[Counter::Steals];
+        let inner = group.clone();
+        std::thread::spawn(move || {
+            inner.join();
+            add(Counter::Steals, 2);
+            add(Counter::Steals, 3);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(group.sums()[Counter::Steals] - before, 5);
+        assert!(group.0.lock().live.is_empty());
+    }
+}

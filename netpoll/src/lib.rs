@@ -1,0 +1,13 @@
+//! Non-blocking network library for RPC servers and clients.
+
+pub mod buf;
+mod counters;
+mod error;
+pub mod frame;
+pub mod mem;
+pub mod poller;
+mod primitive;
+mod sys;
+mod timer;
+
+pub use error::{Error, ErrorKind, Result};

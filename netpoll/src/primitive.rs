@@ -1,0 +1,76 @@
+//! The one switch between the real synchronisation primitives and loom's.
+//!
+//! Every concurrent structure of this crate takes its atomics, locks and threads from here, so that
+//! the models under `tests/loom_*.rs` check the code that ships. `Arc` stays std's: loom's cannot
+//! hold a `dyn` type, and what counts references for memory (`mem::Block`) does so with an atomic
+//! from here.
+
+#[cfg(not(loom))]
+mod real {
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::sync::atomic;
+    pub(crate) use std::thread;
+
+    /// Waits on `condvar`, giving `guard`'s lock away meanwhile.
+    pub(crate) fn wait<'a, T>(
+        condvar: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+    ) -> MutexGuard<'a, T> {
+        condvar.wait(&mut guard);
+        guard
+    }
+
+    /// As [`wait`], for at most `timeout`.
+    pub(crate) fn wait_for<'a, T>(
+        condvar: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+        timeout: std::time::Duration,
+    ) -> MutexGuard<'a, T> {
+        condvar.wait_for(&mut guard, timeout);
+        guard
+    }
+}
+
+#[cfg(loom)]
+mod real {
+    pub(crate) use loom::sync::{Condvar, MutexGuard, atomic};
+    pub(crate) use loom::thread;
+
+    /// loom's mutex with parking_lot's signatures: no poisoning.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("a loom model does not panic under a lock")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().expect("a loom model does not panic under a lock")
+        }
+    }
+
+    /// Waits on `condvar`, giving `guard`'s lock away meanwhile.
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(guard).expect("a loom model does not panic under a lock")
+    }
+
+    /// As [`wait`]: a model has no time, so that a timeout never comes.
+    pub(crate) fn wait_for<'a, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, T>,
+        _timeout: std::time::Duration,
+    ) -> MutexGuard<'a, T> {
+        wait(condvar, guard)
+    }
+}
+
+pub(crate) use real::*;
