@@ -1,1 +1,41 @@
-//! To be written.
+//! System calls: selectors, sockets, and the little else that the library asks of the system.
+//!
+//! Nothing here knows of connections, buffers or threads' roles. Each call that belongs to a turn
+//! is counted. What differs between systems lives in one module for each system, all with the same
+//! items (`Selector`, `RawEvents`, `Waker`, `SEND_FLAGS`, ..); they are chosen here and nowhere else.
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod kqueue;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+mod accept;
+mod call;
+mod inherited;
+mod interest;
+mod limits;
+mod listener;
+mod options;
+mod sockaddr;
+mod socket;
+mod socket_file;
+
+#[cfg(target_os = "freebsd")]
+use freebsd as os;
+#[cfg(target_os = "linux")]
+use linux as os;
+#[cfg(target_os = "macos")]
+use macos as os;
+
+pub(crate) use accept::{AcceptFault, SpareFd};
+pub(crate) use inherited::{Inherited, take_inherited};
+pub use interest::{Interest, Readiness};
+pub(crate) use limits::raise_fd_limit;
+pub(crate) use listener::{ListenOptions, Listener};
+pub(crate) use options::{Keepalive, StreamOptions};
+pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack, thread_id};
+pub(crate) use socket::{Connecting, Credentials, Shutdown, Socket};

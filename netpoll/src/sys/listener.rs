@@ -1,0 +1,160 @@
+//! [`Listener`]: a listening stream socket.
+
+use std::{
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+};
+
+use socket2::{SockRef, Type};
+
+use super::{
+    options::StreamOptions,
+    os,
+    sockaddr::{domain, from_system, to_system},
+    socket::Socket,
+    socket_file::SocketFile,
+};
+use crate::{
+    Error, Result,
+    addr::PeerAddress,
+    counters::{self, Counter},
+};
+
+/// How to listen.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenOptions {
+    /// Connections that may wait to be accepted; the system bounds it.
+    pub(crate) backlog: u32,
+    /// Several sockets may listen on one address, and the system spreads connections (TCP).
+    pub(crate) reuse_port: bool,
+    /// Options of every accepted connection.
+    pub(crate) stream: StreamOptions,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self { backlog: 4096, reuse_port: false, stream: StreamOptions::default() }
+    }
+}
+
+/// A listening socket, non-blocking; closed once, as a [`Socket`] is, with its file removed.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket,
+    address: PeerAddress,
+    /// What each accepted connection must still be told.
+    stream: Option<StreamOptions>,
+    /// The file of a Unix socket that this listener made.
+    file: Option<SocketFile>,
+}
+
+impl Listener {
+    /// Listens on `address`. A Unix socket's file that nobody answers at any more is replaced.
+    ///
+    /// # Errors
+    /// What the system reports, with the address and what can be done about it.
+    pub(crate) fn bind(address: &PeerAddress, options: &ListenOptions) -> Result<Self> {
+        Self::try_bind(address, options).map_err(|e| {
+            let hint = match e.kind() {
+                io::ErrorKind::AddrInUse => " (another program listens there)",
+                io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
+                io::ErrorKind::PermissionDenied => " (ports below 1024 and paths need rights)",
+                io::ErrorKind::NotFound => " (the socket's directory does not exist)",
+                _ => "",
+            };
+            Error::io(format!("cannot listen on {address}{hint}"), e)
+        })
+    }
+
+    fn try_bind(address: &PeerAddress, options: &ListenOptions) -> io::Result<Self> {
+        let wanted = to_system(address)?;
+        let socket = os::stream_socket(domain(address))?;
+        if !wanted.is_unix() {
+            // A port of which old connections linger may be listened on again.
+            socket.set_reuse_address(true)?;
+            if options.reuse_port {
+                socket.set_reuse_port(true)?;
+            }
+        }
+        let file = match address.path() {
+            Some(path) => Some(SocketFile::bind(&socket, path)?),
+            None => socket.bind(&wanted).map(|()| None)?,
+        };
+        options.stream.apply(&SockRef::from(&socket), wanted.is_unix())?;
+        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        Self::from_listening(socket.into(), options, file)
+    }
+
+    /// Takes a socket over that somebody else bound, and that listens.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `fd` is no listening stream socket.
+    pub(super) fn adopt(fd: OwnedFd, options: &ListenOptions) -> io::Result<Self> {
+        let socket = SockRef::from(&fd);
+        if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+            let why = "it is not a listening stream socket";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        socket.set_cloexec(true)?;
+        socket.set_nonblocking(true)?;
+        options.stream.apply(&socket, socket.local_addr()?.is_unix())?;
+        Self::from_listening(fd, options, None)
+    }
+
+    fn from_listening(
+        fd: OwnedFd,
+        options: &ListenOptions,
+        file: Option<SocketFile>,
+    ) -> io::Result<Self> {
+        let address = from_system(&SockRef::from(&fd).local_addr()?);
+        let stream = (!os::ACCEPT_INHERITS).then(|| options.stream.clone());
+        Ok(Self { socket: fd.into(), address, stream, file })
+    }
+
+    /// Accepts one connection, with its options set.
+    ///
+    /// # Errors
+    /// `WouldBlock` if none waits; [`AcceptFault`](super::AcceptFault) says what the others mean.
+    pub(crate) fn accept(&self) -> io::Result<(Socket, PeerAddress)> {
+        let listener = self.socket.fd()?;
+        let (fd, peer) = loop {
+            counters::add(Counter::SysAccept, 1);
+            match os::accept(listener) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        let socket = Socket::from(fd);
+        if let Some(options) = &self.stream {
+            socket.set_options(options)?;
+        }
+        Ok((socket, from_system(&peer)))
+    }
+
+    /// Where it listens: with the port that the system chose, if it was asked to.
+    pub(crate) fn address(&self) -> &PeerAddress {
+        &self.address
+    }
+
+    /// The descriptor; as [`Socket::fd`].
+    pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.socket.fd()
+    }
+
+    /// Stops listening: connections that were not accepted are reset, and the file of a Unix socket
+    /// goes if it is still the one that was made. As [`Socket::close`], no other call may run.
+    pub(crate) fn close(&self) -> bool {
+        if !self.socket.is_closed()
+            && let Some(file) = &self.file
+        {
+            file.remove();
+        }
+        self.socket.close()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,80 @@
+//! [`SocketFile`]: the file of a Unix socket that listens, and what to do with an old one.
+
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use socket2::{Domain, SockAddr, Socket};
+
+use super::os;
+
+/// The file that a listener made. Files have identities: one that replaced it is not touched.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// A file's device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl SocketFile {
+    /// Binds `socket` to `path`.
+    ///
+    /// A file that a dead process left there is replaced: that it is a socket, and that a connect
+    /// to it is refused, shows that nobody listens on it.
+    ///
+    /// # Errors
+    /// `AddrInUse` if somebody answers there, `AlreadyExists` if the file is not a socket, and what
+    /// the system reports.
+    pub(super) fn bind(socket: &Socket, path: &Path) -> io::Result<Self> {
+        let address = SockAddr::unix(path)?;
+        match socket.bind(&address) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+                remove_stale(path, &address)?;
+                socket.bind(&address)?;
+            }
+            result => result?,
+        }
+        // What a relative path means may change while the process runs.
+        let path = std::path::absolute(path)?;
+        let identity = identify(&fs::symlink_metadata(&path)?);
+        Ok(Self { path, identity })
+    }
+
+    /// Removes the file, unless another has taken its place.
+    pub(super) fn remove(&self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|m| identify(&m) == self.identity) {
+            // Nothing is left to do for a file that somebody else removed meanwhile.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identify(metadata: &fs::Metadata) -> Identity {
+    Identity(metadata.dev(), metadata.ino())
+}
+
+/// Removes the socket at `path` if nobody listens on it.
+fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+    let old = match fs::symlink_metadata(path) {
+        Ok(old) => old,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if !old.file_type().is_socket() {
+        let why = "a file that is not a socket is there";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    match os::stream_socket(Domain::UNIX)?.connect(address) {
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {}
+        _ => return Err(io::ErrorKind::AddrInUse.into()),
+    }
+    if identify(&fs::symlink_metadata(path)?) != identify(&old) {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    fs::remove_file(path)
+}
