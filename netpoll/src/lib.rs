@@ -1,5 +1,6 @@
 //! Non-blocking network library for RPC servers and clients.
 
+mod addr;
 pub mod buf;
 mod counters;
 mod error;
@@ -10,4 +11,5 @@ mod primitive;
 mod sys;
 mod timer;
 
+pub use addr::{Address, PeerAddress};
 pub use error::{Error, ErrorKind, Result};

@@ -1,1 +1,197 @@
-//! To be written.
+//! Pollers: a selector, the sources registered with it, and the wake-up of whoever waits on it.
+//!
+//! A poller knows its sources as tokens and as whatever `S` their owner registered, never as
+//! connections. It has no thread of its own and no tie to one: whoever drives it at the moment
+//! calls [`Poller::poll`], and every other method may be called from any thread.
+
+mod event;
+mod parking;
+mod registry;
+
+use std::{io, os::fd::BorrowedFd, time::Duration};
+
+pub use event::{Event, Events};
+pub use registry::Token;
+
+pub use crate::sys::{Interest, Readiness};
+
+use crate::{
+    counters::{self, Counter},
+    primitive::Mutex,
+    sys::{Selector, Waker},
+};
+use parking::Parking;
+use registry::Registry;
+
+/// The token of the wake-up: a registry never gives it.
+const WAKE: u64 = u64::MAX;
+
+/// A selector and its sources, each known by an `S`.
+///
+/// ```
+/// use std::{io::Write, net::{TcpListener, TcpStream}, os::fd::AsFd};
+/// use netpoll::poller::{Event, Events, Interest, Poller};
+///
+/// let poller = Poller::new()?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let token = poller.register(listener.as_fd(), Interest::Listener, "the listener")?;
+///
+/// let client = TcpStream::connect(listener.local_addr()?)?;
+/// let mut events = Events::with_capacity(16);
+/// poller.poll(&mut events, None)?;
+/// let (source, event) = events.drain().next().expect("a connection waits");
+/// assert_eq!(source, "the listener");
+/// assert!(matches!(event, Event::Ready(r) if r.is_readable()));
+///
+/// assert_eq!(poller.deregister(token, listener.as_fd())?, Some("the listener"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Poller<S> {
+    selector: Selector,
+    waker: Waker,
+    parking: Parking,
+    registry: Mutex<Registry<S>>,
+}
+
+impl<S: Clone> Poller<S> {
+    /// A poller without sources.
+    ///
+    /// # Errors
+    /// What the system reports, for want of descriptors as a rule.
+    pub fn new() -> io::Result<Self> {
+        let selector = Selector::new()?;
+        let waker = Waker::new(&selector, WAKE)?;
+        let registry = Mutex::new(Registry::default());
+        Ok(Self { selector, waker, parking: Parking::new(), registry })
+    }
+
+    /// Registers `fd`: its events come with a clone of `source`.
+    ///
+    /// # Errors
+    /// What the system reports; nothing is registered then.
+    pub fn register(&self, fd: BorrowedFd<'_>, interest: Interest, source: S) -> io::Result<Token> {
+        self.register_with(fd, interest, |_| source)
+    }
+
+    /// As [`register`](Self::register), for a source that must know its token: events may come, to
+    /// another thread, before this call returns, but not before `make` did.
+    ///
+    /// `make` runs under the registry's lock and must not call this poller.
+    ///
+    /// # Errors
+    /// What the system reports; nothing is registered then.
+    pub fn register_with(
+        &self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        make: impl FnOnce(Token) -> S,
+    ) -> io::Result<Token> {
+        let token = self.registry.lock().insert_with(make);
+        self.selector.add(fd, token.into(), interest).inspect_err(|_| {
+            let source = self.registry.lock().remove(token);
+            drop(source);
+        })?;
+        Ok(token)
+    }
+
+    /// Ends a registration and gives its source back; `None` if it had ended before.
+    ///
+    /// When this returns, no later [`poll`](Self::poll) gives an event of it. What an earlier one
+    /// gave may still be in its [`Events`].
+    ///
+    /// # Errors
+    /// What the system reports. The registration has ended nevertheless.
+    pub fn deregister(&self, token: Token, fd: BorrowedFd<'_>) -> io::Result<Option<S>> {
+        let source = self.forget(token);
+        if source.is_some() {
+            self.selector.remove(fd)?;
+        }
+        Ok(source)
+    }
+
+    /// As [`deregister`](Self::deregister), without a system call: for a descriptor that is closed
+    /// next, which the system forgets by itself.
+    pub fn forget(&self, token: Token) -> Option<S> {
+        self.registry.lock().remove(token)
+    }
+
+    /// The number of registrations.
+    pub fn len(&self) -> usize {
+        self.registry.lock().len()
+    }
+
+    /// Whether there are no registrations.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits for events until `timeout` (for ever if `None`, rounded up to a millisecond), or until
+    /// somebody [wakes](Self::wake) it or a signal comes. Replaces what `events` holds, and gives
+    /// how many there are; a wake-up is not one.
+    ///
+    /// One thread at a time calls this.
+    ///
+    /// # Errors
+    /// What the system reports: the poller is of no use then.
+    pub fn poll(&self, events: &mut Events<S>, timeout: Option<Duration>) -> io::Result<usize> {
+        events.ready.clear();
+        if self.selector.wait(&mut events.raw, timeout)? == 0 {
+            return Ok(0);
+        }
+        let (mut seen, mut stale) = (0, 0);
+        let registry = self.registry.lock();
+        for raw in events.raw.iter().filter(|raw| raw.token != WAKE) {
+            seen += 1;
+            match registry.get(raw.token.into()) {
+                Some(source) => events.ready.push((source.clone(), Event::Ready(raw.readiness))),
+                None => stale += 1,
+            }
+        }
+        drop(registry);
+        counters::add(Counter::Events, seen);
+        if stale != 0 {
+            counters::add(Counter::StaleEvents, stale);
+        }
+        Ok(events.ready.len())
+    }
+
+    /// Whether events wait to be polled, at this moment. Costs a system call.
+    pub fn has_events(&self) -> bool {
+        self.selector.is_ready()
+    }
+
+    /// Ends the present [`poll`](Self::poll), or the next one if none runs. Costs a system call;
+    /// [`wake_if_parked`](Self::wake_if_parked) saves it where the driver is not waiting.
+    pub fn wake(&self) {
+        counters::add(Counter::WakeUps, 1);
+        // A full counter, the one error an open waker has, means that a wake-up is on its way.
+        let _ = self.waker.wake();
+    }
+
+    /// The driver is about to wait. It must then look at all that others may push for it, and call
+    /// [`poll`](Self::poll) without a wait if it finds anything.
+    pub fn park_begin(&self) {
+        self.parking.begin();
+    }
+
+    /// The driver has waited.
+    pub fn park_end(&self) {
+        self.parking.end();
+    }
+
+    /// Wakes the driver if it is parked, and gives whether it did: call it after a push. Of many
+    /// callers, one pays for the wake-up.
+    pub fn wake_if_parked(&self) -> bool {
+        let mine = self.parking.claim();
+        if mine {
+            self.wake();
+        }
+        mine
+    }
+
+    /// Whether the driver is parked and no wake-up is on its way.
+    pub fn is_parked(&self) -> bool {
+        self.parking.is_parked()
+    }
+}
