@@ -1,0 +1,253 @@
+//! An immutable, counted chain of bytes.
+
+use std::{fmt, io::IoSlice, ops::RangeBounds, sync::Arc};
+
+use bytes::{Buf, Bytes};
+
+use super::{Chunks, nodes};
+use crate::mem::{Slice, bounds};
+
+/// Bytes taken out of a [`LinkBuffer`](super::LinkBuffer) without a copy: an immutable chain that
+/// is counted, so that cloning and slicing it copy nothing, and that may outlive the buffer and its
+/// connection and go to any thread.
+///
+/// ```text
+///   one node:   Slice ──► block
+///   several:    nodes ──► [ Slice │ Slice │ Slice ]  (counted, shared by clones)
+///                 at ────────┘ skip ▲      ▲ skip + len
+/// ```
+///
+/// ```
+/// use netpoll::buf::{LinkBuffer, LinkSlice};
+/// let mut b = LinkBuffer::try_from(&b"key=value"[..])?;
+/// let all: LinkSlice = b.slice(9)?;
+/// let value = all.slice(4..);
+/// drop((all, b));
+/// let seen = std::thread::spawn(move || value.to_vec()).join().unwrap();
+/// assert_eq!(seen, b"value");
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct LinkSlice(Repr);
+
+#[derive(Clone, Default)]
+enum Repr {
+    #[default]
+    Empty,
+    One(Slice),
+    // `len` bytes from byte `skip` of `nodes[at]` on; that node has more than `skip` bytes.
+    Many {
+        nodes: Arc<[Slice]>,
+        at: usize,
+        skip: usize,
+        len: usize,
+    },
+}
+
+impl LinkSlice {
+    /// The chain of `nodes`, `len` bytes in all, none of them empty.
+    pub(super) fn from_nodes(nodes: Vec<Slice>, len: usize) -> Self {
+        debug_assert_eq!(nodes.iter().map(|n| n.len()).sum::<usize>(), len);
+        match nodes.len() {
+            0 => Self::default(),
+            1 => nodes.into_iter().next().map(Self::from).unwrap_or_default(),
+            _ => Self(Repr::Many { nodes: nodes.into(), at: 0, skip: 0, len }),
+        }
+    }
+
+    /// Its nodes, each cut to what belongs to it.
+    pub(super) fn into_nodes(self, mut each: impl FnMut(Slice)) {
+        match self.0 {
+            Repr::Empty => {}
+            Repr::One(slice) => each(slice),
+            Repr::Many { nodes, at, mut skip, mut len } => {
+                for node in &nodes[at..] {
+                    if len == 0 {
+                        break;
+                    }
+                    let n = (node.len() - skip).min(len);
+                    each(node.slice(skip..skip + n));
+                    skip = 0;
+                    len -= n;
+                }
+            }
+        }
+    }
+
+    /// The number of bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Empty => 0,
+            Repr::One(slice) => slice.len(),
+            Repr::Many { len, .. } => *len,
+        }
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, node by node.
+    pub fn chunks(&self) -> Chunks<'_> {
+        match &self.0 {
+            Repr::Empty => Chunks::within(&[], 0, 0),
+            Repr::One(slice) => Chunks::within(std::slice::from_ref(slice), 0, slice.len()),
+            Repr::Many { nodes, at, skip, len } => Chunks::within(&nodes[*at..], *skip, *len),
+        }
+    }
+
+    /// The bytes as one slice, if they lie in one node.
+    pub fn as_contiguous(&self) -> Option<&[u8]> {
+        let first = self.chunks().next().unwrap_or_default();
+        (first.len() == self.len()).then_some(first)
+    }
+
+    /// A part of it, without a copy.
+    ///
+    /// # Panics
+    /// If the range is not within it.
+    #[must_use]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
+        let (from, to) = bounds(&range, self.len());
+        let mut part = self.clone();
+        part.advance(from);
+        part.truncate(to - from);
+        part
+    }
+
+    /// Keeps the first `n` bytes; more than there are changes nothing.
+    pub fn truncate(&mut self, n: usize) {
+        if n == 0 {
+            self.0 = Repr::Empty;
+        }
+        match &mut self.0 {
+            Repr::Empty => {}
+            Repr::One(slice) => slice.truncate(n),
+            Repr::Many { len, .. } => *len = n.min(*len),
+        }
+        self.narrow();
+    }
+
+    /// Refers to one node alone where one is all there is: others are kept alive no longer.
+    fn narrow(&mut self) {
+        if let Repr::Many { nodes, at, skip, len } = &self.0
+            && *len <= nodes[*at].len() - skip
+        {
+            self.0 = Repr::One(nodes[*at].slice(*skip..*skip + *len));
+        }
+    }
+
+    /// A copy of the bytes.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.chunks().for_each(|c| bytes.extend_from_slice(c));
+        bytes
+    }
+
+    /// Copies the bytes.
+    ///
+    /// # Panics
+    /// If `to` has another length.
+    pub fn copy_to(&self, to: &mut [u8]) {
+        assert_eq!(to.len(), self.len(), "copy of a slice of another length");
+        let mut at = 0;
+        for chunk in self.chunks() {
+            to[at..at + chunk.len()].copy_from_slice(chunk);
+            at += chunk.len();
+        }
+    }
+
+    /// The bytes as [`Bytes`]: where they lie if that is one node, else a copy.
+    pub fn to_bytes(&self) -> Bytes {
+        self.clone().into_bytes()
+    }
+
+    /// As [`to_bytes`](Self::to_bytes), without counting one reference more.
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Repr::Empty => Bytes::new(),
+            Repr::One(slice) => slice.into(),
+            Repr::Many { .. } => self.to_vec().into(),
+        }
+    }
+}
+
+impl From<Slice> for LinkSlice {
+    #[inline]
+    fn from(slice: Slice) -> Self {
+        Self(if slice.is_empty() { Repr::Empty } else { Repr::One(slice) })
+    }
+}
+
+impl From<LinkSlice> for Bytes {
+    fn from(slice: LinkSlice) -> Bytes {
+        slice.into_bytes()
+    }
+}
+
+impl PartialEq<[u8]> for LinkSlice {
+    fn eq(&self, other: &[u8]) -> bool {
+        nodes::equal(self.chunks(), self.len(), other)
+    }
+}
+
+impl PartialEq for LinkSlice {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.chunks().flatten().eq(other.chunks().flatten())
+    }
+}
+
+impl Eq for LinkSlice {}
+
+impl fmt::Debug for LinkSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("b\"")?;
+        self.chunks().try_for_each(|c| write!(f, "{}", c.escape_ascii()))?;
+        f.write_str("\"")
+    }
+}
+
+/// Reading consumes from this value; clones keep what they have.
+impl Buf for LinkSlice {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.chunks().next().unwrap_or_default()
+    }
+
+    fn chunks_vectored<'a>(&'a self, out: &mut [IoSlice<'a>]) -> usize {
+        let filled = out.iter_mut().zip(self.chunks()).map(|(o, c)| *o = IoSlice::new(c));
+        filled.count()
+    }
+
+    fn advance(&mut self, n: usize) {
+        assert!(n <= self.len(), "advance by {n} bytes, there are {}", self.len());
+        if n == self.len() {
+            self.0 = Repr::Empty;
+        }
+        match &mut self.0 {
+            Repr::Empty => {}
+            Repr::One(slice) => slice.advance(n),
+            Repr::Many { nodes, at, skip, len } => {
+                *skip += n;
+                *len -= n;
+                while *skip >= nodes[*at].len() {
+                    *skip -= nodes[*at].len();
+                    *at += 1;
+                }
+            }
+        }
+        self.narrow();
+    }
+
+    fn copy_to_bytes(&mut self, n: usize) -> Bytes {
+        let front = self.slice(..n);
+        self.advance(n);
+        front.into_bytes()
+    }
+}

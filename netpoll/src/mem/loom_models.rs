@@ -1,0 +1,91 @@
+//! Models of the count, of reuse after it, and of the depot, over all interleavings.
+
+use std::sync::Arc;
+
+use super::{block::BlockMut, class::Class, depot::Depot, raw::Unique};
+use crate::primitive::thread;
+
+fn unique() -> Unique {
+    Unique::make(Class::for_capacity(0).unwrap().total()).unwrap()
+}
+
+/// Of handles that go at the same time, exactly one gets the block.
+#[test]
+fn loom_the_last_of_three_handles_gets_the_block() {
+    loom::model(|| {
+        let a = unique().into_block();
+        let (b, c) = (a.clone(), a.clone());
+        let t1 = thread::spawn(move || b.release().is_some());
+        let t2 = thread::spawn(move || c.release().is_some());
+        let mine = a.release().is_some();
+        let last = [mine, t1.join().unwrap(), t2.join().unwrap()];
+        assert_eq!(last.iter().filter(|&&l| l).count(), 1);
+    });
+}
+
+/// A block that was found unique is written again only after its readers have read.
+#[test]
+fn loom_a_reset_comes_after_the_last_read() {
+    loom::model(|| {
+        let read = Arc::new(loom::cell::UnsafeCell::new(0));
+        let block = unique().into_block();
+        let reader = block.clone();
+        let seen = read.clone();
+        let t = thread::spawn(move || {
+            // The read of a slice, as loom's race detector can see it.
+            seen.with(|_| ());
+            reader.release()
+        });
+        if block.is_unique() {
+            // The write of the next read into the same block.
+            read.with_mut(|_| ());
+        }
+        drop(t.join().unwrap());
+        drop(block.release());
+    });
+}
+
+/// Blocks go through the depot, neither lost nor doubled.
+#[test]
+fn loom_the_depot_hands_each_block_to_one() {
+    loom::model(|| {
+        let class = Class::for_capacity(0).unwrap();
+        let depot = Arc::new(Depot::new());
+        let theirs = depot.clone();
+        let t = thread::spawn(move || {
+            let mut mine = vec![unique()];
+            assert!(theirs.put(class, &mut mine, 1).is_empty());
+            theirs.take(class, &mut mine, 2);
+            mine
+        });
+        let mut mine = vec![unique()];
+        assert!(depot.put(class, &mut mine, 1).is_empty());
+        depot.take(class, &mut mine, 2);
+        let theirs = t.join().unwrap();
+        let left = depot.clear();
+        assert_eq!(mine.len() + theirs.len() + left.len(), 2);
+    });
+}
+
+/// A block comes out of the depot with its writer's range whole, on another thread.
+#[test]
+fn loom_a_released_block_serves_another_thread() {
+    loom::model(|| {
+        let class = Class::for_capacity(0).unwrap();
+        let depot = Arc::new(Depot::new());
+        let theirs = depot.clone();
+        let a = unique().into_block();
+        let b = a.clone();
+        let t = thread::spawn(move || {
+            let mut freed: Vec<_> = a.release().into_iter().collect();
+            assert!(theirs.put(class, &mut freed, 1).is_empty());
+        });
+        let mut got: Vec<_> = b.release().into_iter().collect();
+        depot.take(class, &mut got, 1);
+        t.join().unwrap();
+        depot.take(class, &mut got, 1);
+        let block = BlockMut::new(got.pop().expect("one of the two released it").into_block());
+        assert!(got.is_empty());
+        std::mem::forget(block);
+    });
+}
