@@ -1,1 +1,93 @@
-//! To be written.
+//! Frames: where one ends ([`Scanner`]), what it says ([`Decode`]), how it is written ([`Encode`]).
+//!
+//! ```text
+//!   bytes arrive ──► Frame::Scan ──► Need(n): wait for n bytes, wake nobody before
+//!                         │
+//!                         └► Ready(n) ──► decode(.., n, arena) ──► F::At<'_>, which borrows
+//!
+//!   value ──► encode(&value, out)
+//! ```
+//!
+//! By hand, a frame is three small impls. `Echo` has a length of four bytes, and so many bytes:
+//!
+//! ```
+//! use netpoll::{buf::LinkBuffer, frame};
+//! use netpoll::frame::{
+//!     Arena, Cursor, Decode, DecodeError, Encode, EncodeError, Frame, Reader, Scan, Stop, Wire,
+//!     Writer,
+//! };
+//!
+//! struct Echo<'a>(&'a [u8]);
+//!
+//! impl<'a> Wire<'a> for Echo<'a> {
+//!     const MIN: usize = 4;
+//!     type Skip = ();
+//!     fn skip(_: &mut (), c: &mut Cursor<'_>) -> Result<(), Stop> {
+//!         let n = u32::from_be_bytes(c.take()?) as usize;
+//!         c.finish(c.pos() + n, 0)
+//!     }
+//!     fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+//!         let n = u32::from_be_bytes(r.take()?) as usize;
+//!         r.bytes(n).map(Echo)
+//!     }
+//!     fn size(&self) -> usize {
+//!         4 + self.0.len()
+//!     }
+//!     fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+//!         w.write(&(self.0.len() as u32).to_be_bytes())?;
+//!         w.write(self.0)
+//!     }
+//! }
+//!
+//! impl Frame for Echo<'_> {
+//!     type Scan = Scan<Echo<'static>>;
+//!     type At<'a> = Echo<'a>;
+//! }
+//!
+//! impl<'a> Decode<'a> for Echo<'a> {
+//!     fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+//!         Self::get(r)
+//!     }
+//! }
+//!
+//! impl Encode for Echo<'_> {
+//!     fn encoded_len(&self) -> usize {
+//!         self.size()
+//!     }
+//!     fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+//!         self.put(w)
+//!     }
+//! }
+//!
+//! let mut wire = LinkBuffer::new();
+//! let n = frame::encode(&Echo(b"hello"), &mut wire)?;
+//! let arena = Arena::new();
+//! let echo = frame::decode::<Echo<'_>>(&wire, n, &arena)?;
+//! assert_eq!(echo.0, b"hello");
+//! # Ok::<(), netpoll::Error>(())
+//! ```
+
+mod arena;
+mod chunks;
+mod cursor;
+mod fault;
+mod ints;
+mod payload;
+mod reader;
+mod scan;
+mod source;
+mod traits;
+mod wire;
+mod writer;
+
+pub use arena::Arena;
+pub use chunks::Chunks;
+pub use cursor::{Cursor, Find, Stop};
+pub use fault::{DecodeError, EncodeError, Fault, ScanError};
+pub use ints::{Be, Fixed, Int, Le, Repr, U24};
+pub use reader::Reader;
+pub use scan::{Progress, Scan, Scanner, Window};
+pub use source::{Mark, Source};
+pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode};
+pub use wire::Wire;
+pub use writer::{Patch, Writer};

@@ -1,0 +1,262 @@
+//! A scan's position in what has arrived.
+
+use super::{
+    fault::{Fault, ScanError},
+    scan::Window,
+    source::{Mark, Walk},
+};
+
+/// Why a scan does not go on: an early return for `?`.
+#[derive(Debug)]
+pub enum Stop {
+    /// Bytes are missing: the frame has at least so many, counted from its start.
+    Need(usize),
+    /// The frame's end cannot be told.
+    Fault(ScanError),
+}
+
+impl From<ScanError> for Stop {
+    fn from(e: ScanError) -> Self {
+        Self::Fault(e)
+    }
+}
+
+impl Stop {
+    /// The same, as seen from around the field `name`.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn in_field(self, name: &str) -> Self {
+        match self {
+            Self::Fault(e) => Self::Fault(e.in_field(name)),
+            need => need,
+        }
+    }
+}
+
+/// How far the search for a delimiter has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Find {
+    at: Mark,
+}
+
+/// The position of a scan: moves forward over what has arrived, and says what is missing.
+///
+/// Whatever asks for bytes that are not there returns [`Stop::Need`]. The scan then resumes, when
+/// they have arrived, at the position that was last [committed](Self::commit), by default where it
+/// began: a short header may be looked at again, and needs no state.
+#[derive(Debug)]
+pub struct Cursor<'w> {
+    walk: Walk<'w>,
+    saved: Walk<'w>,
+    len: usize,
+    max: usize,
+    owed: usize,
+    examined: u64,
+}
+
+impl<'w> Cursor<'w> {
+    /// A cursor at `mark`, which an earlier one over the same frame gave, or at the start with the
+    /// default one. No frame may have more than `max` bytes.
+    #[inline]
+    pub fn resume(w: &Window<'w>, mark: Mark, max: usize) -> Self {
+        let walk = Walk::resume(w.source(), mark);
+        Self { walk, saved: walk, len: w.len(), max, owed: 0, examined: 0 }
+    }
+
+    /// Makes the position the one to resume at, should bytes be missing from now on. Whoever calls
+    /// this keeps in a state of its own what it has passed.
+    #[inline]
+    pub fn commit(&mut self) {
+        self.saved = self.walk;
+    }
+
+    /// Where to resume: the position of the last [`commit`](Self::commit), or the first one.
+    #[inline]
+    pub fn mark(&self) -> Mark {
+        self.saved.mark()
+    }
+
+    /// The position, in bytes from the frame's start.
+    #[inline]
+    pub fn pos(&self) -> usize {
+        self.walk.pos
+    }
+
+    /// Bytes that have arrived and are not yet passed.
+    #[inline]
+    pub fn left(&self) -> usize {
+        self.len - self.walk.pos
+    }
+
+    /// The most bytes that the frame may have.
+    #[inline]
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Bytes that this cursor has looked at.
+    #[inline]
+    pub fn examined(&self) -> u64 {
+        self.examined
+    }
+
+    /// Notes that at least `n` bytes follow what is scanned next: whatever is missing meanwhile,
+    /// they are missing too.
+    #[inline]
+    pub fn owe(&mut self, n: usize) {
+        self.owed = self.owed.saturating_add(n);
+    }
+
+    /// Takes back what was noted by [`owe`](Self::owe).
+    #[inline]
+    pub fn settle(&mut self, n: usize) {
+        self.owed = self.owed.saturating_sub(n);
+    }
+
+    /// The answer that `n` bytes from the position on are missing, with all that is owed after.
+    #[cold]
+    #[inline(never)]
+    pub fn need(&self, n: usize) -> Stop {
+        Stop::Need(self.walk.pos.saturating_add(n).saturating_add(self.owed))
+    }
+
+    /// The answer that the format is broken at the position.
+    #[cold]
+    #[inline(never)]
+    pub fn fault(&self, fault: Fault) -> Stop {
+        Stop::Fault(ScanError::new(fault, self.walk.pos))
+    }
+
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// They are not all there.
+    #[inline]
+    pub fn take<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        let Some((bytes, rest)) = self.walk.cur.split_first_chunk() else {
+            return self.take_across();
+        };
+        self.walk.cur = rest;
+        self.walk.pos += N;
+        self.examined += N as u64;
+        Ok(*bytes)
+    }
+
+    #[cold]
+    fn take_across<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        if self.left() < N {
+            return Err(self.need(N));
+        }
+        let mut bytes = [0; N];
+        self.walk.copy(&mut bytes);
+        self.examined += N as u64;
+        Ok(bytes)
+    }
+
+    /// Passes `n` bytes without looking at them.
+    ///
+    /// # Errors
+    /// They are not all there.
+    #[inline]
+    pub fn skip(&mut self, n: usize) -> Result<(), Stop> {
+        if n > self.left() {
+            return Err(self.need(n));
+        }
+        self.walk.advance(n);
+        Ok(())
+    }
+
+    /// Passes all bytes up to the frame's end at `end`, which is known now.
+    ///
+    /// # Errors
+    /// They are not all there; or the end is before the position, or so near that fewer than
+    /// `least` bytes follow.
+    #[inline]
+    pub fn finish(&mut self, end: usize, least: usize) -> Result<(), Stop> {
+        let n = end.wrapping_sub(self.walk.pos);
+        if n > self.left() || n < least {
+            return self.unfinished(end, least);
+        }
+        self.walk.advance(n);
+        Ok(())
+    }
+
+    #[cold]
+    fn unfinished(&self, end: usize, least: usize) -> Result<(), Stop> {
+        if end < self.walk.pos + least {
+            return Err(self.fault(Fault::Length(end as i128 - self.walk.pos as i128)));
+        }
+        Err(self.need(end - self.walk.pos))
+    }
+
+    /// Passes the bytes before the next `delimiter`, and the delimiter; gives how many stood
+    /// before it. At most `max` may.
+    ///
+    /// `state` belongs to this one search, and lets it resume.
+    ///
+    /// # Errors
+    /// It is not there yet; or more than `max` bytes stand before it.
+    #[inline]
+    pub fn until(&mut self, state: &mut Find, delimiter: &[u8], max: usize) -> Result<usize, Stop> {
+        let from = self.walk.pos;
+        let mut ahead = self.walk;
+        if state.at.pos > from {
+            ahead = Walk::resume(self.walk.src, state.at);
+        }
+        let searched = ahead.pos;
+        let found = ahead.find(delimiter, self.len);
+        let before = ahead.pos - from;
+        self.examined += (ahead.pos - searched + delimiter.len()) as u64;
+        if before > max {
+            return Err(self.fault(Fault::TooLarge { size: before, max }));
+        }
+        match found {
+            Ok(()) => {
+                ahead.advance(delimiter.len());
+                self.walk = ahead;
+                *state = Find::default();
+                Ok(before)
+            }
+            Err(missing) => {
+                state.at = ahead.mark();
+                // What is missing follows the last byte, not the first candidate.
+                Err(self.need(self.len - from + missing))
+            }
+        }
+    }
+
+    /// The short text before the next `delimiter`, which is passed too: at most `N` bytes of it.
+    ///
+    /// It keeps no state: what it looks at again is at most `N` bytes.
+    ///
+    /// # Errors
+    /// The delimiter is not there yet; or not within `N` bytes.
+    #[inline]
+    pub fn text<const N: usize>(&mut self, delimiter: &[u8]) -> Result<([u8; N], usize), Stop> {
+        let mut ahead = self.walk;
+        let limit = self.len.min(self.walk.pos + N + delimiter.len());
+        let found = ahead.find(delimiter, limit);
+        let before = ahead.pos - self.walk.pos;
+        self.examined += (before + delimiter.len()) as u64;
+        if before > N || found.is_err() && limit < self.len {
+            return Err(self.fault(Fault::Digits));
+        }
+        if let Err(missing) = found {
+            return Err(self.need(self.len - self.walk.pos + missing));
+        }
+        let mut text = [0; N];
+        self.walk.copy(&mut text[..before]);
+        self.walk.advance(delimiter.len());
+        Ok((text, before))
+    }
+
+    /// A copy of all bytes from `from` to the position.
+    pub fn since(&self, from: usize) -> Vec<u8> {
+        let mut bytes = vec![0; self.walk.pos - from];
+        let mut walk = Walk::resume(self.walk.src, Mark::default());
+        walk.advance(from);
+        walk.copy(&mut bytes);
+        bytes
+    }
+}

@@ -1,0 +1,174 @@
+//! Finding a frame's end: [`Scanner`], which resumes as bytes arrive and borrows nothing.
+
+use super::{
+    Wire,
+    cursor::{Cursor, Stop},
+    fault::{Fault, ScanError},
+    source::{Mark, Source},
+};
+
+/// What a scan found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The frame is there, and has this many bytes.
+    Ready(usize),
+    /// The frame has at least this many bytes, counted from its start, and not all are there.
+    ///
+    /// Never more than the frame has: its sender may wait for the reply before it sends more.
+    Need(usize),
+}
+
+/// The bytes received so far, from a frame's first one on.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<'w> {
+    src: Source<'w>,
+    len: usize,
+}
+
+impl<'w> Window<'w> {
+    /// All bytes of `source`.
+    #[inline]
+    pub fn new(source: impl Into<Source<'w>>) -> Self {
+        let src = source.into();
+        Self { src, len: src.len() }
+    }
+
+    /// Bytes received.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was received yet.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes, where they lie.
+    #[inline]
+    pub fn source(&self) -> Source<'w> {
+        self.src
+    }
+
+    /// The `N` bytes at the offset `at`, if they are there.
+    ///
+    /// It walks the nodes from the first one on: for the beginning of a frame. A scanner that
+    /// looks further keeps a [`Mark`] and resumes a [`Cursor`] there.
+    #[inline]
+    pub fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let head = self.src.chunk(0);
+        if let Some(bytes) = head.get(at..).and_then(<[u8]>::first_chunk) {
+            return Some(*bytes);
+        }
+        (self.len >= at + N).then(|| {
+            let mut cursor = super::source::Walk::resume(self.src, Mark::default());
+            cursor.advance(at);
+            let mut bytes = [0; N];
+            cursor.copy(&mut bytes);
+            bytes
+        })
+    }
+}
+
+/// Finds where a frame ends, from as few looks at its bytes as possible.
+///
+/// One scanner serves one frame: it starts as the default, and is called whenever bytes were
+/// added, with all bytes from the frame's start on. Between two calls the bytes that it has seen
+/// stay, in the same nodes; it keeps what it knows, so as not to look at them again. It is not
+/// called again once it has answered [`Ready`](Progress::Ready) or an error.
+///
+/// A derived frame's scanner is [`Scan`]. By hand, a length of four bytes and so many bytes:
+///
+/// ```
+/// use netpoll::frame::{Fault, Progress, ScanError, Scanner, Window};
+///
+/// #[derive(Default)]
+/// struct Prefixed;
+///
+/// impl Scanner for Prefixed {
+///     fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
+///         let Some(length) = w.array(0) else { return Ok(Progress::Need(4)) };
+///         let size = (u32::from_be_bytes(length) as usize).saturating_add(4);
+///         if size > max {
+///             return Err(ScanError::new(Fault::TooLarge { size, max }, 0).in_field("length"));
+///         }
+///         Ok(if w.len() < size { Progress::Need(size) } else { Progress::Ready(size) })
+///     }
+/// }
+///
+/// let arrived = [0, 0, 0, 2, 7];
+/// assert_eq!(Prefixed.scan(&Window::new(&arrived[..3]), 99)?, Progress::Need(4));
+/// assert_eq!(Prefixed.scan(&Window::new(&arrived[..]), 99)?, Progress::Need(6));
+/// # Ok::<(), ScanError>(())
+/// ```
+pub trait Scanner: Default + Send + 'static {
+    /// Looks for the end of the frame in `w`; no frame may have more than `max` bytes.
+    ///
+    /// # Errors
+    /// The frame's end cannot be told, or is beyond `max`, which is found out before any byte
+    /// past its header has to arrive: the connection closes.
+    fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError>;
+
+    /// The frame's length where the end of the stream ends it, in a format that the close
+    /// delimits; `None` where a frame never ends so.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    fn at_eof(&mut self, w: &Window<'_>) -> Result<Option<usize>, ScanError> {
+        let _ = w;
+        Ok(None)
+    }
+}
+
+/// The scanner of a type that says by [`Wire::skip`] where it ends.
+#[derive(Debug)]
+pub struct Scan<T: Wire<'static>> {
+    mark: Mark,
+    need: usize,
+    examined: u64,
+    state: T::Skip,
+}
+
+impl<T: Wire<'static>> Default for Scan<T> {
+    #[inline]
+    fn default() -> Self {
+        Self { mark: Mark::default(), need: 0, examined: 0, state: T::Skip::default() }
+    }
+}
+
+impl<T: Wire<'static>> Scan<T> {
+    /// Bytes looked at so far, those looked at twice counted twice.
+    pub fn examined(&self) -> u64 {
+        self.examined
+    }
+}
+
+impl<T: Wire<'static> + 'static> Scanner for Scan<T> {
+    #[inline]
+    fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
+        if w.len() < self.need {
+            return Ok(Progress::Need(self.need));
+        }
+        let mut cursor = Cursor::resume(w, self.mark, max);
+        let outcome = T::skip(&mut self.state, &mut cursor);
+        self.examined += cursor.examined();
+        let size = match &outcome {
+            Ok(()) => cursor.pos(),
+            Err(Stop::Need(size)) => *size,
+            Err(Stop::Fault(_)) => 0,
+        };
+        if size > max {
+            return Err(ScanError::new(Fault::TooLarge { size, max }, cursor.pos()));
+        }
+        match outcome {
+            Ok(()) => Ok(Progress::Ready(size)),
+            Err(Stop::Need(_)) => {
+                self.mark = cursor.mark();
+                self.need = size;
+                Ok(Progress::Need(size))
+            }
+            Err(Stop::Fault(e)) => Err(e),
+        }
+    }
+}

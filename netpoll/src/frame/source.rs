@@ -1,0 +1,207 @@
+//! Where a frame's bytes stand: a chain of nodes, walked from one to the next.
+
+use crate::buf::{LinkBuffer, LinkSlice};
+
+/// The bytes that a frame is scanned in or decoded from, from its first one on.
+///
+/// Made from a reference to a [`LinkBuffer`], a [`LinkSlice`] or plain bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a>(Kind<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind<'a> {
+    Buffer(&'a LinkBuffer),
+    Slice(&'a LinkSlice),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> From<&'a LinkBuffer> for Source<'a> {
+    #[inline]
+    fn from(buffer: &'a LinkBuffer) -> Self {
+        Self(Kind::Buffer(buffer))
+    }
+}
+
+impl<'a> From<&'a LinkSlice> for Source<'a> {
+    #[inline]
+    fn from(slice: &'a LinkSlice) -> Self {
+        Self(Kind::Slice(slice))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Source<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Kind::Bytes(bytes))
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Bytes in it.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Kind::Buffer(b) => b.len(),
+            Kind::Slice(s) => s.len(),
+            Kind::Bytes(b) => b.len(),
+        }
+    }
+
+    /// Whether it holds no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of the node `index`; none past the last node.
+    #[inline]
+    pub fn chunk(&self, index: usize) -> &'a [u8] {
+        match self.0 {
+            Kind::Buffer(b) => b.node(index),
+            Kind::Slice(s) => s.chunks().nth(index).unwrap_or_default(),
+            Kind::Bytes(b) if index == 0 => b,
+            Kind::Bytes(_) => &[],
+        }
+    }
+
+    /// `n` bytes from the offset `at` on, by reference; plain bytes are copied.
+    ///
+    /// # Errors
+    /// [`Limit`](crate::ErrorKind::Limit): no memory for the reference, or for the copy.
+    pub(super) fn share(&self, at: usize, n: usize) -> crate::Result<LinkSlice> {
+        match self.0 {
+            Kind::Buffer(b) => Ok(b.peek_slice(at + n)?.slice(at..)),
+            Kind::Slice(s) => Ok(s.slice(at..at + n)),
+            Kind::Bytes(b) => Ok(LinkBuffer::try_from(&b[at..at + n])?.slice(n)?),
+        }
+    }
+}
+
+/// A place within a source, for resuming there: a node and where it starts.
+///
+/// It stays right while the source only grows at its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    pub(super) node: usize,
+    pub(super) start: usize,
+    pub(super) pos: usize,
+}
+
+/// A position that moves forward through a source.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk<'a> {
+    /// The current node's bytes from the position on.
+    pub(super) cur: &'a [u8],
+    pub(super) pos: usize,
+    pub(super) node: usize,
+    pub(super) src: Source<'a>,
+}
+
+/// Whether a delimiter stands at a place.
+enum Match {
+    Yes,
+    No,
+    /// All that there is agrees, and this many bytes are missing.
+    Short(usize),
+}
+
+impl<'a> Walk<'a> {
+    #[inline]
+    pub(super) fn resume(src: Source<'a>, mark: Mark) -> Self {
+        let chunk = src.chunk(mark.node);
+        let cur = chunk.get(mark.pos - mark.start..).unwrap_or_default();
+        let mut walk = Self { cur, pos: mark.pos, node: mark.node, src };
+        if cur.is_empty() {
+            walk.settle();
+        }
+        walk
+    }
+
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        let consumed = self.src.chunk(self.node).len() - self.cur.len();
+        Mark { node: self.node, start: self.pos - consumed, pos: self.pos }
+    }
+
+    /// Moves on to the next node, if the current one is exhausted and there is one.
+    fn settle(&mut self) {
+        if self.cur.is_empty() {
+            let next = self.src.chunk(self.node + 1);
+            if !next.is_empty() {
+                self.node += 1;
+                self.cur = next;
+            }
+        }
+    }
+
+    /// Moves `n` bytes forward, of which the source has as many.
+    #[inline]
+    pub(super) fn advance(&mut self, mut n: usize) {
+        self.pos += n;
+        if n < self.cur.len() {
+            self.cur = &self.cur[n..];
+            return;
+        }
+        loop {
+            let here = n.min(self.cur.len());
+            self.cur = &self.cur[here..];
+            n -= here;
+            self.settle();
+            if n == 0 || self.cur.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Copies the next `to.len()` bytes, of which the source has as many, and moves past them.
+    pub(super) fn copy(&mut self, to: &mut [u8]) {
+        let mut done = 0;
+        while done < to.len() {
+            let here = self.cur.len().min(to.len() - done);
+            to[done..done + here].copy_from_slice(&self.cur[..here]);
+            done += here;
+            self.advance(here);
+        }
+    }
+
+    /// Moves to where `delimiter` first stands from here on, ending at `end` at the latest.
+    ///
+    /// # Errors
+    /// How many bytes more it takes at least; the position is then the first one where it may yet
+    /// stand.
+    pub(super) fn find(&mut self, delimiter: &[u8], end: usize) -> Result<(), usize> {
+        let first = delimiter[0];
+        self.settle();
+        while self.pos < end && !self.cur.is_empty() {
+            let window = &self.cur[..self.cur.len().min(end - self.pos)];
+            let Some(at) = memchr::memchr(first, window) else {
+                self.advance(window.len());
+                continue;
+            };
+            self.advance(at);
+            match self.matches(delimiter, end) {
+                Match::Yes => return Ok(()),
+                Match::No => self.advance(1),
+                Match::Short(missing) => return Err(missing),
+            }
+        }
+        Err(delimiter.len())
+    }
+
+    fn matches(&self, delimiter: &[u8], end: usize) -> Match {
+        if let Some(here) = self.cur.get(..delimiter.len())
+            && self.pos + delimiter.len() <= end
+        {
+            return if here == delimiter { Match::Yes } else { Match::No };
+        }
+        let mut ahead = *self;
+        for (i, &byte) in delimiter.iter().enumerate() {
+            match ahead.cur.first() {
+                Some(_) if ahead.pos >= end => return Match::Short(delimiter.len() - i),
+                None => return Match::Short(delimiter.len() - i),
+                Some(&other) if other != byte => return Match::No,
+                Some(_) => ahead.advance(1),
+            }
+        }
+        Match::Yes
+    }
+}

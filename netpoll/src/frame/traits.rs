@@ -1,0 +1,124 @@
+//! The three faces of a frame: found ([`Frame::Scan`]), read ([`Decode`]), written ([`Encode`]).
+
+use std::hash::Hash;
+
+use super::{
+    arena::Arena,
+    fault::{DecodeError, EncodeError},
+    reader::Reader,
+    scan::Scanner,
+    source::Source,
+    writer::Writer,
+};
+use crate::buf::LinkBuffer;
+
+/// A format: what a connection speaks.
+///
+/// Finding a frame's end ([`Scan`](Self::Scan)) is apart from decoding it ([`At`](Self::At)): the
+/// scanner resumes as bytes arrive and borrows nothing; the decoder runs once, over exactly one
+/// complete frame, and can borrow all of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a frame",
+    label = "not a frame",
+    note = "derive it: `#[derive(Frame)]`"
+)]
+pub trait Frame {
+    /// What finds its end.
+    type Scan: Scanner;
+
+    /// The frame as it borrows from the bytes it was decoded from.
+    type At<'a>: Decode<'a>;
+
+    /// How many bytes it has, where they are always so many.
+    const FIXED: Option<usize> = None;
+
+    /// How many bytes it has at least.
+    const MIN: usize = 0;
+
+    /// How many bytes it has at most; the connection's own limit holds besides.
+    const MAX: usize = usize::MAX;
+}
+
+/// A value that is read from one complete frame.
+pub trait Decode<'a>: Sized {
+    /// Reads it from `r`, which has exactly the frame's bytes.
+    ///
+    /// # Errors
+    /// They are not of its format.
+    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
+}
+
+/// A value that is written as one frame.
+pub trait Encode {
+    /// How many bytes [`encode`](Self::encode) writes.
+    fn encoded_len(&self) -> usize;
+
+    /// Writes it. What was written before an error is taken back by the caller.
+    ///
+    /// # Errors
+    /// Its value cannot be expressed; or there is no memory.
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+}
+
+impl<T: Encode + ?Sized> Encode for &T {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        T::encoded_len(self)
+    }
+
+    #[inline]
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        T::encode(self, w)
+    }
+}
+
+/// A frame that carries the number by which its reply finds its request.
+pub trait Sequenced {
+    /// The number's type.
+    type Seq: Copy + Eq + Hash;
+
+    /// The number.
+    fn seq(&self) -> Self::Seq;
+
+    /// Sets it: a reply takes its request's.
+    fn set_seq(&mut self, seq: Self::Seq);
+}
+
+/// Decodes the frame that the first `n` bytes of `source` are; nothing is consumed.
+///
+/// What has to be copied to be contiguous, which is nothing if the frame lies in one node, goes to
+/// `arena`.
+///
+/// # Errors
+/// The bytes are not of the format of `F`.
+///
+/// # Panics
+/// If `source` has fewer than `n` bytes.
+#[inline]
+pub fn decode<'a, F: Frame>(
+    source: impl Into<Source<'a>>,
+    n: usize,
+    arena: &'a Arena,
+) -> Result<F::At<'a>, DecodeError> {
+    F::At::decode(&mut Reader::new(source, n, arena))
+}
+
+/// Encodes `frame` behind what `out` holds, and flushes it there; gives its length in bytes.
+///
+/// # Errors
+/// The frame cannot be expressed, or there is no memory; `out` is then as it was.
+#[inline]
+pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usize, EncodeError> {
+    let mut w = Writer::new(out);
+    match frame.encode(&mut w) {
+        Ok(()) => {
+            let n = w.pos();
+            out.flush();
+            Ok(n)
+        }
+        Err(e) => {
+            w.rollback(0);
+            Err(e)
+        }
+    }
+}

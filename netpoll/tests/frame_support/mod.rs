@@ -1,0 +1,132 @@
+//! What every format must stand: splits, single bytes, truncations, corruption.
+#![allow(dead_code)] // Each test file uses its part.
+
+use std::fmt::Debug;
+
+use netpoll::{
+    buf::LinkBuffer,
+    frame::{self, Arena, DecodeError, Encode, Frame, Progress, Scanner, Window},
+    mem,
+};
+
+/// The limit that the checks scan with.
+pub(crate) const MAX: usize = 1 << 20;
+
+/// A buffer in which each of `pieces` is a node of its own.
+pub(crate) fn nodes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> LinkBuffer {
+    let mut buffer = LinkBuffer::new();
+    pieces.into_iter().for_each(|piece| add(&mut buffer, piece));
+    buffer
+}
+
+/// Adds a node with `piece`.
+pub(crate) fn add(buffer: &mut LinkBuffer, piece: &[u8]) {
+    if !piece.is_empty() {
+        let mut block = mem::alloc(piece.len()).unwrap();
+        block.claim(piece.len()).copy_from_slice(piece);
+        buffer.push(block.into_slice());
+    }
+}
+
+/// The decoded frame's `Debug` text.
+pub(crate) fn decoded<F: Frame>(input: &LinkBuffer, n: usize) -> Result<String, DecodeError>
+where
+    for<'a> F::At<'a>: Debug,
+{
+    let arena = Arena::new();
+    frame::decode::<F>(input, n, &arena).map(|value| format!("{value:?}"))
+}
+
+/// Checks all that holds for a format that is decoded and encoded: `wire` is `value`.
+pub(crate) fn check<F: Frame>(wire: &[u8], value: impl Debug)
+where
+    for<'a> F::At<'a>: Debug + Encode,
+{
+    check_scan::<F>(wire);
+    check_decode::<F>(wire, &value);
+    let (input, arena) = (nodes([wire]), Arena::new());
+    let frame = frame::decode::<F>(&input, wire.len(), &arena).unwrap();
+    assert!(arena.is_empty(), "a frame in one node is not copied");
+    encodes_to(&frame, wire);
+}
+
+/// `value` is encoded as `wire`.
+pub(crate) fn encodes_to(value: &impl Encode, wire: &[u8]) {
+    let mut out = LinkBuffer::new();
+    assert_eq!(frame::encode(value, &mut out).unwrap(), wire.len());
+    assert_eq!(out.to_vec().escape_ascii().to_string(), wire.escape_ascii().to_string());
+    assert_eq!(value.encoded_len(), wire.len(), "encoded_len");
+}
+
+/// Wherever `wire` is cut, its end is found, and never a byte past it is asked for.
+pub(crate) fn check_scan<F: Frame>(wire: &[u8]) {
+    let n = wire.len();
+    for follow in [&b""[..], &wire[..1], wire] {
+        let whole = nodes([wire, follow]);
+        let found = F::Scan::default().scan(&Window::new(&whole), MAX).unwrap();
+        assert_eq!(found, Progress::Ready(n), "with {} bytes behind", follow.len());
+    }
+    for cut in 0..n {
+        let mut scanner = F::Scan::default();
+        let mut input = nodes([&wire[..cut]]);
+        match scanner.scan(&Window::new(&input), MAX).unwrap() {
+            Progress::Need(more) => assert!(cut < more && more <= n, "{more} at {cut} of {n}"),
+            Progress::Ready(size) => panic!("ready with {size} of {n} bytes"),
+        }
+        add(&mut input, &wire[cut..]);
+        let found = scanner.scan(&Window::new(&input), MAX).unwrap();
+        assert_eq!(found, Progress::Ready(n), "cut at {cut}");
+    }
+    let mut scanner = F::Scan::default();
+    let mut input = LinkBuffer::new();
+    for (at, byte) in wire.iter().enumerate() {
+        match scanner.scan(&Window::new(&input), MAX).unwrap() {
+            Progress::Need(more) => assert!(at < more && more <= n, "{more} at {at} of {n}"),
+            Progress::Ready(size) => panic!("ready with {size} of {n} bytes"),
+        }
+        add(&mut input, &[*byte]);
+    }
+    assert_eq!(scanner.scan(&Window::new(&input), MAX).unwrap(), Progress::Ready(n));
+}
+
+/// Wherever `wire` is cut, it is decoded to `value`; every truncation is an error or a value, and
+/// so is every change of a byte.
+pub(crate) fn check_decode<F: Frame>(wire: &[u8], value: &impl Debug)
+where
+    for<'a> F::At<'a>: Debug,
+{
+    let expected = format!("{value:?}");
+    for cut in 0..=wire.len() {
+        let input = nodes([&wire[..cut], &wire[cut..]]);
+        assert_eq!(decoded::<F>(&input, wire.len()).unwrap(), expected, "cut at {cut}");
+    }
+    let single = nodes(wire.chunks(1));
+    assert_eq!(decoded::<F>(&single, wire.len()).unwrap(), expected);
+    for n in 0..wire.len() {
+        if let Err(e) = decoded::<F>(&single, n) {
+            assert!(e.at() <= n, "{e} in {n} bytes");
+        }
+    }
+    for at in 0..wire.len() {
+        for change in [1, 0x80, 0xff] {
+            let mut broken = wire.to_vec();
+            broken[at] ^= change;
+            harmless::<F>(&broken);
+        }
+    }
+}
+
+/// Neither scan nor decoder panics, whatever the bytes are.
+pub(crate) fn harmless<F: Frame>(bytes: &[u8])
+where
+    for<'a> F::At<'a>: Debug,
+{
+    for input in [nodes([bytes]), nodes(bytes.chunks(3))] {
+        let _ = decoded::<F>(&input, bytes.len());
+        let mut scanner = F::Scan::default();
+        if let Ok(Progress::Ready(n)) = scanner.scan(&Window::new(&input), MAX) {
+            assert!(n <= bytes.len());
+            let _ = decoded::<F>(&input, n);
+        }
+    }
+}
