@@ -8,6 +8,9 @@ mod event;
 mod parking;
 mod registry;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::{io, os::fd::BorrowedFd, time::Duration};
 
 pub use event::{Event, Events};

@@ -48,3 +48,69 @@ impl Parking {
         self.parked.load(Relaxed)
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::primitive::{Condvar, Mutex, atomic::AtomicUsize, thread, wait};
+    use std::sync::Arc;
+
+    /// What an eventfd is to a driver: a ring before the wait ends it at once.
+    #[derive(Default)]
+    struct Bell {
+        rung: Mutex<bool>,
+        ring: Condvar,
+    }
+
+    impl Bell {
+        fn ring(&self) {
+            *self.rung.lock() = true;
+            self.ring.notify_one();
+        }
+
+        fn wait(&self) {
+            let mut rung = self.rung.lock();
+            while !*rung {
+                rung = wait(&self.ring, rung);
+            }
+            *rung = false;
+        }
+    }
+
+    /// Were a push slept through, the driver would wait for ever: loom reports that.
+    #[test]
+    fn loom_no_push_is_slept_through() {
+        const PUSHERS: usize = 2;
+        loom::model(|| {
+            let parking = Arc::new(Parking::new());
+            let bell = Arc::new(Bell::default());
+            let pushed = Arc::new(AtomicUsize::new(0));
+            let pushers: Vec<_> = (0..PUSHERS)
+                .map(|_| {
+                    let (parking, bell, pushed) = (parking.clone(), bell.clone(), pushed.clone());
+                    thread::spawn(move || {
+                        pushed.fetch_add(1, Relaxed);
+                        let mine = parking.claim();
+                        if mine {
+                            bell.ring();
+                        }
+                        mine
+                    })
+                })
+                .collect();
+            let (mut seen, mut parks) = (0, 0);
+            while seen < PUSHERS {
+                parking.begin();
+                parks += 1;
+                let now = pushed.load(Relaxed);
+                if now == seen {
+                    bell.wait();
+                }
+                parking.end();
+                seen = pushed.load(Relaxed);
+            }
+            let paid = pushers.into_iter().map(|p| p.join().unwrap());
+            assert!(paid.filter(|&mine| mine).count() <= parks);
+        });
+    }
+}

@@ -144,9 +144,7 @@ impl Listener {
     /// Stops listening: connections that were not accepted are reset, and the file of a Unix socket
     /// goes if it is still the one that was made. As [`Socket::close`], no other call may run.
     pub(crate) fn close(&self) -> bool {
-        if !self.socket.is_closed()
-            && let Some(file) = &self.file
-        {
+        if let Some(file) = &self.file {
             file.remove();
         }
         self.socket.close()

@@ -24,6 +24,9 @@ mod sockaddr;
 mod socket;
 mod socket_file;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 #[cfg(target_os = "freebsd")]
 use freebsd as os;
 #[cfg(target_os = "linux")]

@@ -9,9 +9,9 @@ use super::os;
 /// Probes on a connection that is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Keepalive {
-    /// Silence before the first probe, in whole seconds at least one.
+    /// Silence before the first probe; whole seconds, rounded up.
     pub(crate) idle: Duration,
-    /// Time between probes, in whole seconds at least one.
+    /// Time between probes; whole seconds, rounded up.
     pub(crate) interval: Duration,
     /// Probes without an answer after which the connection fails.
     pub(crate) count: u32,
@@ -61,9 +61,10 @@ impl StreamOptions {
             socket.set_tcp_nodelay(true)?;
         }
         if let Some(keepalive) = self.keepalive {
-            let Keepalive { idle, interval, count } = keepalive;
-            let wanted =
-                TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
+            let wanted = TcpKeepalive::new()
+                .with_time(whole_seconds(keepalive.idle))
+                .with_interval(whole_seconds(keepalive.interval))
+                .with_retries(keepalive.count);
             socket.set_tcp_keepalive(&wanted)?;
         }
         if let Some(timeout) = self.user_timeout {
@@ -71,4 +72,9 @@ impl StreamOptions {
         }
         Ok(())
     }
+}
+
+/// The system takes seconds, and would drop a fraction: half a second would be none.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
 }

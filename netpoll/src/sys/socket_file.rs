@@ -4,22 +4,26 @@ use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::SystemTime,
 };
 
 use socket2::{Domain, SockAddr, Socket};
 
 use super::os;
 
-/// The file that a listener made. Files have identities: one that replaced it is not touched.
+/// The file that a listener made; removed once, by [`remove`](Self::remove) or by its drop. Files
+/// have identities: one that replaced it is not touched.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: Identity,
+    removed: AtomicBool,
 }
 
-/// A file's device and inode.
+/// A file's device, inode and, since inodes are used again, its time of birth where it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity(u64, u64);
+struct Identity(u64, u64, Option<SystemTime>);
 
 impl SocketFile {
     /// Binds `socket` to `path`.
@@ -42,11 +46,14 @@ impl SocketFile {
         // What a relative path means may change while the process runs.
         let path = std::path::absolute(path)?;
         let identity = identify(&fs::symlink_metadata(&path)?);
-        Ok(Self { path, identity })
+        Ok(Self { path, identity, removed: AtomicBool::new(false) })
     }
 
     /// Removes the file, unless another has taken its place.
     pub(super) fn remove(&self) {
+        if self.removed.swap(true, SeqCst) {
+            return;
+        }
         if fs::symlink_metadata(&self.path).is_ok_and(|m| identify(&m) == self.identity) {
             // Nothing is left to do for a file that somebody else removed meanwhile.
             let _ = fs::remove_file(&self.path);
@@ -54,8 +61,14 @@ impl SocketFile {
     }
 }
 
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
 fn identify(metadata: &fs::Metadata) -> Identity {
-    Identity(metadata.dev(), metadata.ino())
+    Identity(metadata.dev(), metadata.ino(), metadata.created().ok())
 }
 
 /// Removes the socket at `path` if nobody listens on it.
