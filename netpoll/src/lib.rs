@@ -2,14 +2,32 @@
 
 mod addr;
 pub mod buf;
+mod conn;
 mod counters;
+mod dial;
 mod error;
 pub mod frame;
+mod listen;
 pub mod mem;
 pub mod poller;
 mod primitive;
+mod sched;
+mod server;
+mod service;
 mod sys;
+mod throttle;
 mod timer;
 
 pub use addr::{Address, PeerAddress};
+pub use conn::{
+    Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
+    Writer,
+};
+pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
+pub use sched::{
+    Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
+    sleep, timeout,
+};
+pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport};
+pub use service::{Call, Dispatch, Flow, Out, Raw, Request, Service};

@@ -27,7 +27,7 @@ pub trait Frame {
     type Scan: Scanner;
 
     /// The frame as it borrows from the bytes it was decoded from.
-    type At<'a>: Decode<'a>;
+    type At<'a>: Decode<'a> + Send;
 
     /// How many bytes it has, where they are always so many.
     const FIXED: Option<usize> = None;

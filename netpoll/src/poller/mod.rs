@@ -98,6 +98,21 @@ impl<S: Clone> Poller<S> {
         Ok(token)
     }
 
+    /// Adds a source without a descriptor, which only its token's timers concern.
+    pub fn insert(&self, source: S) -> Token {
+        self.registry.lock().insert_with(|_| source)
+    }
+
+    /// The source that `token` stands for, if it still does.
+    pub fn source(&self, token: Token) -> Option<S> {
+        self.registry.lock().get(token).cloned()
+    }
+
+    /// All sources.
+    pub fn sources(&self) -> Vec<S> {
+        self.registry.lock().iter().cloned().collect()
+    }
+
     /// Ends a registration and gives its source back; `None` if it had ended before.
     ///
     /// When this returns, no later [`poll`](Self::poll) gives an event of it. What an earlier one

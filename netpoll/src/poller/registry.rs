@@ -85,6 +85,14 @@ impl<S> Registry<S> {
         }
     }
 
+    /// All that tokens stand for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &S> {
+        self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Occupied(source) => Some(source),
+            State::Vacant { .. } => None,
+        })
+    }
+
     /// Ends what `token` stands for, and gives it back, if it still does.
     pub(super) fn remove(&mut self, token: Token) -> Option<S> {
         self.get(token)?;

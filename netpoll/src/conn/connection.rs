@@ -1,0 +1,243 @@
+//! The handle of a connection, as its users hold it.
+
+use std::{fmt, future::Future, io, sync::Arc};
+
+use super::{
+    cancel::Cancel,
+    core::Conn,
+    options::ConnectionOptions,
+    reader::Reader,
+    reason::CloseReason,
+    send::Sent,
+    state::{OVER, event, mark},
+    writer::Writer,
+};
+use crate::{
+    addr::PeerAddress,
+    buf::LinkBuffer,
+    error::{Error, ErrorKind, Result},
+};
+
+/// A connection's number: unique in its process, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A connection. Clones are handles to the same one, and all methods may be called from any thread.
+///
+/// An accepted connection lives until either side ends it, whatever handles there are. A dialled one
+/// is closed when its last handle is dropped. After its end every method still works and says
+/// [`Closed`](ErrorKind::Closed): a late write never reaches another connection.
+#[derive(Clone)]
+pub struct Connection {
+    pub(crate) conn: Arc<Conn>,
+    /// Closes a dialled connection with its last handle.
+    owner: Option<Arc<Owner>>,
+}
+
+struct Owner(Arc<Conn>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.end(mark::CLOSING, CloseReason::Local);
+    }
+}
+
+impl Connection {
+    /// A handle that does not keep the connection open.
+    pub(crate) fn unowned(conn: Arc<Conn>) -> Self {
+        Self { conn, owner: None }
+    }
+
+    /// The first handle of a dialled connection.
+    pub(crate) fn owned(conn: Arc<Conn>) -> Self {
+        Self { owner: Some(Arc::new(Owner(conn.clone()))), conn }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId(self.conn.id)
+    }
+
+    /// The other end's address.
+    pub fn peer(&self) -> &PeerAddress {
+        &self.conn.peer
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    /// `Closed` if the connection ended before anybody asked.
+    pub fn local(&self) -> Result<&PeerAddress> {
+        if let Some(local) = self.conn.local.get() {
+            return Ok(local);
+        }
+        let asked = self.conn.with_socket(|socket| socket.local_address());
+        let local = asked.ok_or_else(|| self.conn.closed_error())??;
+        Ok(self.conn.local.get_or_init(|| local))
+    }
+
+    /// Its options.
+    pub fn options(&self) -> &ConnectionOptions {
+        &self.conn.options
+    }
+
+    /// Whether neither side has ended it, as far as the poller has heard: a hint, since the news may be
+    /// on its way. Costs a load. See [`probe`](Self::probe).
+    pub fn is_active(&self) -> bool {
+        self.conn.is_active()
+    }
+
+    /// Asks the system whether the connection is alive and quiet: false if it was closed or reset, and
+    /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
+    pub fn probe(&self) -> bool {
+        self.is_active()
+            && self.conn.with_socket(|socket| socket.peek()).is_none_or(
+                |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
+            )
+    }
+
+    /// Ready when the connection has ended: with the reason. Under any executor.
+    pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + '_ {
+        self.conn.until(|conn| {
+            let finished = conn.gate.load() & mark::FINISHED != 0;
+            finished.then(|| conn.reason().unwrap_or(CloseReason::Local))
+        })
+    }
+
+    /// Tells when the peer went, or this side gave the connection up.
+    pub fn cancel(&self) -> Cancel {
+        Cancel::new(self.conn.clone())
+    }
+
+    /// Ends the connection: what was written before is still sent (within `write_timeout`), then both
+    /// sides see the end. Waiting readers and writers fail with `Closed`.
+    pub fn close(&self) {
+        self.conn.end(mark::CLOSING, CloseReason::Local);
+    }
+
+    /// Ends the connection at once with a reset: what is pending is thrown away.
+    pub fn abort(&self) {
+        self.conn.end(mark::ABORTING, CloseReason::Local);
+    }
+
+    /// Tells the peer that nothing more comes, after what was written before; reading goes on.
+    pub fn shutdown_write(&self) {
+        self.conn.gate.set(mark::SHUT);
+        self.conn.schedule(event::FLUSH);
+    }
+
+    /// Bytes that were given to [`send`](Self::send) and its like and not yet to the system.
+    pub fn pending(&self) -> usize {
+        self.conn.pending()
+    }
+
+    /// Sends `bytes`. See [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.send(LinkBuffer::try_from(bytes)?)
+    }
+
+    /// Sends what is readable in `bytes`, after all that was sent before, and without a copy. What the
+    /// socket does not take at once is sent by the poller. While more than `write_high` bytes are
+    /// pending it waits (a worker gives its poller away) until `write_low` are left.
+    ///
+    /// # Errors
+    /// `Closed` if the connection has ended or cannot send; `TimedOut` if there is no room within
+    /// `write_timeout`. Nothing was sent then.
+    pub fn send(&self, bytes: LinkBuffer) -> Result<()> {
+        self.conn.check_sending()?;
+        if self.conn.sent() == Sent::Full {
+            let timeout = self.conn.options.write_timeout;
+            self.conn.block_until(timeout, "writing", Conn::has_room)??;
+        }
+        self.conn.send(bytes);
+        Ok(())
+    }
+
+    /// As [`send`](Self::send), without blocking the thread. Under any executor.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_async(&self, bytes: LinkBuffer) -> Result<()> {
+        self.conn.check_sending()?;
+        if self.conn.sent() == Sent::Full {
+            let room = self.conn.until(Conn::has_room);
+            match self.conn.options.write_timeout {
+                None => room.await?,
+                Some(limit) => crate::sched::timeout(limit, room)
+                    .await
+                    .map_err(|e| e.context(&self.conn))
+                    .and_then(|room| room)?,
+            }
+        }
+        self.conn.send(bytes);
+        Ok(())
+    }
+
+    /// As [`send`](Self::send), and never waits.
+    ///
+    /// # Errors
+    /// `Limit` while more than `write_high` bytes are pending, `Closed` as [`send`](Self::send).
+    pub fn try_send(&self, bytes: LinkBuffer) -> Result<()> {
+        self.conn.check_sending()?;
+        if self.conn.sent() == Sent::Full {
+            let (pending, high) = (self.pending(), self.conn.options.write_high);
+            let why = format!("{pending} bytes are pending, write_high is {high} ({})", self.conn);
+            return Err(Error::new(ErrorKind::Limit, why));
+        }
+        self.conn.send(bytes);
+        Ok(())
+    }
+
+    /// A buffer to gather output in.
+    pub fn writer(&self) -> Writer {
+        Writer::new(self.clone())
+    }
+
+    /// The receiving half of a connection without a handler: a dialled or detached one.
+    ///
+    /// # Errors
+    /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.
+    pub fn reader(&self) -> Result<Reader> {
+        if self.conn.gate.load() & OVER != 0 {
+            return Err(self.conn.closed_error());
+        }
+        if self.conn.handler().is_some() {
+            let why = format!("its handler reads from {}", self.conn);
+            return Err(Error::new(ErrorKind::Limit, why));
+        }
+        Reader::take(&self.conn)
+    }
+
+    /// Calls `callback` once when the connection has ended, on the worker that ended it; at once if it
+    /// has.
+    pub fn on_closed(&self, callback: impl FnOnce(&Connection, CloseReason) + Send + 'static) {
+        self.conn.add_close_callback(Box::new(callback));
+    }
+}
+
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        self.conn.id == other.conn.id
+    }
+}
+
+impl Eq for Connection {}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.conn.id)
+            .field("peer", &self.conn.peer)
+            .field("active", &self.is_active())
+            .finish_non_exhaustive()
+    }
+}

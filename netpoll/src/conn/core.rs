@@ -1,0 +1,395 @@
+//! What all holders of a connection share.
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Relaxed},
+        },
+    },
+    task::Wake,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{
+    connection::Connection,
+    deadlines::{Deadlines, Kind},
+    handler::Handler,
+    options::ConnectionOptions,
+    reason::CloseReason,
+    recv::Recv,
+    state::{self, GONE, OVER, event, mark},
+    wait::Waiters,
+};
+use crate::{
+    addr::PeerAddress,
+    buf::LinkBuffer,
+    error::{Error, ErrorKind, Result},
+    poller::{Event, Interest, Token},
+    sched::{
+        gate::Gate,
+        home::Home,
+        shared::Shared,
+        turn::{Ready, Source},
+    },
+    sys::{Connecting, Socket},
+};
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A callback for a connection's end.
+type OnClose = Box<dyn FnOnce(&Connection, CloseReason) + Send>;
+
+/// See the module's documentation, and the parent's for who may touch what.
+pub(crate) struct Conn {
+    pub(crate) id: u64,
+    pub(crate) gate: Gate,
+    pub(super) socket: Socket,
+    pub(crate) runtime: Arc<Shared>,
+    pub(crate) home: Arc<Home>,
+    token: OnceLock<Token>,
+    pub(crate) peer: PeerAddress,
+    pub(crate) local: OnceLock<PeerAddress>,
+    pub(crate) options: Arc<ConnectionOptions>,
+    /// Empty while a reader has taken it.
+    pub(super) recv: Mutex<Option<Recv>>,
+    /// What a completion driver received, until a read takes it; an empty one is the end.
+    pub(super) arrived: Mutex<Vec<Bytes>>,
+    pub(super) send: Mutex<LinkBuffer>,
+    /// Bytes in `send` and with the writer.
+    pub(super) pending: AtomicUsize,
+    handler: OnceLock<Arc<dyn Handler>>,
+    pub(crate) deadlines: Deadlines,
+    pub(super) waiters: Waiters,
+    reason: OnceLock<CloseReason>,
+    on_close: Mutex<Vec<OnClose>>,
+}
+
+impl Conn {
+    /// A connection on `socket`, registered with a home. Its first turn has the handler open it.
+    ///
+    /// `handler` is called when the connection is there and before anything can happen to it.
+    ///
+    /// # Errors
+    /// `Closed` if the runtime shuts down; `Io` if the socket cannot be registered.
+    pub(crate) fn open(
+        runtime: &Arc<Shared>,
+        socket: Socket,
+        peer: PeerAddress,
+        options: Arc<ConnectionOptions>,
+        handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
+    ) -> Result<Arc<Self>> {
+        runtime.check_open()?;
+        let home = runtime.place().clone();
+        let conn = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            gate: state::fresh(),
+            socket,
+            runtime: runtime.clone(),
+            home,
+            token: OnceLock::new(),
+            peer,
+            local: OnceLock::new(),
+            options,
+            recv: Mutex::new(Some(Recv::default())),
+            arrived: Mutex::default(),
+            send: Mutex::default(),
+            pending: AtomicUsize::new(0),
+            handler: OnceLock::new(),
+            deadlines: Deadlines::default(),
+            waiters: Waiters::default(),
+            reason: OnceLock::new(),
+            on_close: Mutex::default(),
+        });
+        conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
+        let fd = conn.socket.fd().map_err(|e| Error::io("a new connection", e))?;
+        conn.count(1);
+        if let Some(handler) = handler(&conn)
+            && conn.handler.set(handler).is_err()
+        {
+            unreachable!("a new connection has no handler");
+        }
+        let registered = conn.home.poller.register_with(fd, Interest::Stream, |token| {
+            conn.token.set(token).expect("a connection is registered once");
+            conn.clone()
+        });
+        if let Err(e) = registered {
+            conn.end_unborn();
+            return Err(Error::io(format!("registering the connection of {}", conn.peer), e));
+        }
+        if conn.handler().is_some() {
+            // Its first turn runs `on_connect`, whether the peer says something or not.
+            conn.schedule(event::WAKE);
+        }
+        Ok(conn)
+    }
+
+    /// It could not be registered: the handler is told that it is over.
+    fn end_unborn(self: &Arc<Self>) {
+        self.gate.set(mark::FINISHED);
+        self.socket.close();
+        if let Some(handler) = self.handler() {
+            handler.closed(&Connection::unowned(self.clone()), self.set_reason(CloseReason::Local));
+        }
+        self.count(-1);
+    }
+
+    fn count(&self, by: isize) {
+        let live = &self.runtime.gauges.connections;
+        if by > 0 {
+            live.fetch_add(1, Relaxed);
+            self.home.load.fetch_add(1, Relaxed);
+        } else {
+            live.fetch_sub(1, Relaxed);
+            self.home.load.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// What the turn calls, unless it was detached.
+    pub(crate) fn handler(&self) -> Option<&Arc<dyn Handler>> {
+        self.handler.get().filter(|_| self.gate.load() & mark::DETACHED == 0)
+    }
+
+    /// Sets the handler of a connection that has none. False: it has one.
+    pub(crate) fn set_handler(self: &Arc<Self>, handler: Arc<dyn Handler>) -> bool {
+        let set = self.handler.set(handler).is_ok();
+        if set {
+            self.schedule(event::WAKE);
+        }
+        set
+    }
+
+    /// Notes `bits`, and queues a turn if none is.
+    pub(crate) fn schedule(self: &Arc<Self>, bits: u32) {
+        let before = self.gate.notify(bits);
+        if Gate::must_queue(before) {
+            self.home.push(self.clone());
+        }
+    }
+
+    /// Asks for the connection's end: `CLOSING` sends what waits first, `ABORTING` does not.
+    pub(crate) fn end(self: &Arc<Self>, how: u32, reason: CloseReason) {
+        if self.gate.load() & mark::FINISHED != 0 {
+            return;
+        }
+        let _ = self.reason.set(reason);
+        self.schedule(how | event::FLUSH);
+        self.wake_waiters(self.gate.load());
+    }
+
+    /// Why it ended or will; the first reason counts.
+    pub(crate) fn reason(&self) -> Option<CloseReason> {
+        self.reason.get().copied()
+    }
+
+    pub(super) fn set_reason(&self, reason: CloseReason) -> CloseReason {
+        *self.reason.get_or_init(|| reason)
+    }
+
+    /// The error for using a connection that has ended.
+    pub(crate) fn closed_error(&self) -> Error {
+        let why = self.reason().map_or("it was closed".to_owned(), |reason| reason.to_string());
+        Error::new(ErrorKind::Closed, format!("the connection is closed: {why} ({self})"))
+    }
+
+    pub(crate) fn add_close_callback(self: &Arc<Self>, callback: OnClose) {
+        let mut callbacks = self.on_close.lock();
+        // `finish` sets the mark before it takes the list.
+        if self.gate.load() & mark::FINISHED == 0 {
+            return callbacks.push(callback);
+        }
+        drop(callbacks);
+        callback(&Connection::unowned(self.clone()), self.reason().unwrap_or(CloseReason::Local));
+    }
+
+    /// Sets an entry in the wheel, if a deadline needs one.
+    pub(crate) fn arm(&self) {
+        if let Some(at) = self.deadlines.to_arm()
+            && let Some(token) = self.token.get()
+        {
+            self.home.arm(at, *token);
+        }
+    }
+
+    /// Sets a deadline `timeout` from now, to the accuracy of a look at the poller.
+    pub(crate) fn set_deadline(&self, kind: Kind, timeout: Option<std::time::Duration>) {
+        if let Some(timeout) = timeout {
+            let ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+            self.deadlines.set(kind, self.home.tick().saturating_add(ms).max(1));
+        }
+    }
+
+    /// The end itself; only by the turn, whose `recv` this is. False: a writer is in a system call;
+    /// it schedules the turn again.
+    pub(super) fn finish(self: &Arc<Self>, recv: Recv) -> bool {
+        if self.gate.set(mark::FINISHED) & mark::WRITING != 0 {
+            *self.recv.lock() = Some(recv);
+            return false;
+        }
+        drop(recv);
+        if let Some(token) = self.token.get() {
+            let fd = self.socket.fd().ok();
+            self.runtime.remove(&self.home, *token, fd);
+        }
+        if self.gate.load() & mark::ABORTING != 0 {
+            // Best effort: without it the peer reads an end instead of an error.
+            let _ = self.socket.reset_on_close();
+        }
+        self.socket.close();
+        self.send.lock().clear();
+        self.pending.store(0, Relaxed);
+        let reason = self.set_reason(CloseReason::Local);
+        self.wake_waiters(self.gate.load());
+        let conn = Connection::unowned(self.clone());
+        if let Some(handler) = self.handler() {
+            if reason.by_peer() && self.disconnects() {
+                handler.disconnected(&conn, reason);
+            }
+            handler.closed(&conn, reason);
+        }
+        let callbacks = std::mem::take(&mut *self.on_close.lock());
+        for callback in callbacks {
+            callback(&conn, reason);
+        }
+        self.count(-1);
+        true
+    }
+
+    /// True for the one caller who runs `on_disconnect`: `on_connect` has run, and nobody was first.
+    pub(super) fn disconnects(&self) -> bool {
+        self.gate.load() & mark::OPEN != 0
+            && self.gate.set(mark::DISCONNECTED) & mark::DISCONNECTED == 0
+    }
+
+    /// How a connect went, if the selector has told anything since the last look.
+    pub(crate) fn connected(self: &Arc<Self>) -> Option<io::Result<()>> {
+        if self.gate.load() & (mark::HEARD | OVER) == 0 {
+            return None;
+        }
+        self.gate.clear(mark::HEARD);
+        match self.with_socket(Socket::connect_finish) {
+            None => Some(Err(io::ErrorKind::NotConnected.into())),
+            Some(Ok(Connecting::InProgress)) => None,
+            Some(told) => Some(told.map(drop)),
+        }
+    }
+
+    /// Lets `f` use the socket while nobody can close it. `None`: it has ended, or somebody writes.
+    pub(super) fn with_socket<T>(self: &Arc<Self>, f: impl FnOnce(&Socket) -> T) -> Option<T> {
+        let before = self.gate.set(mark::WRITING);
+        if before & mark::WRITING != 0 {
+            return None;
+        }
+        let result = (before & mark::FINISHED == 0).then(|| f(&self.socket));
+        if self.release_writing(mark::MORE) {
+            self.write_out(LinkBuffer::new());
+        }
+        result
+    }
+
+    /// Takes the turn's `handler` off; the connection goes on raw.
+    pub(crate) fn detach(&self) {
+        self.gate.set(mark::DETACHED);
+    }
+
+    /// Whether neither side has ended it, as far as is known.
+    pub(crate) fn is_active(&self) -> bool {
+        self.gate.load() & GONE == 0
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.gate.load() & OVER != 0
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    pub(super) fn less_pending(&self, n: usize) -> usize {
+        self.pending.fetch_sub(n, AcqRel) - n
+    }
+}
+
+impl Source for Conn {
+    fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
+        let mut bits = event::IO | mark::HEARD;
+        match event {
+            Event::Ready(now) => {
+                for (is, mark) in [
+                    (now.is_readable(), mark::READABLE),
+                    (now.is_writable(), mark::WRITABLE),
+                    (now.is_read_closed(), mark::READ_CLOSED | mark::READABLE),
+                    (now.is_hung_up(), mark::HUNG_UP | mark::READABLE | mark::WRITABLE),
+                ] {
+                    bits |= if is { mark } else { 0 };
+                }
+            }
+            // A completion driver's: what came waits where the turn's next read finds it.
+            Event::Received(bytes) => {
+                bits |= mark::READABLE | if bytes.is_empty() { mark::READ_CLOSED } else { 0 };
+                self.arrived.lock().push(bytes);
+            }
+            Event::Sent(n) => {
+                bits |= mark::WRITABLE;
+                self.less_pending(n);
+            }
+            Event::Accepted(_) => {}
+        }
+        let before = self.gate.notify(bits);
+        self.wake_waiters(before);
+        let gone = bits & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
+        if gone && before & Gate::RUNNING != 0 {
+            self.gone_while_running(bits);
+        }
+        if Gate::must_queue(before) {
+            ready.push(self);
+        }
+    }
+
+    fn on_timer(self: Arc<Self>, now: u64, ready: &mut Ready) {
+        if !self.deadlines.fired(now) {
+            return;
+        }
+        if !self.deadlines.any_passed(now) {
+            return self.arm();
+        }
+        let before = self.gate.notify(event::TIMER);
+        self.wake_waiters(before);
+        if Gate::must_queue(before) {
+            ready.push(self);
+        }
+    }
+
+    fn on_shutdown(self: Arc<Self>) {
+        self.end(mark::ABORTING, CloseReason::Shutdown);
+    }
+}
+
+impl Conn {
+    /// The peer went while another worker is in this connection's turn: `on_disconnect` runs here.
+    fn gone_while_running(self: &Arc<Self>, bits: u32) {
+        let Some(handler) = self.handler() else { return };
+        if self.disconnects() {
+            let reason =
+                if bits & mark::HUNG_UP != 0 { CloseReason::Reset } else { CloseReason::Eof };
+            handler.disconnected(&Connection::unowned(self.clone()), reason);
+        }
+    }
+}
+
+/// A future of the handler's was woken: the turn polls it.
+impl Wake for Conn {
+    fn wake(self: Arc<Self>) {
+        self.schedule(event::WAKE);
+    }
+}
+
+impl fmt::Display for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {} with {}", self.id, self.peer)
+    }
+}

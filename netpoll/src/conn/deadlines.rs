@@ -1,0 +1,77 @@
+//! A connection's deadlines: stores, not operations of the timer wheel.
+//!
+//! Each deadline is a tick of [`Clock`](crate::timer::Clock), 0 where there is none. One entry of
+//! the wheel stands for all of them, at the earliest of when it was set; a deadline that moves later
+//! leaves it there, and the entry that fires too early is set anew.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The next byte of a silent connection.
+    Idle,
+    /// The last byte of a frame that has begun.
+    Frame,
+    /// The next byte of output that the peer takes.
+    Write,
+    /// The end of the request that is handled.
+    Request,
+}
+
+const KINDS: [Kind; 4] = [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request];
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Deadlines {
+    at: [AtomicU64; KINDS.len()],
+    /// Where the entry of the wheel stands, 0 for none.
+    armed: AtomicU64,
+}
+
+impl Deadlines {
+    pub(crate) fn set(&self, kind: Kind, at: u64) {
+        self.at[kind as usize].store(at, Relaxed);
+    }
+
+    pub(crate) fn clear(&self, kind: Kind) {
+        self.set(kind, 0);
+    }
+
+    pub(crate) fn get(&self, kind: Kind) -> Option<u64> {
+        match self.at[kind as usize].load(Relaxed) {
+            0 => None,
+            at => Some(at),
+        }
+    }
+
+    /// Whether `kind` has a deadline that has passed.
+    pub(crate) fn passed(&self, kind: Kind, now: u64) -> bool {
+        self.get(kind).is_some_and(|at| at <= now)
+    }
+
+    /// Whether any deadline has passed.
+    pub(crate) fn any_passed(&self, now: u64) -> bool {
+        KINDS.into_iter().any(|kind| self.passed(kind, now))
+    }
+
+    /// The tick at which the wheel must have an entry that it has not.
+    pub(crate) fn to_arm(&self) -> Option<u64> {
+        let first = KINDS.into_iter().filter_map(|kind| self.get(kind)).min()?;
+        let armed = self.armed.load(Relaxed);
+        if armed != 0 && armed <= first {
+            return None;
+        }
+        self.armed.store(first, Relaxed);
+        Some(first)
+    }
+
+    /// The wheel fired at `now`. False: this entry is not the one that counts.
+    pub(crate) fn fired(&self, now: u64) -> bool {
+        if self.armed.load(Relaxed) > now {
+            return false;
+        }
+        self.armed.store(0, Relaxed);
+        true
+    }
+}

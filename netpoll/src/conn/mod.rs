@@ -1,0 +1,47 @@
+//! Connections: their state, their turn, their two halves, and the handle that users hold.
+//!
+//! ```text
+//!            selector ──on_event──▶ ┌───────────── Conn ─────────────┐
+//!            wheel ─────on_timer──▶ │ gate      events, marks        │──▶ home's run queue ──▶ turn
+//!            any thread ──close───▶ │ recv slot input, its flags     │
+//!            any thread ──write───▶ │ send      output, its bounds   │──▶ socket
+//!                                   │ handler   what the turn calls  │
+//!                                   └────────────────────────────────┘
+//! ```
+//! Who may touch what:
+//! - `gate`: everyone; every hand-over below is a step of this one word ([`state`]).
+//! - `recv`: the turn; or, while [`state::mark::READING`] is set, the [`Reader`] that has taken it.
+//! - `send`: whoever has something to send appends under its lock; whoever sets
+//!   [`state::mark::WRITING`] writes to the socket until nothing is left or the socket is full.
+//! - the socket: the turn reads, the writer writes. It is closed by a turn, after `FINISHED` is set
+//!   and nobody writes; who comes later sees the mark and does not touch it. So a descriptor number
+//!   that the system gives to another connection is never used by the old one.
+//! - `handler`: set once; the turn calls it. `disconnected` alone may be called by the poller while a
+//!   turn runs, and takes nothing but shared references.
+//!
+//! The end of a connection, in order: a mark says that it ends (`CLOSING`, `ABORTING`) or the peer
+//! went; the turn sends what waits (not when aborting), sets `FINISHED`, removes the registration,
+//! closes the socket, frees the buffers, wakes the waiters, runs `on_disconnect` (if the peer went and
+//! it has not run), `on_close`, the close callbacks; then the connection is no longer counted.
+
+mod cancel;
+mod connection;
+pub(crate) mod core;
+pub(crate) mod deadlines;
+pub(crate) mod handler;
+mod options;
+mod reader;
+mod reason;
+pub(crate) mod recv;
+mod send;
+pub(crate) mod state;
+mod turn;
+mod wait;
+mod writer;
+
+pub use cancel::{Cancel, Deadline};
+pub use connection::{Connection, ConnectionId};
+pub use options::{ConnectionOptions, Keepalive};
+pub use reader::Reader;
+pub use reason::CloseReason;
+pub use writer::Writer;

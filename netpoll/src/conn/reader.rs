@@ -1,0 +1,272 @@
+//! The receiving half in a user's hands: LinkBuffer's reading vocabulary, waiting for bytes.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    core::Conn,
+    recv::{Filled, Recv},
+    state::{OVER, event, mark},
+};
+use crate::{
+    buf::{LinkBuffer, LinkSlice},
+    error::{Error, ErrorKind, Result},
+    sched,
+};
+
+/// Reads a connection's bytes, waiting for those that have not come.
+///
+/// Whoever has it is the only one who reads; dropped, it gives back what was not consumed. `next` and
+/// its like block this thread (a worker gives its poller away first); [`fill_async`](Self::fill_async)
+/// is their counterpart for `async` code: after it, `next` of as many bytes does not wait.
+///
+/// The longest wait is the connection's `read_timeout`.
+///
+/// ```
+/// use std::io::Write;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let conn = netpoll::Dialer::new().dial(&listener.local_addr()?.to_string())?;
+/// listener.accept()?.0.write_all(b"\x00\x03abc")?;
+///
+/// let mut reader = conn.reader()?;
+/// let n = u16::from_be_bytes(reader.next(2)?.try_into().unwrap());
+/// assert_eq!(reader.next(n.into())?, b"abc");
+/// assert_eq!(reader.next(1).unwrap_err().kind(), netpoll::ErrorKind::Eof);
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+pub struct Reader {
+    conn: Arc<Conn>,
+    /// There until the drop.
+    recv: Option<Recv>,
+}
+
+impl Reader {
+    /// Takes the half out of its slot.
+    ///
+    /// # Errors
+    /// `Limit` if somebody else has it, `Closed` if the connection has ended.
+    pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
+        let word = conn.gate.set(mark::READING);
+        if word & mark::READING != 0 {
+            return Err(Error::new(ErrorKind::Limit, format!("another reader reads from {conn}")));
+        }
+        match conn.recv.lock().take() {
+            Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv) }),
+            None => {
+                conn.gate.clear(mark::READING);
+                Err(conn.closed_error())
+            }
+        }
+    }
+
+    /// A reader of what the turn has; the turn finds it in the slot again.
+    pub(crate) fn lend(conn: &Arc<Conn>, recv: Recv) -> Self {
+        conn.gate.set(mark::READING);
+        Self { conn: conn.clone(), recv: Some(recv) }
+    }
+
+    fn recv(&mut self) -> &mut Recv {
+        self.recv.as_mut().expect("it is there until the drop")
+    }
+
+    /// The bytes that have come and were not consumed.
+    pub fn buffer(&mut self) -> &mut LinkBuffer {
+        &mut self.recv().input
+    }
+
+    /// The number of bytes that can be had without waiting.
+    pub fn len(&self) -> usize {
+        self.recv.as_ref().map_or(0, |recv| recv.input.len())
+    }
+
+    /// Whether nothing can be had without waiting.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads what has come, without waiting. True: the peer sends no more.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill), but never `Eof` or `TimedOut`.
+    pub fn poll_socket(&mut self) -> Result<bool> {
+        loop {
+            match self.read(1)? {
+                Filled::Some => {}
+                Filled::Nothing => return Ok(false),
+                Filled::Eof => return Ok(true),
+            }
+        }
+    }
+
+    /// Waits until `n` bytes can be had at once.
+    ///
+    /// # Errors
+    /// `Eof` if the stream ends before, `TimedOut` after `read_timeout`, `Closed` if this side closes
+    /// the connection, `FrameTooLarge` if `n` is more than `max_frame`, `Limit` if there is no memory,
+    /// `Io` if the connection breaks.
+    pub fn fill(&mut self, n: usize) -> Result<()> {
+        while !self.has(n)? {
+            let timeout = self.conn.options.read_timeout;
+            self.conn.block_until(timeout, "reading", |conn| wait_is_over(conn).then_some(()))?;
+        }
+        Ok(())
+    }
+
+    /// As [`fill`](Self::fill), without blocking the thread. Under any executor.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub async fn fill_async(&mut self, n: usize) -> Result<()> {
+        while !self.has(n)? {
+            let waits = self.conn.until(|conn| wait_is_over(conn).then_some(()));
+            match self.conn.options.read_timeout {
+                None => waits.await,
+                Some(limit) => {
+                    sched::timeout(limit, waits).await.map_err(|e| e.context(&self.conn))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `n` bytes are there, after reading what has come.
+    fn has(&mut self, n: usize) -> Result<bool> {
+        let max = self.conn.options.max_frame;
+        if n > max {
+            let why = format!("{n} bytes are asked for, max_frame is {max} ({})", self.conn);
+            return Err(Error::new(ErrorKind::FrameTooLarge, why));
+        }
+        loop {
+            let there = self.len();
+            if there >= n {
+                return Ok(true);
+            }
+            match self.read(n - there)? {
+                Filled::Some => {}
+                Filled::Eof => {
+                    let why = format!("the stream ends after {there} of {n} bytes ({})", self.conn);
+                    return Err(Error::new(ErrorKind::Eof, why));
+                }
+                Filled::Nothing => return Ok(false),
+            }
+        }
+    }
+
+    fn read(&mut self, want: usize) -> Result<Filled> {
+        let conn = self.conn.clone();
+        // Before the read: what came before a hang-up is still read.
+        let word = conn.gate.load();
+        if word & (OVER | mark::CLOSING) != 0 {
+            return Err(conn.closed_error());
+        }
+        let filled = self.recv().read(&conn, None, want)?;
+        if filled == Filled::Nothing && word & mark::HUNG_UP != 0 {
+            return Err(Error::new(ErrorKind::Closed, format!("the connection broke ({conn})")));
+        }
+        Ok(filled)
+    }
+
+    /// The next `n` bytes, contiguous, and consumes them. Copies only what spans blocks.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn next(&mut self, n: usize) -> Result<&[u8]> {
+        self.fill(n)?;
+        Ok(self.recv().input.next(n)?)
+    }
+
+    /// As [`next`](Self::next), and consumes nothing.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn peek(&mut self, n: usize) -> Result<&[u8]> {
+        self.fill(n)?;
+        Ok(self.recv().input.peek(n)?)
+    }
+
+    /// Consumes `n` bytes.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn skip(&mut self, n: usize) -> Result<()> {
+        self.fill(n)?;
+        Ok(self.recv().input.skip(n)?)
+    }
+
+    /// The bytes up to and with the first `delimiter`, and consumes them.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill); `FrameTooLarge` if it does not come within `max_frame` bytes.
+    pub fn until(&mut self, delimiter: u8) -> Result<&[u8]> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.recv().input.find(delimiter, searched) {
+                return Ok(self.recv().input.next(at + 1)?);
+            }
+            searched = self.len();
+            self.fill(searched + 1)?;
+        }
+    }
+
+    /// The next byte, and consumes it.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn read_byte(&mut self) -> Result<u8> {
+        self.fill(1)?;
+        Ok(self.recv().input.read_byte()?)
+    }
+
+    /// The next `n` bytes as text, and consumes them.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill); `Malformed` if they are no UTF-8.
+    pub fn read_string(&mut self, n: usize) -> Result<String> {
+        self.fill(n)?;
+        Ok(self.recv().input.read_string(n)?)
+    }
+
+    /// The next `n` bytes, counted references to them where they lie in one block, and consumes them.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn read_bytes(&mut self, n: usize) -> Result<Bytes> {
+        self.fill(n)?;
+        Ok(self.recv().input.read_bytes(n)?)
+    }
+
+    /// The next `n` bytes without a copy, and consumes them; they may outlive the connection.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn slice(&mut self, n: usize) -> Result<LinkSlice> {
+        self.fill(n)?;
+        Ok(self.recv().input.slice(n)?)
+    }
+}
+
+/// Whether who waits for bytes should look again.
+fn wait_is_over(conn: &Conn) -> bool {
+    conn.gate.load() & (mark::READABLE | mark::HUNG_UP | mark::CLOSING | OVER) != 0
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        *self.conn.recv.lock() = self.recv.take();
+        let word = self.conn.gate.clear(mark::READING);
+        if word & (OVER | mark::CLOSING) != 0 {
+            // The turn that ends the connection waits for this half.
+            self.conn.schedule(event::FLUSH);
+        }
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("connection", &self.conn.id)
+            .field("len", &self.len())
+            .finish()
+    }
+}

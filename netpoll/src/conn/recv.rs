@@ -1,0 +1,187 @@
+//! The receiving half: from the socket into the input LinkBuffer.
+
+use std::{io, mem};
+
+use super::{core::Conn, deadlines::Kind, send::Sent, state::mark};
+use crate::{
+    buf::LinkBuffer,
+    conn::Connection,
+    error::{Error, Result},
+    mem::alloc,
+    sched::turn::Desk,
+};
+
+/// What grows by what has come, not by what a header declares: bytes that one reservation for a
+/// large frame takes at least.
+const GROWTH: usize = 64 * 1024;
+
+/// A block is replaced when less than this part of it is left to read into.
+const SPARE_PART: usize = 4;
+
+/// What was received and not consumed, with what is known of the socket's side.
+#[derive(Default)]
+pub(crate) struct Recv {
+    pub(crate) input: LinkBuffer,
+    /// Bytes received in all.
+    pub(crate) received: u64,
+    /// A read may give something.
+    pub(super) readable: bool,
+    /// The peer sent its last, and it is in `input`.
+    pub(crate) eof: bool,
+    /// A future of the handler's is under way.
+    pub(super) busy: bool,
+    /// Pending output is past the mark: nothing is handled until it is below the low one.
+    pub(super) full: bool,
+}
+
+/// What a read gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// Bytes came.
+    Some,
+    /// None are there now.
+    Nothing,
+    /// The stream has ended.
+    Eof,
+}
+
+impl Recv {
+    /// Reads once, if the socket may have something. `want`: how many bytes are known to be missing.
+    ///
+    /// # Errors
+    /// `Io` if the connection broke, `Limit` if there is no memory.
+    pub(crate) fn read(
+        &mut self,
+        conn: &Conn,
+        desk: Option<&mut Desk>,
+        want: usize,
+    ) -> Result<Filled> {
+        // Cleared before the read: what comes after it sets the mark again.
+        let word = conn.gate.load();
+        if word & mark::READABLE != 0 {
+            conn.gate.clear(mark::READABLE);
+            self.readable = true;
+        }
+        if self.eof {
+            return Ok(Filled::Eof);
+        }
+        if !self.readable || conn.is_over() {
+            return Ok(Filled::Nothing);
+        }
+        if self.take_arrived(conn)? {
+            return Ok(Filled::Some);
+        }
+        let room = conn.runtime.settings.buffer_size;
+        let read = match desk {
+            Some(desk) if want <= room => self.read_into_desk(conn, desk, room)?,
+            _ => self.read_into_input(conn, want.max(4096))?,
+        };
+        match read {
+            Ok((0, _)) => {
+                self.eof = true;
+                Ok(Filled::Eof)
+            }
+            Ok((n, asked)) => {
+                self.received += n as u64;
+                // A short read emptied the socket; but an end that was announced is still to come.
+                self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
+                if conn.options.idle_timeout.is_some() {
+                    conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
+                }
+                Ok(Filled::Some)
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(Filled::Nothing)
+            }
+            Err(e) => Err(Error::io(format!("reading from {conn}"), e)),
+        }
+    }
+
+    /// Reads into the worker's block: what a turn consumes at once takes no memory of its own.
+    fn read_into_desk(
+        &mut self,
+        conn: &Conn,
+        desk: &mut Desk,
+        room: usize,
+    ) -> Result<io::Result<(usize, usize)>> {
+        let usable = desk
+            .block
+            .as_mut()
+            .is_some_and(|block| block.try_reset() || block.spare_len() >= room / SPARE_PART);
+        if !usable {
+            desk.block = Some(alloc(room)?);
+        }
+        let block = desk.block.as_mut().expect("it was just made");
+        let asked = block.spare_len();
+        let read = conn.socket.read(block.spare_mut());
+        if let Ok(n) = read
+            && n > 0
+        {
+            block.commit(n);
+            self.input.push(block.take_filled());
+        }
+        Ok(read.map(|n| (n, asked)))
+    }
+
+    /// Reads into the input's own tail: for a large frame, and without a worker's desk.
+    fn read_into_input(&mut self, conn: &Conn, want: usize) -> Result<io::Result<(usize, usize)>> {
+        let asked = want.min(GROWTH.max(2 * self.input.len()));
+        let read = conn.socket.read(self.input.malloc(asked)?);
+        self.input.malloc_ack(*read.as_ref().unwrap_or(&0));
+        self.input.flush();
+        Ok(read.map(|n| (n, asked)))
+    }
+
+    /// Takes what a completion driver has brought. False: nothing.
+    fn take_arrived(&mut self, conn: &Conn) -> Result<bool> {
+        let arrived = mem::take(&mut *conn.arrived.lock());
+        for bytes in &arrived {
+            self.eof |= bytes.is_empty();
+            self.received += bytes.len() as u64;
+            // Refers to the driver's block, if it is large enough to be worth it.
+            self.input.write_bytes(bytes.clone())?;
+        }
+        self.input.flush();
+        Ok(!arrived.is_empty())
+    }
+}
+
+/// What a handler's step works with.
+pub(crate) struct Step<'a, 'd> {
+    pub(crate) conn: &'a Connection,
+    /// Gone while a reader has it.
+    pub(crate) recv: Option<Recv>,
+    /// Answers, which leave together at the turn's end.
+    pub(crate) out: LinkBuffer,
+    pub(super) desk: &'d mut Desk,
+}
+
+impl Step<'_, '_> {
+    /// Reads once; `want` bytes are known to be missing.
+    ///
+    /// # Errors
+    /// As [`Recv::read`].
+    pub(crate) fn read(&mut self, want: usize) -> Result<Filled> {
+        match &mut self.recv {
+            Some(recv) => recv.read(&self.conn.conn, Some(self.desk), want),
+            None => Ok(Filled::Nothing),
+        }
+    }
+
+    /// Takes back what a reader had, which was dropped.
+    pub(crate) fn take_back(&mut self) {
+        if self.recv.is_none() {
+            self.recv = self.conn.conn.recv.lock().take();
+        }
+    }
+
+    /// Sends the answers so far. False: pending output is past the mark, and the step should end.
+    pub(crate) fn send(&mut self) -> bool {
+        let out = mem::take(&mut self.out);
+        if !out.is_empty() {
+            self.conn.conn.send(out);
+        }
+        self.conn.conn.sent() != Sent::Full
+    }
+}

@@ -1,0 +1,223 @@
+//! The sending half: many threads append, one writes.
+//!
+//! Whoever has output sets [`mark::WRITING`] and, if it was not set, takes all that waits and writes
+//! it in as few calls as the socket allows. Who comes meanwhile appends, sets [`mark::MORE`] and
+//! leaves: the writer goes on until nobody came. So the output of many threads leaves in few writes,
+//! and nobody waits for another's system call.
+
+use std::{
+    io::{self, IoSlice},
+    mem,
+    sync::{
+        Arc,
+        atomic::Ordering::{AcqRel, Relaxed},
+    },
+};
+
+use super::{
+    core::Conn,
+    deadlines::Kind,
+    reason::CloseReason,
+    state::{OVER, event, mark},
+};
+use crate::{
+    buf::LinkBuffer,
+    error::{Error, ErrorKind, Result},
+    sys::Shutdown,
+};
+
+/// Parts of one `writev`.
+const PARTS: usize = 64;
+
+/// How much output is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Below the high mark.
+    Room,
+    /// At the high mark or past it.
+    Full,
+}
+
+impl Conn {
+    /// Sends `bytes` after all that was given before. What the socket does not take waits.
+    pub(crate) fn send(self: &Arc<Self>, bytes: LinkBuffer) {
+        self.pending.fetch_add(bytes.len(), AcqRel);
+        if self.gate.set(mark::WRITING) & mark::WRITING == 0 {
+            return self.write_out(bytes);
+        }
+        let mut waiting = self.send.lock();
+        *waiting = join(mem::take(&mut *waiting), bytes);
+        drop(waiting);
+        self.flush();
+    }
+
+    /// Writes what waits, unless another thread does.
+    pub(crate) fn flush(self: &Arc<Self>) {
+        if self.gate.set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {
+            self.write_out(LinkBuffer::new());
+        }
+    }
+
+    /// Only for the thread that set `WRITING`, which this clears. `first` goes after what waits.
+    pub(super) fn write_out(self: &Arc<Self>, mut first: LinkBuffer) {
+        loop {
+            if self.gate.load() & mark::FINISHED != 0 {
+                self.send.lock().clear();
+                self.pending.store(0, Relaxed);
+                self.gate.clear(mark::WRITING | mark::MORE);
+                // A turn that saw `WRITING` waits with the end.
+                return self.schedule(event::FLUSH);
+            }
+            self.gate.clear(mark::MORE);
+            let mut out = {
+                let mut waiting = self.send.lock();
+                join(mem::take(&mut *waiting), mem::take(&mut first))
+            };
+            let wrote = self.write_all(&mut out);
+            let blocked = !out.is_empty();
+            if blocked {
+                self.send.lock().prepend(out);
+            }
+            if let Err(e) = wrote {
+                self.broken(&e);
+            }
+            let news = if blocked { mark::WRITABLE } else { mark::MORE };
+            if !self.release_writing(news) {
+                return;
+            }
+        }
+    }
+
+    /// Clears `WRITING`. True: it is set again and the caller has to write, since somebody came before
+    /// it was cleared and left, with `news`: more to write, or that there is room again.
+    pub(super) fn release_writing(self: &Arc<Self>, news: u32) -> bool {
+        let before = self.gate.clear(mark::WRITING);
+        // The turn that ends the connection, or one direction of it, may wait for this.
+        let ends = before & (mark::FINISHED | mark::ABORTING) != 0;
+        let drained = before & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
+        if ends || drained {
+            self.schedule(event::FLUSH);
+        }
+        self.gate.load() & news != 0 && self.gate.set(mark::WRITING) & mark::WRITING == 0
+    }
+
+    /// Writes until `out` is empty or the socket is full.
+    fn write_all(self: &Arc<Self>, out: &mut LinkBuffer) -> io::Result<()> {
+        if self.gate.load() & mark::WRITABLE == 0 {
+            return Ok(());
+        }
+        let mut asked_again = false;
+        while !out.is_empty() {
+            let wrote = {
+                let mut parts = [IoSlice::new(&[]); PARTS];
+                let n = out.io_slices(&mut parts);
+                if n == 1 { self.socket.write(&parts[0]) } else { self.socket.writev(&parts[..n]) }
+            };
+            match wrote {
+                Ok(n) => {
+                    out.skip(n).expect("no more was written than there was");
+                    self.progress(n);
+                    if mem::take(&mut asked_again) {
+                        self.gate.set(mark::WRITABLE);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if asked_again {
+                        self.await_room();
+                        return Ok(());
+                    }
+                    // An event between the call and this line would be lost: clear, then try again.
+                    self.gate.clear(mark::WRITABLE);
+                    asked_again = true;
+                }
+                Err(e) => {
+                    self.less_pending(out.len());
+                    out.clear();
+                    return Err(e);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self, n: usize) {
+        let left = self.less_pending(n);
+        if left == 0 {
+            self.deadlines.clear(Kind::Write);
+        } else if self.deadlines.get(Kind::Write).is_some() {
+            self.set_deadline(Kind::Write, self.options.write_timeout);
+        }
+        if left <= self.options.write_low {
+            self.wake_waiters(self.gate.load());
+        }
+    }
+
+    /// The socket is full: the peer has `write_timeout` to take something.
+    fn await_room(&self) {
+        if self.deadlines.get(Kind::Write).is_none() {
+            self.set_deadline(Kind::Write, self.options.write_timeout);
+            self.arm();
+        }
+    }
+
+    /// A write failed: nothing more can be sent; what the peer sent before can still be read.
+    fn broken(self: &Arc<Self>, error: &io::Error) {
+        tracing::debug!(%error, connection = self.id, "a write failed");
+        let mut waiting = self.send.lock();
+        self.less_pending(waiting.len());
+        waiting.clear();
+        drop(waiting);
+        self.deadlines.clear(Kind::Write);
+        self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
+        self.wake_waiters(self.gate.load());
+    }
+
+    /// How much output is pending.
+    pub(crate) fn sent(&self) -> Sent {
+        if self.pending() >= self.options.write_high { Sent::Full } else { Sent::Room }
+    }
+
+    /// An error if nothing can be sent any more.
+    pub(crate) fn check_sending(&self) -> Result<()> {
+        let word = self.gate.load();
+        if word & (mark::CLOSING | OVER) != 0 {
+            return Err(self.closed_error());
+        }
+        if word & mark::HUNG_UP != 0 {
+            let why = CloseReason::Reset;
+            return Err(Error::new(ErrorKind::Closed, format!("cannot send: {why} ({self})")));
+        }
+        if word & mark::SHUT != 0 {
+            let why = "this side has shut down sending";
+            return Err(Error::new(ErrorKind::Closed, format!("cannot send: {why} ({self})")));
+        }
+        Ok(())
+    }
+
+    /// Whether there is room, for who waits for it: the low mark, so that a writer that had to wait
+    /// does not come back for every byte.
+    pub(crate) fn has_room(&self) -> Option<Result<()>> {
+        if let Err(e) = self.check_sending() {
+            return Some(Err(e));
+        }
+        (self.pending() <= self.options.write_low).then_some(Ok(()))
+    }
+
+    /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
+    pub(super) fn shut_if_drained(&self) {
+        if self.gate.load() & mark::SHUT != 0 && self.pending() == 0 {
+            // The peer may be gone, which the reading side tells.
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+/// `front`, then `back`: both readable, nothing copied.
+fn join(mut front: LinkBuffer, back: LinkBuffer) -> LinkBuffer {
+    if front.is_empty() {
+        return back;
+    }
+    front.append(back);
+    front.flush();
+    front
+}

@@ -1,0 +1,62 @@
+//! The bits of a connection's state word: one [`Gate`] says who has it and what happened to it.
+
+use crate::sched::gate::Gate;
+
+/// Events: taken by the turn that begins.
+pub(crate) mod event {
+    /// The selector told something.
+    pub(crate) const IO: u32 = 1 << 2;
+    /// A deadline passed.
+    pub(crate) const TIMER: u32 = 1 << 3;
+    /// A future of the handler's was woken, or a handler was set.
+    pub(crate) const WAKE: u32 = 1 << 4;
+    /// Output waits, or somebody asks for the connection's end.
+    pub(crate) const FLUSH: u32 = 1 << 5;
+}
+
+/// Marks: they stay until they are cleared by name.
+pub(crate) mod mark {
+    /// The socket may have bytes, or its end. Cleared before a read, set by the selector.
+    pub(crate) const READABLE: u32 = 1 << 16;
+    /// The socket may take bytes. Cleared when it did not, set by the selector.
+    pub(crate) const WRITABLE: u32 = 1 << 17;
+    /// The peer sends no more; what it sent may still be unread.
+    pub(crate) const READ_CLOSED: u32 = 1 << 18;
+    /// The connection is dead in both directions.
+    pub(crate) const HUNG_UP: u32 = 1 << 19;
+    /// A blocking reader has the receiving half.
+    pub(crate) const READING: u32 = 1 << 20;
+    /// A thread writes to the socket.
+    pub(crate) const WRITING: u32 = 1 << 21;
+    /// While a thread writes: there is more to write.
+    pub(crate) const MORE: u32 = 1 << 22;
+    /// `on_connect` has run: from now on a hang-up runs `on_disconnect`.
+    pub(crate) const OPEN: u32 = 1 << 23;
+    /// `on_disconnect` has run or is running.
+    pub(crate) const DISCONNECTED: u32 = 1 << 24;
+    /// This side asked for the end; what was written before still goes out.
+    pub(crate) const CLOSING: u32 = 1 << 25;
+    /// This side asked for the end at once.
+    pub(crate) const ABORTING: u32 = 1 << 26;
+    /// The end has come: the socket is closed.
+    pub(crate) const FINISHED: u32 = 1 << 27;
+    /// Somebody is in the list of waiters.
+    pub(crate) const WAITING: u32 = 1 << 28;
+    /// The handler is gone from the connection, which goes on raw.
+    pub(crate) const DETACHED: u32 = 1 << 29;
+    /// This side sends no more, once what was written is out.
+    pub(crate) const SHUT: u32 = 1 << 30;
+    /// The selector has told something, since a dialler last looked.
+    pub(crate) const HEARD: u32 = 1 << 31;
+}
+
+/// Nothing more will be read or written.
+pub(crate) const OVER: u32 = mark::ABORTING | mark::FINISHED;
+
+/// The peer went, or this side gave the connection up: what `Cancel` tells.
+pub(crate) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
+
+/// The word of a connection whose socket was just made.
+pub(super) fn fresh() -> Gate {
+    Gate::new(mark::WRITABLE)
+}

@@ -1,0 +1,233 @@
+//! The turn of a connection: from events to answers, on one thread.
+
+use std::{mem, sync::Arc};
+
+use super::{
+    connection::Connection,
+    core::Conn,
+    deadlines::Kind,
+    handler::{After, Handler},
+    reason::CloseReason,
+    recv::{Recv, Step},
+    state::{event, mark},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    sched::turn::{Desk, Turn},
+};
+
+impl Turn for Conn {
+    fn run(self: Arc<Self>, desk: &mut Desk) {
+        let word = self.gate.begin();
+        let again = self.take_turn(desk, word);
+        self.arm();
+        if self.gate.end(again) {
+            let home = self.home.clone();
+            home.push(self);
+        }
+    }
+
+    fn run_io(self: Arc<Self>) {
+        // No handler may start: what was answered is still sent. The events stay for the turn.
+        if self.pending() > 0 {
+            self.flush();
+        }
+    }
+
+    fn inline(&self) -> bool {
+        self.handler().is_some_and(|handler| handler.inline())
+    }
+}
+
+impl Conn {
+    /// True: there is more to do at once.
+    fn take_turn(self: &Arc<Self>, desk: &mut Desk, word: u32) -> bool {
+        if word & event::TIMER != 0 {
+            self.check_write_timeout();
+        }
+        if self.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
+            self.flush();
+        }
+        self.shut_if_drained();
+        let recv = self.recv.lock().take();
+        // Flags that came since `begin` count: some of them this turn has set itself.
+        let word = word | self.gate.load();
+        let ends = word & (mark::ABORTING | mark::FINISHED) != 0
+            || word & mark::CLOSING != 0 && self.pending() == 0;
+        if ends {
+            return self.end_turn(recv);
+        }
+        match self.handler() {
+            Some(handler) if word & mark::CLOSING == 0 => self.serve(handler, recv, desk, word),
+            _ => {
+                *self.recv.lock() = recv;
+                self.wake_waiters(self.gate.load());
+                false
+            }
+        }
+    }
+
+    /// The connection is to end: with what was received, or later, when its reader gives it back.
+    fn end_turn(self: &Arc<Self>, recv: Option<Recv>) -> bool {
+        let Some(recv) = recv else {
+            self.wake_waiters(self.gate.load());
+            return false;
+        };
+        self.finish(recv);
+        false
+    }
+
+    /// Runs the handler on what was received.
+    fn serve(
+        self: &Arc<Self>,
+        handler: &Arc<dyn Handler>,
+        recv: Option<Recv>,
+        desk: &mut Desk,
+        word: u32,
+    ) -> bool {
+        let conn = Connection::unowned(self.clone());
+        let mut step = Step { conn: &conn, recv, out: Default::default(), desk };
+        if let Some(recv) = &mut step.recv {
+            if mem::take(&mut recv.full) && self.pending() > self.options.write_low {
+                recv.full = true;
+                return self.put_back(step.recv);
+            }
+            if recv.busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 && self.disconnects() {
+                let hung_up = word & mark::HUNG_UP != 0;
+                handler.disconnected(
+                    &conn,
+                    if hung_up { CloseReason::Reset } else { CloseReason::Eof },
+                );
+            }
+            if word & event::TIMER != 0 && self.check_receive_timeouts(handler, &conn, recv) {
+                return self.end_turn(step.recv);
+            }
+        }
+        let after = handler.step(&mut step);
+        let out = mem::take(&mut step.out);
+        if !out.is_empty() {
+            self.send(out);
+        }
+        let recv = step.recv.or_else(|| self.recv.lock().take());
+        self.settle(handler, recv, after)
+    }
+
+    /// Brings the connection into the state that the step's end asks for.
+    fn settle(
+        self: &Arc<Self>,
+        handler: &Arc<dyn Handler>,
+        recv: Option<Recv>,
+        after: After,
+    ) -> bool {
+        let Some(mut recv) = recv else { return false };
+        recv.busy = matches!(after, After::Busy);
+        recv.full = matches!(after, After::Full);
+        let mut again = false;
+        match after {
+            After::Wait => {
+                if recv.eof {
+                    self.set_reason(CloseReason::Eof);
+                    return self.close_by_turn(recv);
+                }
+                self.watch_frame(&mut recv);
+            }
+            After::Again => again = true,
+            After::Busy | After::Full => self.deadlines.clear(Kind::Frame),
+            After::Close(reason) => {
+                self.set_reason(reason);
+                return self.close_by_turn(recv);
+            }
+            After::Abort(reason) => {
+                self.set_reason(reason);
+                self.gate.set(mark::ABORTING);
+                return self.end_turn(Some(recv));
+            }
+            After::Detach => {
+                self.detach();
+                handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
+                self.deadlines.clear(Kind::Frame);
+                self.deadlines.clear(Kind::Idle);
+            }
+        }
+        self.put_back(Some(recv)) || again
+    }
+
+    fn put_back(&self, recv: Option<Recv>) -> bool {
+        if recv.is_some() {
+            *self.recv.lock() = recv;
+        }
+        false
+    }
+
+    /// Ends the connection as soon as what waits is sent.
+    fn close_by_turn(self: &Arc<Self>, recv: Recv) -> bool {
+        self.gate.set(mark::CLOSING);
+        self.deadlines.clear(Kind::Frame);
+        self.deadlines.clear(Kind::Idle);
+        if self.pending() == 0 {
+            return self.end_turn(Some(recv));
+        }
+        self.put_back(Some(recv))
+    }
+
+    /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
+    fn watch_frame(&self, recv: &mut Recv) {
+        if recv.input.is_empty() {
+            self.deadlines.clear(Kind::Frame);
+        } else {
+            recv.input.compact_small();
+            if self.deadlines.get(Kind::Frame).is_none() {
+                self.set_deadline(Kind::Frame, self.options.frame_timeout);
+            }
+        }
+    }
+
+    fn check_write_timeout(self: &Arc<Self>) {
+        if self.deadlines.passed(Kind::Write, self.home.clock.now_ms()) && self.pending() > 0 {
+            self.deadlines.clear(Kind::Write);
+            let error = self.timeout_error("writing", self.options.write_timeout);
+            if let Some(handler) = self.handler() {
+                handler.failed(&Connection::unowned(self.clone()), &error);
+            }
+            self.set_reason(CloseReason::WriteTimeout);
+            self.gate.set(mark::ABORTING);
+            self.wake_waiters(self.gate.load());
+        }
+    }
+
+    /// True: a timeout ends the connection.
+    fn check_receive_timeouts(
+        self: &Arc<Self>,
+        handler: &Arc<dyn Handler>,
+        conn: &Connection,
+        recv: &Recv,
+    ) -> bool {
+        let now = self.home.clock.now_ms();
+        if self.deadlines.passed(Kind::Frame, now) {
+            self.deadlines.clear(Kind::Frame);
+            if !recv.busy && !recv.input.is_empty() {
+                let error = self.timeout_error("a frame", self.options.frame_timeout);
+                handler.failed(conn, &error);
+                self.set_reason(CloseReason::FrameTimeout);
+                self.gate.set(mark::ABORTING);
+                return true;
+            }
+        }
+        if self.deadlines.passed(Kind::Idle, now) {
+            self.deadlines.clear(Kind::Idle);
+            if recv.busy || !handler.idle(conn) {
+                self.set_deadline(Kind::Idle, self.options.idle_timeout);
+                return false;
+            }
+            self.set_reason(CloseReason::IdleTimeout);
+            self.gate.set(mark::CLOSING);
+            return self.pending() == 0;
+        }
+        false
+    }
+
+    fn timeout_error(&self, what: &str, limit: Option<std::time::Duration>) -> Error {
+        let limit = limit.unwrap_or_default();
+        Error::new(ErrorKind::TimedOut, format!("{what}: not done within {limit:?} ({self})"))
+    }
+}

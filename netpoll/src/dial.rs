@@ -1,0 +1,207 @@
+//! Dialling: connections that this side begins.
+
+use std::{
+    io::{self, ErrorKind::TimedOut},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    addr::{Address, PeerAddress},
+    conn::{CloseReason, Connection, ConnectionOptions, core::Conn, state::mark},
+    error::{Error, ErrorKind, Result},
+    sched::{Runtime, blocking, park, sleep, timeout},
+    sys::{Connecting, Socket},
+};
+
+/// Makes connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
+///
+/// A name's addresses are tried in turn, each with its share of the time that is left.
+///
+/// ```
+/// use std::time::Duration;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let dialer = netpoll::Dialer::new().connect_timeout(Duration::from_secs(2));
+/// let conn = dialer.dial(&listener.local_addr()?.to_string())?;
+/// assert!(conn.is_active());
+///
+/// let refused = dialer.dial("127.0.0.1:1").unwrap_err();
+/// assert_eq!(refused.io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    runtime: Option<Runtime>,
+    timeout: Duration,
+    options: ConnectionOptions,
+}
+
+impl Default for Dialer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How long a full queue of a Unix listener is left alone before the next try; no event tells.
+const RETRY: Duration = Duration::from_millis(2);
+
+impl Dialer {
+    /// A dialler on the default runtime, with a connect timeout of 10 s.
+    pub fn new() -> Self {
+        Self {
+            runtime: None,
+            timeout: Duration::from_secs(10),
+            options: ConnectionOptions::default(),
+        }
+    }
+
+    /// The runtime whose pollers serve the connections. Default: [`Runtime::global`].
+    #[must_use]
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Longest time for a dial, over all addresses of a name. Default: 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Options of the connections.
+    #[must_use]
+    pub fn options(mut self, options: ConnectionOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Connects, and blocks this thread meanwhile (a worker gives its poller away).
+    ///
+    /// # Errors
+    /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with what the system says of
+    /// the last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
+    pub fn dial(&self, address: &str) -> Result<Connection> {
+        let address: Address = address.parse()?;
+        let until = Instant::now() + self.timeout;
+        let peers = blocking(|| address.resolve())?;
+        self.each(&address, &peers, until, |peer, until| {
+            let (conn, state) = loop {
+                match self.begin(peer) {
+                    Err(e) if is_queue_full(&e) && Instant::now() < until => {
+                        blocking(|| thread::sleep(RETRY));
+                    }
+                    begun => break begun?,
+                }
+            };
+            if state == Connecting::InProgress {
+                let asked = conn.clone();
+                let told = park::wait_for(conn.until(move |_| asked.connected()), Some(until));
+                return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
+            }
+            finish(conn, Ok(()))
+        })
+    }
+
+    /// As [`dial`](Self::dial), without blocking the thread; a name is resolved on a worker. Under any
+    /// executor.
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial).
+    pub async fn dial_async(&self, address: &str) -> Result<Connection> {
+        let address: Address = address.parse()?;
+        let until = Instant::now() + self.timeout;
+        let resolving = address.clone();
+        let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
+        let peers = resolved.await??;
+        let mut last = None;
+        for (i, peer) in peers.iter().enumerate() {
+            let until = share(until, peers.len() - i);
+            match self.dial_one(peer, until).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(failed(&address, last))
+    }
+
+    async fn dial_one(&self, peer: &PeerAddress, until: Instant) -> Result<Connection> {
+        let (conn, state) = loop {
+            match self.begin(peer) {
+                Err(e) if is_queue_full(&e) && Instant::now() < until => sleep(RETRY).await,
+                begun => break begun?,
+            }
+        };
+        if state == Connecting::InProgress {
+            let asked = conn.clone();
+            let left = until.saturating_duration_since(Instant::now());
+            let told = timeout(left, conn.until(move |_| asked.connected())).await;
+            return finish(conn, told.unwrap_or_else(|_| Err(TimedOut.into())));
+        }
+        finish(conn, Ok(()))
+    }
+
+    fn each(
+        &self,
+        address: &Address,
+        peers: &[PeerAddress],
+        until: Instant,
+        mut dial: impl FnMut(&PeerAddress, Instant) -> Result<Connection>,
+    ) -> Result<Connection> {
+        let mut last = None;
+        for (i, peer) in peers.iter().enumerate() {
+            match dial(peer, share(until, peers.len() - i)) {
+                Ok(conn) => return Ok(conn),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(failed(address, last))
+    }
+
+    fn owner(&self) -> &Runtime {
+        self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
+    }
+
+    /// Begins to connect, registered so that the poller tells the end.
+    fn begin(&self, peer: &PeerAddress) -> Result<(Arc<Conn>, Connecting)> {
+        let (socket, state) = Socket::connect_start(peer, &self.options.stream())
+            .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
+        let runtime = self.owner().shared();
+        let options = Arc::new(self.options.clone());
+        let conn = Conn::open(runtime, socket, peer.clone(), options, |_| None)?;
+        Ok((conn, state))
+    }
+}
+
+/// The time for one of `addresses` that are left.
+fn share(until: Instant, addresses: usize) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / u32::try_from(addresses).unwrap_or(u32::MAX)
+}
+
+fn failed(address: &Address, last: Option<Error>) -> Error {
+    match last {
+        Some(error) => error.context(format_args!("dialling {address}")),
+        None => Error::new(ErrorKind::Address, format!("dialling {address}: it has no address")),
+    }
+}
+
+fn is_queue_full(error: &Error) -> bool {
+    error.io_kind() == Some(io::ErrorKind::WouldBlock)
+}
+
+/// A connect has ended as `told`.
+fn finish(conn: Arc<Conn>, told: io::Result<()>) -> Result<Connection> {
+    match told {
+        Ok(()) => {
+            conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+            Ok(Connection::owned(conn))
+        }
+        Err(error) => {
+            let peer = conn.peer.clone();
+            conn.end(mark::ABORTING, CloseReason::Local);
+            Err(Error::io(format!("connecting to {peer}"), error))
+        }
+    }
+}

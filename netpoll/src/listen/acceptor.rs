@@ -1,0 +1,246 @@
+//! The acceptor: a listener registered with a poller, accepted from in turns.
+//!
+//! Errors that concern one client are skipped. When descriptors or memory run out it sheds a few
+//! clients with a descriptor held back (they see an end, not a hang), then pauses: its registration
+//! ends and a timer resumes it, 10 ms later and up to [`LONGEST_PAUSE`], so that neither a core nor
+//! the log is flooded.
+
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    addr::PeerAddress,
+    error::{Error, Result},
+    poller::{Event, Interest, Token},
+    sched::{
+        gate::Gate,
+        give_away,
+        home::Home,
+        shared::Shared,
+        turn::{Desk, Ready, Source, Turn},
+    },
+    sys::{AcceptFault, Listener, Socket, SpareFd},
+    throttle::Throttle,
+};
+
+/// Connections accepted in one turn.
+const BUDGET: usize = 64;
+/// Clients shed before a pause.
+const SHED: usize = 16;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+
+const CAN_ACCEPT: u32 = 1 << 2;
+const RESUME: u32 = 1 << 3;
+const CLOSE: u32 = 1 << 4;
+
+/// Who takes accepted connections.
+pub(crate) trait Host: Send + Sync {
+    /// A client was accepted.
+    fn accepted(&self, socket: Socket, peer: PeerAddress);
+
+    /// Clients were sent away for want of descriptors.
+    fn shed(&self, clients: usize);
+}
+
+/// See the module's documentation.
+pub(crate) struct Acceptor {
+    gate: Gate,
+    listener: Listener,
+    runtime: Arc<Shared>,
+    home: Arc<Home>,
+    host: Arc<dyn Host>,
+    /// Stands for the acceptor in the timer wheel, also while the listener is not registered.
+    timer: OnceLock<Token>,
+    state: Mutex<State>,
+    closed: Condvar,
+    log: Throttle,
+}
+
+struct State {
+    /// The listener's registration; none during a pause.
+    registered: Option<Token>,
+    spare: SpareFd,
+    pause: Duration,
+    closed: bool,
+}
+
+impl Acceptor {
+    /// Starts to accept.
+    ///
+    /// # Errors
+    /// `Closed` if the runtime shuts down, `Io` if the listener cannot be registered.
+    pub(crate) fn start(
+        runtime: &Arc<Shared>,
+        listener: Listener,
+        host: Arc<dyn Host>,
+    ) -> Result<Arc<Self>> {
+        runtime.check_open()?;
+        let spare = SpareFd::new().map_err(|e| Error::io("holding a descriptor back", e))?;
+        let state = State { registered: None, spare, pause: FIRST_PAUSE, closed: false };
+        let acceptor = Arc::new(Self {
+            gate: Gate::new(0),
+            listener,
+            runtime: runtime.clone(),
+            home: runtime.place().clone(),
+            host,
+            timer: OnceLock::new(),
+            state: Mutex::new(state),
+            closed: Condvar::new(),
+            log: Throttle::every(Duration::from_secs(1)),
+        });
+        let token = acceptor.home.poller.insert(acceptor.clone());
+        acceptor.timer.set(token).expect("an acceptor starts once");
+        let registered = acceptor.register(&mut acceptor.state.lock());
+        registered.map_err(|e| {
+            acceptor.schedule(CLOSE);
+            Error::io(format!("registering the listener of {}", acceptor.listener.address()), e)
+        })?;
+        Ok(acceptor)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &PeerAddress {
+        self.listener.address()
+    }
+
+    /// Stops accepting and closes the listener; waits until that is done, or `until`.
+    pub(crate) fn close(self: &Arc<Self>, until: Instant) {
+        self.schedule(CLOSE);
+        give_away();
+        let mut state = self.state.lock();
+        while !state.closed && !self.closed.wait_until(&mut state, until).timed_out() {}
+    }
+
+    fn schedule(self: &Arc<Self>, event: u32) {
+        if Gate::must_queue(self.gate.notify(event)) {
+            self.home.push(self.clone());
+        }
+    }
+
+    fn register(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+        let fd = self.listener.fd()?;
+        state.registered = Some(self.home.poller.register(fd, Interest::Listener, self.clone())?);
+        Ok(())
+    }
+
+    fn deregister(&self, state: &mut State) {
+        if let Some(token) = state.registered.take() {
+            self.runtime.remove(&self.home, token, self.listener.fd().ok());
+        }
+    }
+
+    /// True: more clients may wait.
+    fn accept_some(self: &Arc<Self>, state: &mut State) -> bool {
+        for _ in 0..BUDGET {
+            match self.listener.accept() {
+                Ok((socket, peer)) => {
+                    state.pause = FIRST_PAUSE;
+                    self.host.accepted(socket, peer);
+                }
+                Err(error) => match AcceptFault::of(&error) {
+                    AcceptFault::Empty => return false,
+                    AcceptFault::Transient => {}
+                    AcceptFault::Exhausted => {
+                        self.exhausted(state, &error);
+                        return false;
+                    }
+                    AcceptFault::Fatal => {
+                        let address = self.listener.address();
+                        tracing::error!(%error, %address, "a listener failed and is closed");
+                        self.shut(state);
+                        return false;
+                    }
+                },
+            }
+        }
+        true
+    }
+
+    fn exhausted(self: &Arc<Self>, state: &mut State, error: &io::Error) {
+        let shed = (0..SHED).take_while(|_| matches!(state.spare.shed(&self.listener), Ok(true)));
+        let shed = shed.count();
+        self.host.shed(shed);
+        self.deregister(state);
+        let pause = state.pause;
+        state.pause = (pause * 2).min(LONGEST_PAUSE);
+        if let Some(skipped) = self.log.admit(&self.home.clock) {
+            let address = self.listener.address();
+            tracing::warn!(%error, %address, shed, ?pause, skipped, "cannot accept; raise the limit of open files");
+        }
+        self.arm(pause);
+    }
+
+    fn arm(&self, pause: Duration) {
+        let token = *self.timer.get().expect("it was set at the start");
+        self.home.arm(self.home.clock.tick_after(pause), token);
+    }
+
+    fn shut(&self, state: &mut State) {
+        self.deregister(state);
+        self.listener.close();
+        if let Some(token) = self.timer.get() {
+            self.runtime.remove(&self.home, *token, None);
+        }
+        state.closed = true;
+        self.closed.notify_all();
+    }
+}
+
+impl Turn for Acceptor {
+    fn run(self: Arc<Self>, _desk: &mut Desk) {
+        let events = self.gate.begin();
+        let again = {
+            let state = &mut *self.state.lock();
+            if state.closed {
+                false
+            } else if events & CLOSE != 0 {
+                self.shut(state);
+                false
+            } else if events & RESUME != 0 && state.registered.is_none() {
+                if self.register(state).is_err() {
+                    // There was memory for the timer, there is none for the registration.
+                    self.arm(state.pause);
+                }
+                false
+            } else {
+                state.registered.is_some() && self.accept_some(state)
+            }
+        };
+        if self.gate.end(again) {
+            let home = self.home.clone();
+            home.push(self);
+        }
+    }
+}
+
+impl Source for Acceptor {
+    fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
+        if let Event::Accepted(fd) = event {
+            // A completion driver has accepted already.
+            let socket = Socket::from(fd);
+            if let Ok(peer) = socket.peer_address() {
+                self.host.accepted(socket, peer);
+            }
+            return;
+        }
+        if Gate::must_queue(self.gate.notify(CAN_ACCEPT)) {
+            ready.push(self);
+        }
+    }
+
+    fn on_timer(self: Arc<Self>, _now: u64, ready: &mut Ready) {
+        if Gate::must_queue(self.gate.notify(RESUME)) {
+            ready.push(self);
+        }
+    }
+
+    fn on_shutdown(self: Arc<Self>) {
+        self.schedule(CLOSE);
+    }
+}

@@ -1,0 +1,132 @@
+//! The settings of a runtime.
+
+use std::time::Duration;
+
+use super::{runtime::Runtime, shared::Shared};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    mem,
+};
+
+/// How new connections are given to pollers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadBalance {
+    /// To the one of two, chosen at random, that has fewer connections. The default: it does not
+    /// drift when connections live for different times.
+    #[default]
+    LeastOfTwo,
+    /// To each in turn.
+    RoundRobin,
+    /// To a random one.
+    Random,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) pollers: usize,
+    pub(crate) max_workers: usize,
+    pub(crate) load_balance: LoadBalance,
+    pub(crate) buffer_size: usize,
+    pub(crate) handoff_after: Duration,
+    pub(crate) memory_limit: Option<usize>,
+}
+
+/// Builds a [`Runtime`]; each setting has a default.
+///
+/// ```
+/// let runtime = netpoll::Runtime::builder().pollers(1).max_workers(64).build()?;
+/// assert_eq!(runtime.stats().pollers, 1);
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder(Settings);
+
+impl Default for Builder {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Settings {
+            pollers: cores,
+            max_workers: 512.max(cores),
+            load_balance: LoadBalance::default(),
+            buffer_size: 64 * 1024,
+            handoff_after: Duration::from_micros(100),
+            memory_limit: None,
+        })
+    }
+}
+
+impl Builder {
+    /// Pollers, and so threads that run in parallel while nothing blocks. Default: the cores that
+    /// this process may use.
+    #[must_use]
+    pub fn pollers(mut self, n: usize) -> Self {
+        self.0.pollers = n;
+        self
+    }
+
+    /// Handlers that may run or wait at once. When so many do, requests wait in their queues and in
+    /// their sockets, while what was answered is still sent. Default: 512. At least one for each poller.
+    #[must_use]
+    pub fn max_workers(mut self, n: usize) -> Self {
+        self.0.max_workers = n;
+        self
+    }
+
+    /// How connections are given to pollers. Default: [`LoadBalance::LeastOfTwo`].
+    #[must_use]
+    pub fn load_balance(mut self, balance: LoadBalance) -> Self {
+        self.0.load_balance = balance;
+        self
+    }
+
+    /// Bytes that one read takes at most, and the size of a worker's read block. Default: 64 KiB.
+    #[must_use]
+    pub fn buffer_size(mut self, bytes: usize) -> Self {
+        self.0.buffer_size = bytes;
+        self
+    }
+
+    /// The shortest interval at which the monitor looks for turns that run long; a poller changes
+    /// hands after one to two of them. Default: 100 us.
+    #[must_use]
+    pub fn handoff_after(mut self, interval: Duration) -> Self {
+        self.0.handoff_after = interval;
+        self
+    }
+
+    /// Bytes of buffers that the whole process may hold; what needs more fails with
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit). Default: no limit.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.0.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Starts the runtime's threads.
+    ///
+    /// # Errors
+    /// `Config` for a setting that cannot be, `Io` if pollers or threads cannot be made.
+    pub fn build(self) -> Result<Runtime> {
+        let Settings { pollers, max_workers, buffer_size, handoff_after, .. } = self.0;
+        let fault = if pollers == 0 {
+            Some("pollers is 0: at least 1 is needed".into())
+        } else if max_workers < pollers {
+            Some(format!(
+                "max_workers is {max_workers}: at least {pollers} are needed, one for each poller"
+            ))
+        } else if buffer_size < 1024 {
+            Some(format!("buffer_size is {buffer_size}: at least 1024 bytes are needed"))
+        } else if handoff_after < Duration::from_micros(10) {
+            Some(format!("handoff_after is {handoff_after:?}: at least 10us are needed"))
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            return Err(Error::new(ErrorKind::Config, fault));
+        }
+        if let Some(limit) = self.0.memory_limit {
+            mem::set_limit(Some(limit));
+        }
+        Ok(Runtime::new(Shared::start(self.0)?))
+    }
+}

@@ -1,0 +1,98 @@
+//! A home: one poller with its run queue and its timer wheel.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    drive::Drive,
+    queue::RunQueue,
+    turn::{Source, Turn},
+};
+use crate::{
+    poller::{Poller, Token},
+    timer::{Clock, Wheel},
+};
+
+/// See the module's documentation. Everything here may be used from any thread.
+pub(crate) struct Home {
+    pub(crate) index: usize,
+    pub(crate) poller: Poller<Arc<dyn Source>>,
+    pub(crate) queue: RunQueue,
+    pub(crate) drive: Drive,
+    pub(super) wheel: Mutex<Wheel>,
+    pub(crate) clock: Clock,
+    /// The tick at which the driver last looked at the poller: the time for what need not be exact.
+    tick: AtomicU64,
+    /// Connections that live here, for the balance.
+    pub(crate) load: AtomicUsize,
+}
+
+impl Home {
+    pub(super) fn new(index: usize) -> io::Result<Self> {
+        let clock = Clock::default();
+        Ok(Self {
+            index,
+            poller: Poller::new()?,
+            queue: RunQueue::new(),
+            drive: Drive::vacant(),
+            wheel: Mutex::new(Wheel::new(clock.now_ms())),
+            tick: AtomicU64::new(clock.now_ms()),
+            clock,
+            load: AtomicUsize::new(0),
+        })
+    }
+
+    /// Queues a turn that became ready, and wakes the driver if it is parked.
+    pub(crate) fn push(&self, turn: Arc<dyn Turn>) {
+        self.queue.push(turn);
+        self.poller.wake_if_parked();
+    }
+
+    /// Fires `token`'s source at tick `at` (in milliseconds of [`Home::clock`]).
+    pub(crate) fn arm(&self, at: u64, token: Token) {
+        let sooner = {
+            let mut wheel = self.wheel.lock();
+            let before = wheel.next_expiry();
+            wheel.insert(at, token.into());
+            before.is_none_or(|before| at < before)
+        };
+        if sooner {
+            self.poller.wake_if_parked();
+        }
+    }
+
+    /// Whether a new driver would find something to do.
+    pub(super) fn has_work(&self) -> bool {
+        self.queue.len() + self.queue.aside() > 0
+            || self.poller.has_events()
+            || self.wheel.lock().next_expiry().is_some_and(|at| at <= self.clock.now_ms())
+    }
+
+    /// Entries in the timer wheel.
+    pub(super) fn timers(&self) -> usize {
+        self.wheel.lock().len()
+    }
+
+    /// See the field.
+    pub(crate) fn tick(&self) -> u64 {
+        self.tick.load(Relaxed)
+    }
+
+    /// The driver looks at the poller: reads the clock.
+    pub(super) fn look_at_clock(&self) -> u64 {
+        let now = self.clock.now_ms();
+        self.tick.store(now, Relaxed);
+        now
+    }
+
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Relaxed)
+    }
+}

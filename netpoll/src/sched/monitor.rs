@@ -1,0 +1,162 @@
+//! The monitor: takes a home from a turn that runs long while the home has other work.
+//!
+//! It looks at each home's [`Drive`](super::drive::Drive) and remembers which turn it saw. The same
+//! turn at the next look has run for at least the interval: if its home has work, or after
+//! [`PATIENCE`] looks in any case, the home is taken and given to another worker.
+//!
+//! The interval is `handoff_after` while hand-overs are frequent, and doubles, up to
+//! [`LONGEST`], after every [`CALM`] looks without one. After [`QUIET`] looks in which nothing ran at
+//! all the monitor sleeps until a driver has something to do again: an idle process wakes nobody.
+
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    thread::{self, JoinHandle, Thread},
+    time::Duration,
+};
+
+use super::{drive::Ticket, shared::Shared};
+use crate::{
+    counters::{self, Counter},
+    sys,
+};
+
+/// The longest interval between two looks.
+const LONGEST: Duration = Duration::from_millis(2);
+/// Looks without a hand-over after which the interval doubles.
+const CALM: u32 = 64;
+/// Looks at the same turn after which a home without work is taken too.
+const PATIENCE: u32 = 8;
+/// Looks with all drivers parked after which the monitor sleeps.
+const QUIET: u32 = 50;
+
+/// The handle through which drivers keep the monitor awake.
+#[derive(Default)]
+pub(crate) struct Monitor {
+    asleep: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Monitor {
+    /// Starts the monitor's thread.
+    pub(super) fn start(&self, shared: &Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
+        let weak = Arc::downgrade(shared);
+        let shortest = shared.settings.handoff_after;
+        let handle = thread::Builder::new()
+            .name("netpoll-monitor".into())
+            .spawn(move || Looker::new(weak, shortest).run())?;
+        self.thread.set(handle.thread().clone()).expect("the monitor starts once");
+        Ok(handle)
+    }
+
+    /// A driver has something to do: the monitor has to be awake.
+    pub(super) fn keep_awake(&self) {
+        if self.asleep.load(SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Ends the monitor's sleep.
+    pub(super) fn wake(&self) {
+        self.asleep.store(false, SeqCst);
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+struct Looker {
+    shared: Weak<Shared>,
+    shortest: Duration,
+    interval: Duration,
+    seen: Vec<(Option<Ticket>, u32)>,
+    calm: u32,
+    quiet: u32,
+}
+
+impl Looker {
+    fn new(shared: Weak<Shared>, shortest: Duration) -> Self {
+        Self {
+            shared,
+            shortest,
+            interval: LONGEST.max(shortest),
+            seen: Vec::new(),
+            calm: 0,
+            quiet: 0,
+        }
+    }
+
+    fn run(mut self) {
+        // The default slack of 50 us would make an interval of 100 us half as long again.
+        if let Err(error) = sys::set_timer_slack(1_000) {
+            tracing::debug!(%error, "the monitor's timer stays coarse");
+        }
+        loop {
+            let Some(shared) = self.shared.upgrade() else { return };
+            if shared.is_stopped() {
+                return;
+            }
+            self.look(&shared);
+            if self.quiet >= QUIET {
+                self.sleep(shared);
+            } else {
+                drop(shared);
+                thread::park_timeout(self.interval);
+            }
+        }
+    }
+
+    /// Parks until a driver has something to do.
+    fn sleep(&mut self, shared: Arc<Shared>) {
+        shared.monitor.asleep.store(true, SeqCst);
+        // A driver that ended its wait before this line is seen here; a later one sees the flag.
+        if shared.homes.iter().all(|home| home.poller.is_parked()) && !shared.is_stopped() {
+            let awake = shared.clone();
+            drop(shared);
+            while awake.monitor.asleep.load(SeqCst) {
+                thread::park();
+            }
+        } else {
+            shared.monitor.asleep.store(false, SeqCst);
+        }
+        self.quiet = 0;
+    }
+
+    fn look(&mut self, shared: &Arc<Shared>) {
+        self.seen.resize(shared.homes.len(), (None, 0));
+        let mut taken = false;
+        let mut parked = true;
+        for (home, seen) in shared.homes.iter().zip(&mut self.seen) {
+            parked &= home.poller.is_parked();
+            let running = home.drive.running();
+            if running.is_none() || running != seen.0 {
+                *seen = (running, 0);
+                continue;
+            }
+            seen.1 += 1;
+            let Some(ticket) = running else { continue };
+            if (home.has_work() || seen.1 >= PATIENCE) && home.drive.take(ticket) {
+                shared.crew.late.fetch_add(1, Relaxed);
+                counters::add(Counter::HandOversByMonitor, 1);
+                shared.staff(home.index);
+                taken = true;
+            }
+        }
+        self.quiet = if parked { self.quiet + 1 } else { 0 };
+        if taken {
+            self.calm = 0;
+            self.interval = self.shortest;
+        } else {
+            self.calm += 1;
+            if self.calm >= CALM {
+                self.calm = 0;
+                self.interval = (self.interval * 2).min(LONGEST.max(self.shortest));
+            }
+        }
+    }
+}

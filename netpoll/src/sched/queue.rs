@@ -1,0 +1,130 @@
+//! The run queue: turns that are ready, in the order in which they became so.
+//!
+//! The driver of the poller takes from it, and idle workers steal from it. One short lock; `len` is
+//! kept beside it, so that a look at an empty or short queue costs a load.
+//!
+//! While `max_workers` handlers run, a driver may not start one: it does what needs no handler and
+//! puts the turn aside ([`RunQueue::put_aside`]). What was put aside comes first again.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::turn::Turn;
+use crate::primitive::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+/// See the module's documentation.
+pub(crate) struct RunQueue<T: ?Sized = dyn Turn> {
+    lists: Mutex<Lists<T>>,
+    fresh: AtomicUsize,
+    aside: AtomicUsize,
+}
+
+struct Lists<T: ?Sized> {
+    fresh: VecDeque<Arc<T>>,
+    aside: VecDeque<Arc<T>>,
+}
+
+impl<T: ?Sized> RunQueue<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            lists: Mutex::new(Lists { fresh: VecDeque::new(), aside: VecDeque::new() }),
+            fresh: AtomicUsize::new(0),
+            aside: AtomicUsize::new(0),
+        }
+    }
+
+    /// Turns that are ready and were not put aside. A hint when other threads push.
+    pub(crate) fn len(&self) -> usize {
+        self.fresh.load(Relaxed)
+    }
+
+    /// Turns that were put aside. A hint, as [`Self::len`].
+    pub(crate) fn aside(&self) -> usize {
+        self.aside.load(Relaxed)
+    }
+
+    pub(crate) fn push(&self, turn: Arc<T>) {
+        let mut lists = self.lists.lock();
+        lists.fresh.push_back(turn);
+        self.fresh.store(lists.fresh.len(), Relaxed);
+    }
+
+    /// Appends all of `turns` under one lock.
+    pub(crate) fn extend(&self, turns: &mut Vec<Arc<T>>) {
+        if turns.is_empty() {
+            return;
+        }
+        let mut lists = self.lists.lock();
+        lists.fresh.extend(turns.drain(..));
+        self.fresh.store(lists.fresh.len(), Relaxed);
+    }
+
+    /// Keeps `turn`, which is ready, until a handler may be started.
+    pub(crate) fn put_aside(&self, turn: Arc<T>) {
+        let mut lists = self.lists.lock();
+        lists.aside.push_back(turn);
+        self.aside.store(lists.aside.len(), Relaxed);
+    }
+
+    /// The oldest turn, those put aside first. For whoever may start a handler.
+    pub(crate) fn pop(&self) -> Option<Arc<T>> {
+        self.pop_aside().or_else(|| self.pop_fresh())
+    }
+
+    /// The oldest turn that was put aside.
+    pub(crate) fn pop_aside(&self) -> Option<Arc<T>> {
+        if self.aside() == 0 {
+            return None;
+        }
+        let mut lists = self.lists.lock();
+        let turn = lists.aside.pop_front();
+        self.aside.store(lists.aside.len(), Relaxed);
+        turn
+    }
+
+    /// The oldest turn that was not put aside.
+    pub(crate) fn pop_fresh(&self) -> Option<Arc<T>> {
+        let mut lists = self.lists.lock();
+        let turn = lists.fresh.pop_front();
+        self.fresh.store(lists.fresh.len(), Relaxed);
+        turn
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::primitive::{atomic::Ordering::SeqCst, thread};
+
+    /// Owner and thief take from a queue while another thread pushes: each item once, none lost.
+    #[test]
+    fn loom_each_turn_is_taken_once() {
+        loom::model(|| {
+            let queue = Arc::new(RunQueue::<AtomicUsize>::new());
+            let items = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+            queue.push(items[0].clone());
+            let take = |queue: &RunQueue<AtomicUsize>| {
+                if let Some(item) = queue.pop() {
+                    item.fetch_add(1, SeqCst);
+                }
+            };
+            let pusher = thread::spawn({
+                let (queue, item) = (queue.clone(), items[1].clone());
+                move || queue.put_aside(item)
+            });
+            let thief = thread::spawn({
+                let queue = queue.clone();
+                move || take(&queue)
+            });
+            take(&queue);
+            pusher.join().unwrap();
+            thief.join().unwrap();
+            while queue.len() + queue.aside() > 0 {
+                take(&queue);
+            }
+            assert!(items.iter().all(|item| item.load(SeqCst) == 1));
+        });
+    }
+}

@@ -1,0 +1,101 @@
+//! The runtime, as its user holds it.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use super::{
+    builder::Builder,
+    shared::Shared,
+    stats::Stats,
+    task::{self, JoinHandle},
+};
+
+/// Pollers and workers that servers, clients and spawned futures run on.
+///
+/// A clone is another handle to the same runtime. When the last handle is dropped the runtime shuts
+/// down as by [`shutdown`](Self::shutdown) with one second to do so.
+///
+/// ```
+/// let runtime = netpoll::Runtime::builder().pollers(1).build()?;
+/// let answer = netpoll::block_on(runtime.spawn(async { 6 * 7 }))?;
+/// assert_eq!(answer, 42);
+/// assert_eq!(runtime.shutdown(std::time::Duration::from_secs(1)), 0);
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Runtime(Arc<Owner>);
+
+/// Shuts the runtime down with the last handle. Workers and connections hold what is inside, so that
+/// they do not keep it running.
+struct Owner(Arc<Shared>);
+
+static GLOBAL: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::default().build().expect("the default runtime: pollers and threads can be made")
+});
+
+impl Runtime {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Owner(shared)))
+    }
+
+    /// The settings to build a runtime from.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The default runtime, which starts when it is first used and runs to the process's end.
+    ///
+    /// # Panics
+    /// On first use, if its pollers and threads cannot be made.
+    pub fn global() -> &'static Runtime {
+        &GLOBAL
+    }
+
+    /// Starts `future` on this runtime's workers. A panic in it becomes the handle's error.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let shared = self.shared();
+        task::spawn(shared, shared.place().index, future)
+    }
+
+    /// What the runtime counts, at this moment.
+    pub fn stats(&self) -> Stats {
+        Stats::of(self.shared())
+    }
+
+    /// Closes all connections and listeners, drops all spawned futures, and ends the threads.
+    ///
+    /// Returns when all is gone, or at `deadline` with the number of workers that are still in a
+    /// handler; those end when their handler returns. To let requests end first, shut the servers
+    /// down before.
+    pub fn shutdown(&self, deadline: Duration) -> usize {
+        self.shared().shutdown(deadline)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let left = self.0.shutdown(Duration::from_secs(1));
+        if left > 0 {
+            tracing::warn!(workers = left, "a runtime was dropped while handlers still run");
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("pollers", &self.shared().homes.len())
+            .finish_non_exhaustive()
+    }
+}

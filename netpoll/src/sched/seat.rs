@@ -1,0 +1,61 @@
+//! Where this thread sits: the runtime that it works for, and the home that its turn has been lent.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use super::{drive::Ticket, shared::Shared};
+use crate::counters::{self, Counter};
+
+thread_local! {
+    static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+    /// The home that runs this thread's turn, while it may be given away.
+    static LENT: Cell<Option<(usize, Ticket)>> = const { Cell::new(None) };
+}
+
+/// This thread works for `shared` until the value is dropped.
+pub(super) struct Seat(());
+
+impl Seat {
+    pub(super) fn take(shared: &Arc<Shared>) -> Self {
+        SHARED.set(Some(shared.clone()));
+        shared.counters.join();
+        Self(())
+    }
+
+    pub(super) fn lent(&self, home: usize, ticket: Ticket) {
+        LENT.set(Some((home, ticket)));
+    }
+
+    pub(super) fn back(&self) {
+        LENT.set(None);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        SHARED.take();
+    }
+}
+
+/// Before this thread waits: gives the home that its turn holds to another worker.
+///
+/// Does nothing on a thread that is no worker, in a turn that has lost its home already, and in an
+/// `inline` turn, which keeps it by contract.
+pub(crate) fn give_away() {
+    let Some((index, ticket)) = LENT.take() else { return };
+    SHARED.with_borrow(|shared| {
+        let Some(shared) = shared else { return };
+        if shared.homes[index].drive.take(ticket) {
+            shared.crew.late.fetch_add(1, Relaxed);
+            counters::add(Counter::HandOversByWait, 1);
+            shared.staff(index);
+        }
+    });
+}
+
+/// The runtime whose worker this thread is.
+pub(crate) fn current() -> Option<Arc<Shared>> {
+    SHARED.with_borrow(Clone::clone)
+}

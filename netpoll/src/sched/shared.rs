@@ -1,0 +1,219 @@
+//! What the threads of one runtime share.
+
+use std::{
+    io,
+    sync::{
+        Arc, Weak,
+        atomic::{
+            AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{
+    builder::{LoadBalance, Settings},
+    crew::Crew,
+    home::Home,
+    monitor::Monitor,
+    task::Tasks,
+    turn::Turn,
+};
+use crate::{
+    counters::Group,
+    error::{Error, ErrorKind, Result},
+    poller::Token,
+};
+
+const RUNNING: u8 = 0;
+const CLOSING: u8 = 1;
+const STOPPED: u8 = 2;
+
+/// See the module's documentation.
+pub(crate) struct Shared {
+    me: Weak<Shared>,
+    pub(crate) homes: Box<[Arc<Home>]>,
+    pub(crate) crew: Crew,
+    pub(super) monitor: Monitor,
+    pub(crate) counters: Arc<Group>,
+    pub(crate) settings: Settings,
+    pub(crate) gauges: Gauges,
+    pub(super) tasks: Tasks,
+    phase: AtomicU8,
+    turn_of: AtomicUsize,
+    /// Told when the last source of a home goes while the runtime closes.
+    emptied: (Mutex<()>, Condvar),
+    monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+/// Counts that many threads change, seldom enough for a locked instruction.
+#[derive(Default)]
+pub(crate) struct Gauges {
+    pub(crate) connections: AtomicUsize,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) dialled: AtomicU64,
+    pub(crate) refused: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn start(settings: Settings) -> Result<Arc<Self>> {
+        let homes = (0..settings.pollers)
+            .map(|index| Home::new(index).map(Arc::new))
+            .collect::<io::Result<Box<[_]>>>()
+            .map_err(|e| Error::io("making a poller", e))?;
+        let shared = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            crew: Crew::new(settings.max_workers, homes.len()),
+            homes,
+            monitor: Monitor::default(),
+            counters: Arc::default(),
+            settings,
+            gauges: Gauges::default(),
+            tasks: Tasks::default(),
+            phase: AtomicU8::new(RUNNING),
+            turn_of: AtomicUsize::new(0),
+            emptied: (Mutex::new(()), Condvar::new()),
+            monitor_thread: Mutex::new(None),
+        });
+        for home in &shared.homes {
+            shared.staff(home.index);
+        }
+        let monitor =
+            shared.monitor.start(&shared).map_err(|e| Error::io("starting the monitor", e))?;
+        *shared.monitor_thread.lock() = Some(monitor);
+        Ok(shared)
+    }
+
+    /// Finds `home`, which has no driver, a new one.
+    pub(super) fn staff(&self, home: usize) {
+        self.crew.staff(&self.me, home);
+    }
+
+    pub(crate) fn arc(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever holds a reference holds the runtime")
+    }
+
+    /// The home for a new connection.
+    pub(crate) fn place(&self) -> &Arc<Home> {
+        let count = self.homes.len();
+        if count == 1 {
+            return &self.homes[0];
+        }
+        let n = self.turn_of.fetch_add(1, Relaxed);
+        match self.settings.load_balance {
+            LoadBalance::RoundRobin => &self.homes[n % count],
+            LoadBalance::Random => &self.homes[scatter(n) % count],
+            LoadBalance::LeastOfTwo => {
+                let (a, b) = (scatter(n) % count, scatter(n) / count % (count - 1));
+                let b = (a + 1 + b) % count;
+                let (a, b) = (&self.homes[a], &self.homes[b]);
+                if b.load() < a.load() { b } else { a }
+            }
+        }
+    }
+
+    /// Wakes one parked driver other than `but`'s, so that it steals.
+    pub(super) fn wake_another(&self, but: usize) {
+        for home in self.homes.iter().filter(|home| home.index != but) {
+            if home.poller.wake_if_parked() {
+                return;
+            }
+        }
+    }
+
+    /// Queues a turn that has no home of its own.
+    pub(super) fn push_anywhere(&self, hint: usize, turn: Arc<dyn Turn>) {
+        self.homes[hint % self.homes.len()].push(turn);
+    }
+
+    /// An error if the runtime shuts down.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.phase.load(SeqCst) == RUNNING {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Closed, "the runtime is shut down"))
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.phase.load(SeqCst) == STOPPED
+    }
+
+    /// Removes what is registered under `token` at `home`.
+    pub(crate) fn remove(
+        &self,
+        home: &Home,
+        token: Token,
+        fd: Option<std::os::fd::BorrowedFd<'_>>,
+    ) {
+        match fd {
+            // The registration ends in any case; an error would be that the system knows of none.
+            Some(fd) => drop(home.poller.deregister(token, fd)),
+            None => drop(home.poller.forget(token)),
+        }
+        if self.phase.load(SeqCst) != RUNNING {
+            let _guard = self.emptied.0.lock();
+            self.emptied.1.notify_all();
+        }
+    }
+
+    /// See the module `sched`. Returns the number of workers that were still in a handler at
+    /// `deadline` and were left behind.
+    pub(super) fn shutdown(&self, deadline: Duration) -> usize {
+        if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
+            return 0;
+        }
+        let until = Instant::now() + deadline;
+        self.tasks.cancel_all();
+        let registered = || self.homes.iter().map(|home| home.poller.len()).sum::<usize>();
+        let mut guard = self.emptied.0.lock();
+        loop {
+            // Again each time: a source may have been registered after the last look.
+            parking_lot::MutexGuard::unlocked(&mut guard, || {
+                for source in self.homes.iter().flat_map(|home| home.poller.sources()) {
+                    source.on_shutdown();
+                }
+            });
+            if registered() == 0 || self.emptied.1.wait_until(&mut guard, until).timed_out() {
+                break;
+            }
+        }
+        drop(guard);
+        self.phase.store(STOPPED, SeqCst);
+        self.monitor.wake();
+        for home in &self.homes {
+            home.poller.wake();
+        }
+        self.join(until)
+    }
+
+    fn join(&self, until: Instant) -> usize {
+        let mut threads = self.crew.stop();
+        threads.extend(self.monitor_thread.lock().take());
+        threads.retain(|thread| thread.thread().id() != thread::current().id());
+        let mut left = 0;
+        for thread in threads {
+            // std has no join with a timeout; a worker leaves within microseconds of its turn's end.
+            while !thread.is_finished() && Instant::now() < until {
+                thread::sleep(Duration::from_micros(200));
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            } else {
+                left += 1;
+            }
+        }
+        left
+    }
+}
+
+/// Spreads consecutive numbers (the finaliser of SplitMix64).
+fn scatter(n: usize) -> usize {
+    let mut x = (n as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    usize::try_from((x ^ (x >> 31)) >> 33).expect("31 bits fit")
+}

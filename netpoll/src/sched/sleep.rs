@@ -1,0 +1,164 @@
+//! A future that is ready after some time, on a runtime's timer wheel.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    home::Home,
+    runtime::Runtime,
+    seat,
+    shared::Shared,
+    turn::{Ready, Source},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    poller::{Event, Token},
+    timer::Clock,
+};
+
+/// See [`sleep`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct Sleep {
+    clock: Clock,
+    at: u64,
+    armed: Option<Armed>,
+}
+
+struct Armed {
+    alarm: Arc<Alarm>,
+    shared: Arc<Shared>,
+    home: Arc<Home>,
+    token: Token,
+}
+
+#[derive(Default)]
+struct Alarm {
+    rung: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// Ready after `duration`, to the millisecond above. Inside a handler it uses that runtime's timer
+/// wheel, elsewhere the default runtime's; it may be awaited under any executor.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// let start = Instant::now();
+/// netpoll::block_on(netpoll::sleep(Duration::from_millis(5)));
+/// assert!(start.elapsed() >= Duration::from_millis(5));
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    let clock = Clock::default();
+    Sleep { at: clock.tick_after(duration), clock, armed: None }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.clock.now_ms() >= self.at {
+            return Poll::Ready(());
+        }
+        let at = self.at;
+        let armed = self.armed.get_or_insert_with(|| Armed::new(at));
+        *armed.alarm.waker.lock() = Some(cx.waker().clone());
+        // The alarm may have rung between the look at the clock and the waker's storing.
+        if armed.alarm.rung.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Armed {
+    fn new(at: u64) -> Self {
+        let shared = seat::current().unwrap_or_else(|| Runtime::global().shared().clone());
+        let home = shared.place().clone();
+        let alarm = Arc::new(Alarm::default());
+        let token = home.poller.insert(alarm.clone());
+        home.arm(at, token);
+        Self { alarm, shared, home, token }
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.shared.remove(&self.home, self.token, None);
+    }
+}
+
+impl Alarm {
+    fn ring(&self) {
+        self.rung.store(true, Release);
+        if let Some(waker) = self.waker.lock().take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Source for Alarm {
+    fn on_event(self: Arc<Self>, _: Event, _: &mut Ready) {}
+
+    fn on_timer(self: Arc<Self>, _: u64, _: &mut Ready) {
+        self.ring();
+    }
+
+    fn on_shutdown(self: Arc<Self>) {
+        self.ring();
+    }
+}
+
+/// `future` with an end: `TimedOut` if it is not ready within `duration`.
+///
+/// ```
+/// use std::time::Duration;
+/// let late = netpoll::timeout(Duration::from_millis(2), std::future::pending::<()>());
+/// assert_eq!(netpoll::block_on(late).unwrap_err().kind(), netpoll::ErrorKind::TimedOut);
+/// ```
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout { duration, sleep: sleep(duration), future: Box::pin(future) }
+}
+
+/// See [`timeout`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct Timeout<F> {
+    duration: Duration,
+    sleep: Sleep,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let duration = self.duration;
+        Pin::new(&mut self.sleep)
+            .poll(cx)
+            .map(|()| Err(Error::new(ErrorKind::TimedOut, format!("not done within {duration:?}"))))
+    }
+}
+
+impl<F> fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout").field("duration", &self.duration).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("at_ms", &self.at).finish_non_exhaustive()
+    }
+}

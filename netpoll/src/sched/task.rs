@@ -1,0 +1,235 @@
+//! Spawned futures: turns like any other, polled by the workers.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, Wake, Waker},
+};
+
+use parking_lot::Mutex;
+use slab::Slab;
+
+use super::{
+    gate::Gate,
+    shared::Shared,
+    turn::{Desk, Turn},
+};
+use crate::{
+    counters::{self, Counter},
+    error::{Error, ErrorKind, Result},
+};
+
+/// A future on the heap that workers poll.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An event of a task's gate: its waker was called.
+const WOKEN: u32 = 1 << 2;
+
+/// A spawned future with the gate that says who polls it.
+struct Task {
+    gate: Gate,
+    /// Gone when it is done, panicked or was cancelled.
+    future: Mutex<Option<BoxFuture<()>>>,
+    shared: Weak<Shared>,
+    home: usize,
+    key: usize,
+}
+
+/// The tasks that are alive, so that a shutdown can drop their futures.
+#[derive(Default)]
+pub(super) struct Tasks(Mutex<Slab<Arc<Task>>>);
+
+impl Tasks {
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    pub(super) fn cancel_all(&self) {
+        let tasks: Vec<_> = self.0.lock().drain().collect();
+        for task in tasks {
+            task.drop_future();
+        }
+    }
+}
+
+impl Task {
+    /// Drops the future, unless a worker polls it right now: that worker finds the task gone and
+    /// drops it itself.
+    fn drop_future(&self) {
+        if let Some(mut future) = self.future.try_lock() {
+            drop(future.take());
+        }
+    }
+
+    fn is_listed(&self, shared: &Shared) -> bool {
+        shared.tasks.0.lock().contains(self.key)
+    }
+}
+
+impl Turn for Task {
+    fn run(self: Arc<Self>, _desk: &mut Desk) {
+        self.gate.begin();
+        let waker = Waker::from(self.clone());
+        let mut future = self.future.lock();
+        let done = match future.as_mut() {
+            Some(running) => running.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
+            None => false,
+        };
+        if done {
+            *future = None;
+        }
+        drop(future);
+        let shared = self.shared.upgrade();
+        if done && let Some(shared) = &shared {
+            shared.tasks.0.lock().try_remove(self.key);
+        } else if shared.is_none_or(|shared| !self.is_listed(&shared)) {
+            self.drop_future();
+        }
+        if self.gate.end(false) {
+            self.queue();
+        }
+    }
+}
+
+impl Task {
+    fn queue(self: Arc<Self>) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.push_anywhere(self.home, self);
+        }
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        if Gate::must_queue(self.gate.notify(WOKEN)) {
+            self.queue();
+        }
+    }
+}
+
+/// The result of a spawned future, which is itself a future. Dropping it lets the work go on.
+pub struct JoinHandle<T> {
+    join: Arc<Mutex<Join<T>>>,
+}
+
+enum Join<T> {
+    Waiting(Option<Waker>),
+    Done(Result<T>),
+    Taken,
+}
+
+/// Completes the handle also when the future is dropped before its end.
+struct Completer<T>(Arc<Mutex<Join<T>>>);
+
+impl<T> Completer<T> {
+    fn complete(&self, result: Result<T>) {
+        let mut join = self.0.lock();
+        if let Join::Waiting(waker) = &mut *join {
+            let waker = waker.take();
+            *join = Join::Done(result);
+            drop(join);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl<T> Drop for Completer<T> {
+    fn drop(&mut self) {
+        self.complete(Err(Error::new(
+            ErrorKind::Cancelled,
+            "the task was dropped: its runtime shut down",
+        )));
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut join = self.join.lock();
+        match std::mem::replace(&mut *join, Join::Taken) {
+            Join::Waiting(_) => {
+                *join = Join::Waiting(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            Join::Done(result) => Poll::Ready(result),
+            Join::Taken => panic!("JoinHandle polled after it was ready"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JoinHandle")
+    }
+}
+
+/// Starts `future` on `shared`'s workers.
+pub(super) fn spawn<F>(shared: &Arc<Shared>, home: usize, future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let join = Arc::new(Mutex::new(Join::Waiting(None)));
+    let completer = Completer(join.clone());
+    let future = async move {
+        let result = CatchPanic(Box::pin(future)).await;
+        completer.complete(result);
+    };
+    let task = {
+        let mut tasks = shared.tasks.0.lock();
+        let entry = tasks.vacant_entry();
+        let task = Arc::new(Task {
+            gate: Gate::new(0),
+            future: Mutex::new(Some(Box::pin(future))),
+            shared: Arc::downgrade(shared),
+            home,
+            key: entry.key(),
+        });
+        entry.insert(task.clone());
+        task
+    };
+    if shared.check_open().is_err() {
+        shared.tasks.cancel_all();
+    }
+    task.wake();
+    JoinHandle { join }
+}
+
+impl Shared {
+    /// Starts `future`, whose end nobody waits for.
+    pub(crate) fn spawn_detached(self: &Arc<Self>, future: BoxFuture<()>) {
+        drop(spawn(self, self.place().index, future));
+    }
+}
+
+/// Turns a panic of the future into an error.
+pub(crate) struct CatchPanic<F>(pub(crate) Pin<Box<F>>);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(payload) => Poll::Ready(Err(panic_error(&*payload))),
+        }
+    }
+}
+
+/// The error for a panic with `payload`, which is counted.
+pub(crate) fn panic_error(payload: &(dyn Any + Send)) -> Error {
+    counters::add(Counter::Panics, 1);
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a value that is no text");
+    Error::new(ErrorKind::Panic, format!("a handler panicked: {text}"))
+}

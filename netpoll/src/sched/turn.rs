@@ -1,0 +1,47 @@
+//! What the scheduler runs, and what a poller tells: the two traits that a connection implements.
+
+use std::sync::Arc;
+
+use crate::{mem::BlockMut, poller::Event};
+
+/// Something that runs a turn when it is ready: a connection, a listener, a spawned future.
+///
+/// Whoever implements this has a [`Gate`](super::gate::Gate) and is in at most one queue at a time.
+pub(crate) trait Turn: Send + Sync {
+    /// Runs one turn on this worker, and queues itself again if there is more to do.
+    fn run(self: Arc<Self>, desk: &mut Desk);
+
+    /// Does what needs no handler (sends what waits, tells of a hang-up) while the turn itself has to
+    /// wait, since `max_workers` handlers run. It stays queued.
+    fn run_io(self: Arc<Self>) {}
+
+    /// True: this turn is pure computation; its poller is never taken over.
+    fn inline(&self) -> bool {
+        false
+    }
+}
+
+/// Something that is registered with a poller. Called by the poller's driver: short, never waiting.
+pub(crate) trait Source: Send + Sync {
+    /// An event came. What becomes ready by it goes into `ready`.
+    fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready);
+
+    /// A timer that was set for this source's token fired.
+    fn on_timer(self: Arc<Self>, now: u64, ready: &mut Ready);
+
+    /// The runtime shuts down: close.
+    fn on_shutdown(self: Arc<Self>);
+}
+
+/// What became ready in one look at a poller.
+pub(crate) type Ready = Vec<Arc<dyn Turn>>;
+
+/// What a worker lends to the turns that it runs: the block that sockets are read into.
+///
+/// A turn that consumes all it reads leaves the block to the next one, so that idle connections hold
+/// none.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// The current block, made on first use and kept from turn to turn.
+    pub(crate) block: Option<BlockMut>,
+}

@@ -1,0 +1,199 @@
+//! A worker: the thread that drives a home, loses it, and takes another.
+
+use std::{
+    io,
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::{
+    home::Home,
+    seat::Seat,
+    shared::Shared,
+    turn::{Desk, Ready, Source},
+};
+use crate::{
+    counters::{self, Counter},
+    mem,
+    poller::Events,
+};
+
+/// A queue this long is worth the wake-up of another worker, which costs about as much as three turns
+/// on the waking side and ten on the other.
+const WORTH_A_WAKE: usize = 32;
+
+/// A queue this long is worth a look by a worker that is awake and has nothing to do.
+const WORTH_A_THEFT: usize = 2;
+
+/// Events that one look at a poller takes.
+const EVENTS: usize = 256;
+
+/// Runs a worker's thread, which begins with `home`.
+pub(super) fn main(shared: &Weak<Shared>, home: usize) {
+    let Some(shared) = shared.upgrade() else { return };
+    let mut worker = Worker {
+        seat: Seat::take(&shared),
+        desk: Desk::default(),
+        events: Events::with_capacity(EVENTS),
+        ready: Ready::new(),
+        shared,
+    };
+    let mut next = Some(home);
+    while let Some(index) = next {
+        let home = worker.shared.homes[index].clone();
+        if home.drive.claim() {
+            worker.drive(&home);
+        }
+        worker.desk.block = None;
+        mem::trim();
+        next = worker.shared.crew.next_home();
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    seat: Seat,
+    desk: Desk,
+    events: Events<Arc<dyn Source>>,
+    ready: Ready,
+}
+
+impl Worker {
+    /// Drives `home` until a turn of this worker's loses it, or the runtime stops.
+    fn drive(&mut self, home: &Arc<Home>) {
+        loop {
+            if !self.run_ready(home) {
+                return self.help();
+            }
+            if self.shared.is_stopped() {
+                return home.drive.leave();
+            }
+            if !self.steal(home) {
+                return self.help();
+            }
+            if let Err(error) = self.look(home) {
+                // Nothing can be waited for any more; the home is left to whoever tries next.
+                tracing::error!(%error, home = home.index, "the selector failed");
+                return home.drive.leave();
+            }
+        }
+    }
+
+    /// Runs what is queued now; what comes meanwhile waits for the next look at the poller. False:
+    /// the home is lost.
+    fn run_ready(&mut self, home: &Arc<Home>) -> bool {
+        for _ in 0..home.queue.len() + home.queue.aside() {
+            if !self.shared.crew.may_start() {
+                match home.queue.pop_fresh() {
+                    None => return true,
+                    Some(turn) => {
+                        turn.clone().run_io();
+                        home.queue.put_aside(turn);
+                    }
+                }
+                continue;
+            }
+            let Some(turn) = home.queue.pop() else { return true };
+            if !self.run(home, turn) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Runs one turn, with `home` lent to it. False: the home is lost.
+    fn run(&mut self, home: &Arc<Home>, turn: Arc<dyn super::turn::Turn>) -> bool {
+        counters::add(Counter::Turns, 1);
+        if turn.inline() {
+            turn.run(&mut self.desk);
+            return true;
+        }
+        let ticket = home.drive.lend();
+        self.seat.lent(home.index, ticket);
+        turn.run(&mut self.desk);
+        self.seat.back();
+        home.drive.reclaim(ticket)
+    }
+
+    /// With nothing of its own to do, runs a turn of another home's. False: its own home is lost.
+    fn steal(&mut self, home: &Arc<Home>) -> bool {
+        if self.shared.homes.len() == 1 || home.queue.len() > 0 || home.poller.has_events() {
+            return true;
+        }
+        let homes = self.shared.clone();
+        let victims = homes.homes.iter().cycle().skip(home.index + 1).take(homes.homes.len() - 1);
+        for victim in victims {
+            if victim.queue.len() < WORTH_A_THEFT || !self.shared.crew.may_start() {
+                continue;
+            }
+            if let Some(turn) = victim.queue.pop_fresh() {
+                counters::add(Counter::Steals, 1);
+                return self.run(home, turn);
+            }
+        }
+        true
+    }
+
+    /// Waits for events, if nothing is ready, and hands them and the timers out.
+    fn look(&mut self, home: &Arc<Home>) -> io::Result<()> {
+        let timeout = if home.queue.len() > 0 {
+            Some(Duration::ZERO)
+        } else {
+            home.poller.park_begin();
+            // Who pushes or arms after this line sees the flag, and wakes.
+            if home.queue.len() > 0 || self.shared.is_stopped() {
+                home.poller.park_end();
+                Some(Duration::ZERO)
+            } else {
+                let next = home.wheel.lock().next_expiry();
+                next.map(|at| home.clock.until(at))
+            }
+        };
+        let waited = home.poller.poll(&mut self.events, timeout);
+        home.poller.park_end();
+        waited?;
+        self.shared.monitor.keep_awake();
+        for (source, event) in self.events.drain() {
+            source.on_event(event, &mut self.ready);
+        }
+        self.fire_timers(home);
+        home.queue.extend(&mut self.ready);
+        if home.queue.len() > WORTH_A_WAKE {
+            self.shared.wake_another(home.index);
+        }
+        Ok(())
+    }
+
+    fn fire_timers(&mut self, home: &Arc<Home>) {
+        let mut due = Vec::new();
+        let now = home.look_at_clock();
+        {
+            let mut wheel = home.wheel.lock();
+            if wheel.next_expiry().is_none_or(|at| at > now) {
+                return;
+            }
+            wheel.expire(now, |key| due.push(key));
+        }
+        for key in due {
+            if let Some(source) = home.poller.source(key.into()) {
+                source.on_timer(now, &mut self.ready);
+            }
+        }
+    }
+
+    /// After a turn that lost its home: starts what had to wait because too many workers were late.
+    fn help(&mut self) {
+        let late = &self.shared.crew.late;
+        late.fetch_sub(1, Relaxed);
+        for home in self.shared.homes.clone().iter() {
+            while self.shared.crew.may_start() {
+                let Some(turn) = home.queue.pop_aside() else { break };
+                let late = &self.shared.crew.late;
+                late.fetch_add(1, Relaxed);
+                counters::add(Counter::Turns, 1);
+                turn.run(&mut self.desk);
+                late.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The settings of a server.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    event_loop::EventLoop,
+    guests::{Guests, House},
+};
+use crate::{
+    addr::Address,
+    conn::{ConnectionOptions, Keepalive},
+    error::{Error, ErrorKind, Result},
+    listen::Acceptor,
+    sched::Runtime,
+    service::Service,
+    sys::{ListenOptions, Listener, take_inherited},
+};
+
+/// Builds an [`EventLoop`]; each setting has a default.
+#[derive(Clone, Debug)]
+pub struct EventLoopBuilder<S> {
+    service: S,
+    runtime: Option<Runtime>,
+    listen: Vec<String>,
+    inherit: bool,
+    backlog: u32,
+    reuse_port: bool,
+    max_connections: usize,
+    request_timeout: Option<Duration>,
+    options: ConnectionOptions,
+}
+
+macro_rules! connection_options {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        impl<S: Service> EventLoopBuilder<S> {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(mut self, value: $type) -> Self {
+                    self.options.$name = value;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+connection_options! {
+    /// See [`ConnectionOptions::read_timeout`].
+    read_timeout: Option<Duration>,
+    /// See [`ConnectionOptions::frame_timeout`].
+    frame_timeout: Option<Duration>,
+    /// See [`ConnectionOptions::write_timeout`].
+    write_timeout: Option<Duration>,
+    /// See [`ConnectionOptions::idle_timeout`].
+    idle_timeout: Option<Duration>,
+    /// See [`ConnectionOptions::write_high`].
+    write_high: usize,
+    /// See [`ConnectionOptions::write_low`].
+    write_low: usize,
+    /// See [`ConnectionOptions::max_frame`].
+    max_frame: usize,
+    /// See [`ConnectionOptions::nodelay`].
+    nodelay: bool,
+    /// See [`ConnectionOptions::keepalive`].
+    keepalive: Option<Keepalive>,
+    /// See [`ConnectionOptions::user_timeout`].
+    user_timeout: Option<Duration>,
+}
+
+impl<S: Service> EventLoopBuilder<S> {
+    pub(super) fn new(service: S) -> Self {
+        Self {
+            service,
+            runtime: None,
+            listen: Vec::new(),
+            inherit: false,
+            backlog: 4096,
+            reuse_port: false,
+            max_connections: usize::MAX,
+            request_timeout: S::TIMEOUT,
+            options: ConnectionOptions::default(),
+        }
+    }
+
+    /// The runtime whose pollers and workers serve. Default: [`Runtime::global`].
+    #[must_use]
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Listens on `address` too: `host:port` (port 0: the system chooses), `[ipv6]:port`, `unix:/path`
+    /// or `unix:@name`. A name with several addresses is listened on at all of them.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen.push(address.into());
+        self
+    }
+
+    /// Takes over the listeners that systemd hands to this process (LISTEN_FDS), besides those that
+    /// [`listen`](Self::listen) names.
+    #[must_use]
+    pub fn inherit(mut self) -> Self {
+        self.inherit = true;
+        self
+    }
+
+    /// Clients that may wait to be accepted, at each listener; the system bounds it. Default: 4096.
+    #[must_use]
+    pub fn backlog(mut self, clients: u32) -> Self {
+        self.backlog = clients;
+        self
+    }
+
+    /// Several processes may listen on one port, and the system spreads clients over them. Default: no.
+    #[must_use]
+    pub fn reuse_port(mut self, yes: bool) -> Self {
+        self.reuse_port = yes;
+        self
+    }
+
+    /// Connections at once; clients past them are accepted and closed. Default: no limit.
+    #[must_use]
+    pub fn max_connections(mut self, n: usize) -> Self {
+        self.max_connections = n;
+        self
+    }
+
+    /// The deadline of each request, from when its frame is whole. An async handler is dropped at it
+    /// and its connection closed; a sync one sees it in `call.deadline` and `call.cancel()`. Default:
+    /// [`Service::TIMEOUT`].
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// All options of connections at once.
+    #[must_use]
+    pub fn options(mut self, options: ConnectionOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Listens and starts to serve.
+    ///
+    /// # Errors
+    /// `Address` for an address that cannot be parsed or resolved; `Config` for options that cannot
+    /// be, or if there is nothing to listen on; `Io` if it cannot be listened on, with the address and
+    /// what to do.
+    pub fn bind(self) -> Result<EventLoop> {
+        let ConnectionOptions { write_high, write_low, .. } = self.options;
+        if write_low > write_high {
+            let why = format!(
+                "write_low is {write_low} and write_high {write_high}: it must not be more"
+            );
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        let options = ListenOptions {
+            backlog: self.backlog,
+            reuse_port: self.reuse_port,
+            stream: self.options.stream(),
+        };
+        let mut listeners = Vec::new();
+        for text in &self.listen {
+            let address: Address = text.parse()?;
+            for peer in address.resolve()? {
+                listeners.push(Listener::bind(&peer, &options)?);
+            }
+        }
+        if self.inherit {
+            listeners.extend(take_inherited(&options)?.into_iter().map(|i| i.listener));
+        }
+        if listeners.is_empty() {
+            let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let guests = Arc::new(Guests::new(runtime.shared(), self.max_connections));
+        let house = Arc::new(House {
+            service: Arc::new(self.service),
+            runtime: runtime.shared().clone(),
+            options: Arc::new(self.options),
+            request_timeout: self.request_timeout,
+            guests: guests.clone(),
+        });
+        let mut acceptors = Vec::new();
+        for listener in listeners {
+            acceptors.push(Acceptor::start(runtime.shared(), listener, house.clone())?);
+        }
+        Ok(EventLoop::new(runtime, acceptors, guests))
+    }
+}

@@ -1,0 +1,187 @@
+//! A running server, and the handle to it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{builder::EventLoopBuilder, guests::Guests, report::ShutdownReport};
+use crate::{
+    addr::PeerAddress,
+    conn::Connection,
+    error::Result,
+    listen::Acceptor,
+    sched::{Runtime, give_away},
+    service::Service,
+};
+
+/// A server: a [`Service`] on one or more listeners. It serves from [`bind`](EventLoopBuilder::bind)
+/// on; [`serve`](Self::serve) waits for its end.
+///
+/// ```
+/// use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service};
+/// use std::{io::{Read, Write}, net::TcpStream, time::Duration};
+///
+/// struct Upper;
+/// impl Service for Upper {
+///     type Session = ();
+///     type Request = Raw;
+///     async fn on_connect(&self, _: &Connection) -> Result<()> {
+///         Ok(())
+///     }
+///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+///         let n = input.len();
+///         call.out.buf.write(&input.next(n)?.to_ascii_uppercase())?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// let server = EventLoop::builder(Upper).listen("127.0.0.1:0").bind()?;
+/// let mut client = TcpStream::connect(server.addresses()[0].inet().unwrap())?;
+/// client.write_all(b"hello")?;
+/// let mut answer = [0; 5];
+/// client.read_exact(&mut answer)?;
+/// assert_eq!(&answer, b"HELLO");
+///
+/// let report = server.handle().shutdown(Duration::from_secs(1));
+/// assert_eq!((report.drained, report.cut.len()), (1, 0));
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+pub struct EventLoop {
+    handle: Handle,
+    /// Shuts down when the server is dropped.
+    armed: bool,
+}
+
+/// A handle to a running server; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Handle(Arc<Running>);
+
+struct Running {
+    runtime: Runtime,
+    acceptors: Vec<Arc<Acceptor>>,
+    addresses: Vec<PeerAddress>,
+    guests: Arc<Guests>,
+    /// The report, once it is there.
+    ended: (Mutex<Option<ShutdownReport>>, Condvar),
+}
+
+impl EventLoop {
+    /// The settings of a server for `service`.
+    pub fn builder<S: Service>(service: S) -> EventLoopBuilder<S> {
+        EventLoopBuilder::new(service)
+    }
+
+    pub(super) fn new(
+        runtime: Runtime,
+        acceptors: Vec<Arc<Acceptor>>,
+        guests: Arc<Guests>,
+    ) -> Self {
+        let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
+        let ended = (Mutex::new(None), Condvar::new());
+        let running = Running { runtime, acceptors, addresses, guests, ended };
+        Self { handle: Handle(Arc::new(running)), armed: true }
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn addresses(&self) -> &[PeerAddress] {
+        self.handle.addresses()
+    }
+
+    /// A handle, through which other threads look at the server and shut it down.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until somebody shuts the server down: with the report of that.
+    ///
+    /// # Errors
+    /// None today; kept for listeners that fail for good.
+    pub fn serve(mut self) -> Result<ShutdownReport> {
+        self.armed = false;
+        Ok(self.handle.wait())
+    }
+}
+
+impl Drop for EventLoop {
+    /// Shuts down at once: connections that have something to do are cut.
+    fn drop(&mut self) {
+        if self.armed {
+            self.handle.shutdown(Duration::ZERO);
+        }
+    }
+}
+
+impl Handle {
+    /// Where the server listens.
+    pub fn addresses(&self) -> &[PeerAddress] {
+        &self.0.addresses
+    }
+
+    /// The runtime that it runs on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
+    /// Connections alive.
+    pub fn live(&self) -> usize {
+        self.0.guests.count()
+    }
+
+    /// The connections alive.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.0.guests.list()
+    }
+
+    /// Shuts the server down: stops accepting, lets connections end as soon as their requests are
+    /// answered and their output is sent, cuts those that have not after `deadline`, and reports.
+    /// Later calls wait for the first and give its report.
+    pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let now = Instant::now();
+        let until = now.checked_add(deadline).unwrap_or(now + Duration::from_secs(86_400 * 365));
+        // A listener closes in its next turn, which a deadline of zero must not skip.
+        let closed_by = until.max(now + Duration::from_millis(100));
+        for acceptor in &self.0.acceptors {
+            acceptor.close(closed_by);
+        }
+        match self.0.guests.drain(until) {
+            None => self.wait(),
+            Some(report) => {
+                *self.0.ended.0.lock() = Some(report.clone());
+                self.0.ended.1.notify_all();
+                report
+            }
+        }
+    }
+
+    /// Waits until the server is shut down: with the report of that.
+    pub fn wait(&self) -> ShutdownReport {
+        let (ended, told) = &self.0.ended;
+        let mut ended = ended.lock();
+        loop {
+            if let Some(report) = &*ended {
+                return report.clone();
+            }
+            give_away();
+            told.wait(&mut ended);
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("addresses", &self.0.addresses)
+            .field("live", &self.live())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EventLoop").field(&self.handle).finish()
+    }
+}

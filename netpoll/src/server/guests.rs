@@ -1,0 +1,153 @@
+//! The connections of one server: counted, bounded, and found again at its shutdown.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::report::{Cut, ShutdownReport};
+use crate::{
+    addr::PeerAddress,
+    conn::{
+        CloseReason, Connection, ConnectionOptions,
+        core::Conn,
+        state::{event, mark},
+    },
+    listen::Host,
+    sched::{give_away, shared::Shared},
+    service::{Served, Service, Ward},
+    sys::Socket,
+    throttle::Throttle,
+    timer::Clock,
+};
+
+/// What all connections of a server share.
+pub(super) struct House<S> {
+    pub(super) service: Arc<S>,
+    pub(super) runtime: Arc<Shared>,
+    pub(super) options: Arc<ConnectionOptions>,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) guests: Arc<Guests>,
+}
+
+/// The connections, whatever their service.
+pub(super) struct Guests {
+    runtime: Arc<Shared>,
+    max: usize,
+    live: Mutex<HashMap<u64, Arc<Conn>>>,
+    /// Told when one leaves during a shutdown.
+    left: Condvar,
+    drains: AtomicBool,
+    full: Throttle,
+}
+
+impl Guests {
+    pub(super) fn new(runtime: &Arc<Shared>, max: usize) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            max,
+            live: Mutex::default(),
+            left: Condvar::new(),
+            drains: AtomicBool::new(false),
+            full: Throttle::every(Duration::from_secs(1)),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.live.lock().len()
+    }
+
+    pub(super) fn list(&self) -> Vec<Connection> {
+        self.live.lock().values().cloned().map(Connection::unowned).collect()
+    }
+
+    /// Lets each connection end as soon as it has nothing to do; cuts those that are left at `until`.
+    /// `None`: another call does that.
+    pub(super) fn drain(&self, until: Instant) -> Option<ShutdownReport> {
+        if self.drains.swap(true, AcqRel) {
+            return None;
+        }
+        give_away();
+        let mut live = self.live.lock();
+        let before = live.len();
+        for conn in live.values() {
+            conn.schedule(event::WAKE);
+        }
+        while !live.is_empty() && !self.left.wait_until(&mut live, until).timed_out() {}
+        let cut: Vec<_> = live
+            .values()
+            .map(|conn| Cut {
+                id: Connection::unowned(conn.clone()).id(),
+                peer: conn.peer.clone(),
+                pending: conn.pending(),
+            })
+            .collect();
+        for conn in live.values() {
+            conn.end(mark::ABORTING, CloseReason::Shutdown);
+        }
+        // Their ends are on their way; a handler that does not return is not waited for.
+        let grace = Instant::now() + Duration::from_millis(100);
+        while !live.is_empty() && !self.left.wait_until(&mut live, grace).timed_out() {}
+        Some(ShutdownReport { drained: before - cut.len(), cut })
+    }
+
+    fn has_room(&self) -> bool {
+        if self.live.lock().len() < self.max {
+            return true;
+        }
+        self.refused();
+        if let Some(skipped) = self.full.admit(&Clock::default()) {
+            tracing::warn!(max_connections = self.max, skipped, "a client was sent away: too many");
+        }
+        false
+    }
+}
+
+impl Ward for Guests {
+    fn refused(&self) {
+        self.runtime.gauges.refused.fetch_add(1, Relaxed);
+    }
+
+    fn drains(&self) -> bool {
+        self.drains.load(Acquire)
+    }
+
+    fn closed(&self, conn: &Connection) {
+        let mut live = self.live.lock();
+        live.remove(&conn.conn.id);
+        if self.drains() {
+            self.left.notify_all();
+        }
+    }
+}
+
+impl<S: Service> Host for House<S> {
+    fn accepted(&self, socket: Socket, peer: PeerAddress) {
+        self.runtime.gauges.accepted.fetch_add(1, Relaxed);
+        if !self.guests.has_room() {
+            return;
+        }
+        let ward: Arc<dyn Ward> = self.guests.clone();
+        let served = Served::new(self.service.clone(), ward, self.request_timeout);
+        let opened = Conn::open(&self.runtime, socket, peer, self.options.clone(), |conn| {
+            self.guests.live.lock().insert(conn.id, conn.clone());
+            Some(Arc::new(served))
+        });
+        if let Err(error) = opened {
+            tracing::warn!(%error, "an accepted connection was lost");
+        }
+    }
+
+    fn shed(&self, clients: usize) {
+        self.runtime.gauges.refused.fetch_add(clients as u64, Relaxed);
+    }
+}

@@ -1,0 +1,10 @@
+//! Servers: a service on listeners, run by a runtime.
+
+mod builder;
+mod event_loop;
+mod guests;
+mod report;
+
+pub use builder::EventLoopBuilder;
+pub use event_loop::{EventLoop, Handle};
+pub use report::{Cut, ShutdownReport};

@@ -1,0 +1,75 @@
+//! A closure as the handler of a dialled connection: Netpoll's `SetOnRequest`.
+
+use std::{any::Any, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{Call, Flow, Raw, Served, Service, Ward};
+use crate::{
+    conn::{Connection, Reader, state::event},
+    error::{Error, ErrorKind, Result},
+};
+
+type OnRequest = dyn Fn(&Connection, &mut Reader) -> Result<()> + Send + Sync;
+
+/// A service that is one closure, which can be changed.
+struct Callback(Mutex<Arc<OnRequest>>);
+
+impl Service for Callback {
+    type Session = ();
+    type Request = Raw;
+
+    async fn on_connect(&self, _: &Connection) -> Result<()> {
+        Ok(())
+    }
+
+    async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+        let run = self.0.lock().clone();
+        run(call.conn, input)?;
+        Ok(Flow::Continue)
+    }
+}
+
+/// Nobody watches over a dialled connection but its owner.
+struct Unwatched;
+
+impl Ward for Unwatched {
+    fn refused(&self) {}
+
+    fn drains(&self) -> bool {
+        false
+    }
+
+    fn closed(&self, _: &Connection) {}
+}
+
+impl Connection {
+    /// Has `handler` called whenever bytes come, and again as long as it consumes some: for what the
+    /// peer of a dialled connection sends unasked. A handler that is set later replaces it, and is
+    /// called with what waits.
+    ///
+    /// # Errors
+    /// `Config` if the connection's handler is a server's.
+    pub fn set_on_request<F>(&self, handler: F) -> Result<()>
+    where
+        F: Fn(&Connection, &mut Reader) -> Result<()> + Send + Sync + 'static,
+    {
+        let handler: Arc<OnRequest> = Arc::new(handler);
+        let callback = Arc::new(Callback(Mutex::new(handler.clone())));
+        if self.conn.set_handler(Arc::new(Served::new(callback, Arc::new(Unwatched), None))) {
+            return Ok(());
+        }
+        let served = self.conn.handler().and_then(|has| {
+            let any: &dyn Any = &**has;
+            any.downcast_ref::<Served<Callback>>()
+        });
+        let Some(served) = served else {
+            let why = format!("{}: its handler is a server's", self.conn);
+            return Err(Error::new(ErrorKind::Config, why));
+        };
+        *served.service().0.lock() = handler;
+        served.look_again();
+        self.conn.schedule(event::WAKE);
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! What users write: a [`Service`], its hooks and its requests.
+//!
+//! The macros implement this trait and nothing else; whatever they write can be written by hand.
+//!
+//! ```text
+//!   on_prepare ──▶ on_connect ──▶ on_request* ──────────────▶ on_close
+//!   may refuse     the session    frames, in order              once, last, with the session
+//!                                   on_disconnect: once, if the peer went first;
+//!                                   beside a request, or after the last one
+//! ```
+
+mod call;
+mod callback;
+mod request;
+mod served;
+mod session;
+
+use std::{future::Future, time::Duration};
+
+pub use call::{Call, Flow, Out};
+pub use request::{Raw, Request};
+
+pub(crate) use served::{Served, Ward};
+
+use crate::{
+    conn::{CloseReason, Connection},
+    error::{Error, Result},
+};
+
+/// How requests are given to `on_request`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dispatch {
+    /// One at a time for each connection, in the connection's turn. The handler may compute or block
+    /// for as long as it likes: its poller is then taken over by another worker. An `on_request` that
+    /// awaits something which is not ready blocks its worker, which is correct but costs a thread.
+    #[default]
+    Sync,
+    /// As [`Sync`](Self::Sync) for pure computation: the poller is never taken over, so that a turn
+    /// costs two atomics less, and a handler that blocks stalls all connections of its poller.
+    Inline,
+    /// One at a time for each connection, as a future that workers poll: waiting costs no thread.
+    Async,
+}
+
+/// A server's behaviour: what is done with connections and their requests.
+///
+/// One value serves all connections and is shared by all workers; what belongs to one connection is
+/// its [`Session`](Self::Session). All hooks but `on_request` and `on_disconnect` run one at a time for
+/// each connection; those two may run side by side. A panic in a hook closes its connection and
+/// nothing else.
+///
+/// ```no_run
+/// use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service};
+///
+/// /// Answers each line with itself.
+/// struct Lines;
+///
+/// impl Service for Lines {
+///     type Session = ();
+///     type Request = Raw;
+///
+///     async fn on_connect(&self, _: &Connection) -> Result<()> {
+///         Ok(())
+///     }
+///
+///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+///         let line = input.until(b'\n')?;
+///         call.out.buf.write(line)?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// EventLoop::builder(Lines).listen("127.0.0.1:9000").bind()?.serve()?;
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+pub trait Service: Send + Sync + Sized + 'static {
+    /// What belongs to one connection, from `on_connect` to `on_close`.
+    type Session: Send + 'static;
+
+    /// What `on_request` is given: a [`Frame`](crate::frame::Frame), or [`Raw`] for the bytes.
+    type Request: Request;
+
+    /// How requests are given to `on_request`.
+    const DISPATCH: Dispatch = Dispatch::Sync;
+
+    /// The deadline of a request, unless the server's builder sets one.
+    const TIMEOUT: Option<Duration> = None;
+
+    /// A connection was accepted. An error refuses it: it is closed without a word, and no other hook
+    /// runs.
+    ///
+    /// # Errors
+    /// The reason for refusing.
+    fn on_prepare(&self, _conn: &Connection) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes the session. No request is handled before it is there.
+    ///
+    /// # Errors
+    /// Closes the connection; `on_error` is told, `on_close` is not called.
+    fn on_connect(&self, conn: &Connection) -> impl Future<Output = Result<Self::Session>> + Send;
+
+    /// Handles one request. What is written to `call.out` leaves at the end of the turn, together with
+    /// the answers to other requests.
+    ///
+    /// # Errors
+    /// Closes the connection after what was answered is sent; `on_error` is told.
+    fn on_request<'a>(
+        &'a self,
+        call: Call<'a, Self::Session>,
+        request: <Self::Request as Request>::At<'a>,
+    ) -> impl Future<Output = Result<Flow>> + Send + 'a;
+
+    /// The peer went. Runs on the poller, so it must be short; a request may be under way, and requests
+    /// that came before may still be handled after it.
+    fn on_disconnect(&self, _conn: &Connection, _reason: CloseReason) {}
+
+    /// The connection has ended. Nothing runs for it after this.
+    fn on_close(
+        &self,
+        _conn: &Connection,
+        _session: Self::Session,
+        _reason: CloseReason,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Something failed that closes the connection: a frame that is malformed or too large, a timeout,
+    /// an error or a panic of another hook.
+    fn on_error(&self, _conn: &Connection, _error: &Error) {}
+
+    /// Nothing was received for `idle_timeout`. True closes the connection, false waits once more.
+    fn on_idle(&self, _conn: &Connection) -> bool {
+        true
+    }
+}

@@ -1,0 +1,137 @@
+//! Kinds of requests: frames, and raw bytes.
+
+use std::sync::Arc;
+
+use crate::{
+    buf::LinkSlice,
+    conn::{Reader, core::Conn, recv::Recv},
+    error::{Error, ErrorKind, Result},
+    frame::{self, Arena, Frame, Progress, Scanner, Window},
+};
+
+/// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], or [`Raw`].
+#[allow(private_bounds)]
+pub trait Request: Take {
+    /// The request, as it borrows from the bytes that came.
+    type At<'a>: Send;
+}
+
+/// The connection's bytes as they come: `on_request` gets the [`Reader`].
+///
+/// It is called when bytes have come, and again as long as it consumes some. It may wait for more than
+/// there is. If it consumes nothing it is called again when more has come.
+#[derive(Debug)]
+pub enum Raw {}
+
+/// What was found at the start of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A request of this many bytes.
+    Request(usize),
+    /// This many bytes are needed at least, from the start of the input.
+    Need(usize),
+}
+
+/// How requests are found and taken.
+pub(crate) trait Take: Sized + 'static {
+    /// How far a partial request was looked at.
+    type Scan: Default + Send;
+    /// Owns what a request borrows from.
+    type Held: Send + 'static;
+
+    /// Looks for the next request. `eof`: no more bytes come.
+    fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
+
+    /// Takes the request that was found, of `n` bytes, out of the input.
+    fn hold(conn: &Arc<Conn>, recv: &mut Option<Recv>, n: usize) -> Result<Self::Held>;
+
+    /// The request in it.
+    fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>>
+    where
+        Self: Request;
+}
+
+impl<F: Frame + 'static> Request for F {
+    type At<'a> = F::At<'a>;
+}
+
+impl<F: Frame + 'static> Take for F {
+    type Scan = F::Scan;
+    type Held = (LinkSlice, Arena);
+
+    #[inline]
+    fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
+        if recv.input.is_empty() {
+            return Ok(Found::Need(F::MIN.max(1)));
+        }
+        let window = Window::new(&recv.input);
+        match scan.scan(&window, max.min(F::MAX))? {
+            Progress::Ready(n) => {
+                *scan = F::Scan::default();
+                Ok(Found::Request(n))
+            }
+            Progress::Need(_) if recv.eof => match scan.at_eof(&window)? {
+                Some(n) => {
+                    *scan = F::Scan::default();
+                    Ok(Found::Request(n))
+                }
+                None => {
+                    let there = recv.input.len();
+                    let why = format!("the stream ends {there} bytes into a frame");
+                    Err(Error::new(ErrorKind::Eof, why))
+                }
+            },
+            Progress::Need(n) => Ok(Found::Need(n)),
+        }
+    }
+
+    #[inline]
+    fn hold(_conn: &Arc<Conn>, recv: &mut Option<Recv>, n: usize) -> Result<Self::Held> {
+        let recv = recv.as_mut().expect("a frame was found in it");
+        Ok((recv.input.slice(n)?, Arena::new()))
+    }
+
+    #[inline]
+    fn at((bytes, arena): &mut Self::Held) -> Result<<F as Request>::At<'_>> {
+        Ok(frame::decode::<F>(&*bytes, bytes.len(), arena)?)
+    }
+}
+
+impl Request for Raw {
+    type At<'a> = &'a mut Reader;
+}
+
+impl Take for Raw {
+    type Scan = Called;
+    type Held = Reader;
+
+    fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
+        let there = recv.input.len();
+        let now = Called { received: recv.received, consumed: recv.received - there as u64 };
+        if there > 0 && now != *called {
+            *called = now;
+            return Ok(Found::Request(there));
+        }
+        if there >= max {
+            let why = format!("a handler left {there} bytes, and max_frame is {max}");
+            return Err(Error::new(ErrorKind::FrameTooLarge, why));
+        }
+        Ok(Found::Need(there + 1))
+    }
+
+    fn hold(conn: &Arc<Conn>, recv: &mut Option<Recv>, _n: usize) -> Result<Reader> {
+        Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
+    }
+
+    fn at(reader: &mut Reader) -> Result<&mut Reader> {
+        Ok(reader)
+    }
+}
+
+/// How many bytes had come and gone when the handler was called last. It is called again when either
+/// figure has grown.
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct Called {
+    received: u64,
+    consumed: u64,
+}

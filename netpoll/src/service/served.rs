@@ -1,0 +1,439 @@
+//! The glue between a connection and its service: opens it, finds its requests, and has them handled.
+//!
+//! ```text
+//!   Fresh ──▶ Opening(future) ──▶ Open ◀──────▶ Busy(future)        any ──▶ Over
+//!   on_prepare, on_connect          on_request (sync) │ (async)           on_close
+//! ```
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    Dispatch, Request, Service,
+    call::{Call, Flow, Out},
+    request::{Found, Take},
+    session::{Lent, Slot},
+};
+use crate::{
+    buf::LinkBuffer,
+    conn::{
+        CloseReason, Connection, Deadline,
+        core::Conn,
+        deadlines::Kind,
+        handler::{After, Handler},
+        recv::{Filled, Step},
+        state::mark,
+    },
+    error::{Error, ErrorKind, Result},
+    sched::{BoxFuture, panic_error, park},
+};
+
+/// Requests that one turn handles at most: then it goes to the back of the queue.
+const REQUESTS: usize = 256;
+
+/// Bytes that one turn reads at most.
+const BYTES: usize = 512 * 1024;
+
+/// Answers of a turn that are sent before its end.
+const ANSWERS: usize = 128 * 1024;
+
+/// Who watches over a connection: the server that accepted it.
+pub(crate) trait Ward: Send + Sync {
+    /// The connection was refused by `on_prepare`.
+    fn refused(&self);
+
+    /// Whether connections end as soon as they have nothing to do.
+    fn drains(&self) -> bool;
+
+    /// The connection has ended.
+    fn closed(&self, conn: &Connection);
+}
+
+/// See the module's documentation.
+pub(crate) struct Served<S: Service> {
+    service: Arc<S>,
+    ward: Arc<dyn Ward>,
+    timeout: Option<Duration>,
+    state: Mutex<State<S>>,
+    /// What the last request left is to be looked at again.
+    again: AtomicBool,
+}
+
+struct State<S: Service> {
+    phase: Phase<S::Session>,
+    session: Slot<S::Session>,
+    scan: <S::Request as Take>::Scan,
+}
+
+enum Phase<T> {
+    Fresh,
+    Opening(BoxFuture<Result<T>>),
+    Open,
+    Busy(BoxFuture<Done>),
+    Over,
+}
+
+/// What a request's future gives: its answer, and how it went.
+struct Done {
+    out: LinkBuffer,
+    result: Result<Flow>,
+}
+
+impl<S: Service> Served<S> {
+    pub(crate) fn new(service: Arc<S>, ward: Arc<dyn Ward>, timeout: Option<Duration>) -> Self {
+        let state =
+            State { phase: Phase::Fresh, session: Slot::default(), scan: Default::default() };
+        Self { service, ward, timeout, state: Mutex::new(state), again: AtomicBool::new(false) }
+    }
+
+    pub(super) fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// The next turn looks at its input as if nobody had seen it.
+    pub(super) fn look_again(&self) {
+        self.again.store(true, Release);
+    }
+
+    /// Runs `on_connect` as far as it gets. `None`: the connection is open.
+    fn open(&self, state: &mut State<S>, conn: &Connection) -> Option<After> {
+        if let Phase::Fresh = state.phase {
+            match guarded(|| self.service.on_prepare(conn)) {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::debug!(%error, peer = %conn.peer(), "a connection was refused");
+                    self.ward.refused();
+                    state.phase = Phase::Over;
+                    return Some(After::Abort(CloseReason::HandlerError));
+                }
+            }
+            let (service, own) = (self.service.clone(), conn.clone());
+            state.phase = Phase::Opening(Box::pin(async move { service.on_connect(&own).await }));
+        }
+        let Phase::Opening(future) = &mut state.phase else { return None };
+        match poll(future, conn) {
+            Poll::Pending => Some(After::Busy),
+            Poll::Ready(Ok(session)) => {
+                *state.session.lock() = Some(session);
+                state.phase = Phase::Open;
+                conn.conn.gate.set(mark::OPEN);
+                None
+            }
+            Poll::Ready(Err(error)) => {
+                state.phase = Phase::Over;
+                Some(self.fail(conn, &error))
+            }
+        }
+    }
+
+    /// Goes on with a request's future. `None`: it is done, and the connection goes on.
+    fn go_on(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
+        let Phase::Busy(future) = &mut state.phase else { return None };
+        let conn = &step.conn.conn;
+        let done = match poll(future, step.conn) {
+            Poll::Ready(done) => done,
+            Poll::Pending if conn.deadlines.passed(Kind::Request, conn.home.clock.now_ms()) => {
+                Done { out: LinkBuffer::new(), result: Err(self.late(conn)) }
+            }
+            Poll::Pending => return Some(After::Busy),
+        };
+        // Dropping the future brings the session and a lent reader back.
+        state.phase = Phase::Open;
+        conn.deadlines.clear(Kind::Request);
+        step.take_back();
+        step.out.append(done.out);
+        step.out.flush();
+        self.flow(step.conn, done.result)
+    }
+
+    /// Finds requests and has them handled, until nothing is left or the budget is spent.
+    fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
+        let max = step.conn.options().max_frame;
+        let mut requests = REQUESTS;
+        let mut bytes = BYTES;
+        loop {
+            let Some(recv) = &step.recv else { return After::Wait };
+            let there = recv.input.len();
+            match S::Request::find(&mut state.scan, recv, max) {
+                Ok(Found::Request(n)) => {
+                    if requests == 0 {
+                        return After::Again;
+                    }
+                    requests -= 1;
+                    if let Some(after) = self.request(state, step, n) {
+                        return after;
+                    }
+                    if step.out.len() >= ANSWERS && !step.send() {
+                        return After::Full;
+                    }
+                }
+                Ok(Found::Need(n)) => {
+                    if bytes == 0 {
+                        return After::Again;
+                    }
+                    match step.read(n - there) {
+                        Ok(Filled::Some) => {
+                            let now = step.recv.as_ref().map_or(there, |recv| recv.input.len());
+                            bytes = bytes.saturating_sub(now - there);
+                        }
+                        Ok(Filled::Eof) if there == 0 => return After::Wait,
+                        Ok(Filled::Eof) => return self.at_eof(state, step, max),
+                        Ok(Filled::Nothing) => return self.quiet(step),
+                        Err(error) => return self.broken(step.conn, &error),
+                    }
+                }
+                Err(error) => return self.fail(step.conn, &error),
+            }
+        }
+    }
+
+    /// Nothing more is there to read now.
+    fn quiet(&self, step: &Step<'_, '_>) -> After {
+        if step.conn.conn.gate.load() & mark::HUNG_UP != 0 {
+            return After::Abort(CloseReason::Reset);
+        }
+        let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
+        if idle && self.ward.drains() {
+            return After::Close(CloseReason::Shutdown);
+        }
+        After::Wait
+    }
+
+    /// The peer sends no more, and what is left is no whole frame by its own account.
+    fn at_eof(&self, state: &mut State<S>, step: &mut Step<'_, '_>, max: usize) -> After {
+        let Some(recv) = &step.recv else { return After::Wait };
+        match S::Request::find(&mut state.scan, recv, max) {
+            Ok(Found::Request(n)) => self.request(state, step, n).unwrap_or(After::Again),
+            Ok(Found::Need(_)) => After::Wait,
+            Err(error) => {
+                // What was answered before still goes out.
+                self.on_error(step.conn, &error);
+                After::Close(CloseReason::Eof)
+            }
+        }
+    }
+
+    /// Has the request of `n` bytes handled. `None`: the connection goes on.
+    fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
+        let held = match S::Request::hold(&step.conn.conn, &mut step.recv, n) {
+            Ok(held) => held,
+            Err(error) => return Some(self.fail(step.conn, &error)),
+        };
+        let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
+            step.conn.conn.set_deadline(Kind::Request, Some(timeout));
+            step.conn.conn.arm();
+            Deadline::after(timeout)
+        });
+        if S::DISPATCH == Dispatch::Async {
+            self.start(state, step, held, deadline);
+            return self.go_on(state, step);
+        }
+        let mut session = Lent::take(&state.session).expect("an open connection has a session");
+        let mut held = held;
+        let out = Out::new(step.conn, &mut step.out);
+        let result = guarded(|| {
+            let request = S::Request::at(&mut held)?;
+            let call = Call { conn: step.conn, session: session.get(), out, deadline };
+            complete(pin!(self.service.on_request(call, request)), deadline, || {
+                self.late(&step.conn.conn)
+            })
+        });
+        drop(held);
+        drop(session);
+        if self.timeout.is_some() {
+            step.conn.conn.deadlines.clear(Kind::Request);
+        }
+        step.take_back();
+        step.out.flush();
+        self.flow(step.conn, result)
+    }
+
+    /// Makes the future of a request that workers poll.
+    fn start(
+        &self,
+        state: &mut State<S>,
+        step: &Step<'_, '_>,
+        mut held: <S::Request as Take>::Held,
+        deadline: Deadline,
+    ) {
+        let (service, conn) = (self.service.clone(), step.conn.clone());
+        let mut lent = Lent::take(&state.session).expect("an open connection has a session");
+        state.phase = Phase::Busy(Box::pin(async move {
+            let mut out = LinkBuffer::new();
+            let result = match S::Request::at(&mut held) {
+                Err(error) => Err(error),
+                Ok(request) => {
+                    let session = lent.get();
+                    let call =
+                        Call { conn: &conn, session, out: Out::new(&conn, &mut out), deadline };
+                    service.on_request(call, request).await
+                }
+            };
+            out.flush();
+            Done { out, result }
+        }));
+    }
+
+    /// What a request's result means for the connection. `None`: it goes on.
+    fn flow(&self, conn: &Connection, result: Result<Flow>) -> Option<After> {
+        match result {
+            Ok(Flow::Continue) => None,
+            Ok(Flow::Close) => Some(After::Close(CloseReason::Local)),
+            Ok(Flow::Detach) => Some(After::Detach),
+            Err(error) => Some(self.fail(conn, &error)),
+        }
+    }
+
+    /// An error ends the connection, after what was answered before it.
+    fn fail(&self, conn: &Connection, error: &Error) -> After {
+        self.on_error(conn, error);
+        After::Close(match error.kind() {
+            ErrorKind::Panic => CloseReason::Panic,
+            ErrorKind::Malformed => CloseReason::Malformed,
+            ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
+            ErrorKind::Limit => CloseReason::MemoryLimit,
+            _ => CloseReason::HandlerError,
+        })
+    }
+
+    /// A read failed: the connection broke, or there is no memory to read into.
+    fn broken(&self, conn: &Connection, error: &Error) -> After {
+        if error.kind() == ErrorKind::Limit {
+            return self.fail(conn, error);
+        }
+        tracing::debug!(%error, "a connection broke");
+        After::Abort(CloseReason::Reset)
+    }
+
+    fn late(&self, conn: &Conn) -> Error {
+        let limit = self.timeout.unwrap_or_default();
+        Error::new(ErrorKind::TimedOut, format!("a request took longer than {limit:?} ({conn})"))
+    }
+
+    fn on_error(&self, conn: &Connection, error: &Error) {
+        let told = guarded(|| {
+            self.service.on_error(conn, error);
+            Ok(())
+        });
+        if let Err(error) = told {
+            tracing::warn!(%error, "on_error");
+        }
+    }
+}
+
+impl<S: Service> Handler for Served<S> {
+    fn step(&self, step: &mut Step<'_, '_>) -> After {
+        let state = &mut *self.state.lock();
+        if let Some(after) = self.open(state, step.conn).or_else(|| self.go_on(state, step)) {
+            return after;
+        }
+        match state.phase {
+            Phase::Over => After::Wait,
+            _ => {
+                if self.again.load(Relaxed) && self.again.swap(false, Acquire) {
+                    state.scan = Default::default();
+                }
+                self.work(state, step)
+            }
+        }
+    }
+
+    fn disconnected(&self, conn: &Connection, reason: CloseReason) {
+        let ran = guarded(|| {
+            self.service.on_disconnect(conn, reason);
+            Ok(())
+        });
+        if let Err(error) = ran {
+            self.on_error(conn, &error);
+        }
+    }
+
+    fn failed(&self, conn: &Connection, error: &Error) {
+        self.on_error(conn, error);
+    }
+
+    fn idle(&self, conn: &Connection) -> bool {
+        guarded(|| Ok(self.service.on_idle(conn))).unwrap_or(true)
+    }
+
+    fn closed(&self, conn: &Connection, reason: CloseReason) {
+        let session = {
+            let state = &mut *self.state.lock();
+            // A future that is under way is dropped, and brings the session back.
+            state.phase = Phase::Over;
+            state.session.lock().take()
+        };
+        if let Some(session) = session {
+            let (service, own) = (self.service.clone(), conn.clone());
+            let mut ends: BoxFuture<()> =
+                Box::pin(async move { service.on_close(&own, session, reason).await });
+            match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
+                Ok(Poll::Ready(())) => {}
+                Ok(Poll::Pending) => conn.conn.runtime.spawn_detached(ends),
+                Err(error) => self.on_error(conn, &error),
+            }
+        }
+        self.ward.closed(conn);
+    }
+
+    fn inline(&self) -> bool {
+        S::DISPATCH == Dispatch::Inline
+    }
+}
+
+/// Runs a hook; its panic becomes an error.
+fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panic_error(&*payload)))
+}
+
+/// Polls a future of the connection's: its waker schedules the connection's turn. A panic in it is an
+/// error of `T`.
+fn poll<T: FromPanic>(future: &mut BoxFuture<T>, conn: &Connection) -> Poll<T> {
+    let waker = Waker::from(conn.conn.clone());
+    let mut context = Context::from_waker(&waker);
+    catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)))
+        .unwrap_or_else(|payload| Poll::Ready(T::from_panic(panic_error(&*payload))))
+}
+
+trait FromPanic {
+    fn from_panic(error: Error) -> Self;
+}
+
+impl<T> FromPanic for Result<T> {
+    fn from_panic(error: Error) -> Self {
+        Err(error)
+    }
+}
+
+impl FromPanic for Done {
+    fn from_panic(error: Error) -> Self {
+        Self { out: LinkBuffer::new(), result: Err(error) }
+    }
+}
+
+/// The result of a handler that is ready at once, as sync ones are; another blocks this worker, which
+/// gives its poller away.
+fn complete<T>(
+    mut future: Pin<&mut impl Future<Output = Result<T>>>,
+    deadline: Deadline,
+    late: impl FnOnce() -> Error,
+) -> Result<T> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => park::wait_for(future, deadline.at()).unwrap_or_else(|| Err(late())),
+    }
+}
