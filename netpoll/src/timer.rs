@@ -25,8 +25,8 @@ static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 impl Clock {
     /// The tick that is running.
     pub(crate) fn now_ms(&self) -> u64 {
-        // The age of a process in milliseconds fits.
-        self.age().as_millis() as u64 + 1
+        let age = self.age();
+        age.as_secs() * 1_000 + u64::from(age.subsec_millis()) + 1
     }
 
     /// The first tick at which `delay` has passed in full; the last tick of all if that never comes.

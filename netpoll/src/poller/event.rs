@@ -2,10 +2,8 @@
 
 use std::{fmt, os::fd::OwnedFd, vec::Drain};
 
-use bytes::Bytes;
-
 use super::Readiness;
-use crate::sys::RawEvents;
+use crate::{mem::Slice, sys::RawEvents};
 
 /// What happened to a source, whatever drives the poller.
 ///
@@ -14,10 +12,12 @@ use crate::sys::RawEvents;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Calls on the source would get on; and what can be seen of the peer without a call.
+    /// Calls on the source would get on; and what can be seen of the peer without a call. A
+    /// completion driver says [`HUNG_UP`](Readiness::HUNG_UP) of an operation that failed.
     Ready(Readiness),
-    /// These bytes came, after all that came before them; none at all: the peer sent its last.
-    Received(Bytes),
+    /// These bytes came, in the order of the stream, in a block of the poller's own; none at all
+    /// mean that the peer will send no more.
+    Received(Slice),
     /// So many bytes of what was given to the driver left.
     Sent(usize),
     /// A listener's new connection.

@@ -10,10 +10,13 @@
 //! With a sequentially consistent fence on both sides, either the driver sees the push or the
 //! pusher sees `parked`: no push is slept through, and a pusher pays a wake-up only for a driver
 //! that is really about to sleep or asleep. Of several pushers, the swap lets one pay.
+//!
+//! `parked` is only ever changed by swaps: so its changes have one order, by which a claim belongs
+//! to one park.
 
 use crate::primitive::atomic::{
     AtomicBool,
-    Ordering::{Relaxed, SeqCst},
+    Ordering::{AcqRel, Relaxed, SeqCst},
     fence,
 };
 
@@ -29,19 +32,19 @@ impl Parking {
 
     /// The driver will look at its queues once more and sleep.
     pub(super) fn begin(&self) {
-        self.parked.store(true, Relaxed);
+        self.parked.swap(true, AcqRel);
         fence(SeqCst);
     }
 
     /// The driver is awake.
     pub(super) fn end(&self) {
-        self.parked.store(false, Relaxed);
+        self.parked.swap(false, AcqRel);
     }
 
     /// After a push: whether the driver sleeps or may, and it falls to the caller to wake it.
     pub(super) fn claim(&self) -> bool {
         fence(SeqCst);
-        self.parked.load(Relaxed) && self.parked.swap(false, Relaxed)
+        self.parked.load(Relaxed) && self.parked.swap(false, AcqRel)
     }
 
     pub(super) fn is_parked(&self) -> bool {
@@ -81,7 +84,9 @@ mod loom_tests {
     #[test]
     fn loom_no_push_is_slept_through() {
         const PUSHERS: usize = 2;
-        loom::model(|| {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
             let parking = Arc::new(Parking::new());
             let bell = Arc::new(Bell::default());
             let pushed = Arc::new(AtomicUsize::new(0));

@@ -136,7 +136,7 @@ fn sources_come_and_go_under_a_changing_driver() {
                     peer.write_all(b"x").unwrap();
                     let start = Instant::now();
                     // Every fourth goes at once, with its events on their way.
-                    while (round + thread as u64) % 4 != 0 && !source.heard.load(SeqCst) {
+                    while !(round + thread as u64).is_multiple_of(4) && !source.heard.load(SeqCst) {
                         assert!(start.elapsed() < Duration::from_secs(10), "it never heard");
                         thread::yield_now();
                     }

@@ -30,6 +30,11 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
     SockRef::from(&listener).accept4(flags).map(|(socket, peer)| (socket.into(), peer))
 }
 
+/// Whether `socket` listens.
+pub(super) fn is_listening(socket: &SockRef<'_>) -> io::Result<bool> {
+    socket.is_listener()
+}
+
 /// There are no abstract names here.
 pub(super) fn abstract_address(_: &[u8]) -> io::Result<SockAddr> {
     let why = "abstract Unix socket names exist on Linux alone: write unix:/path";

@@ -7,7 +7,7 @@ use super::call::check;
 
 /// Raises the number of descriptors that this process may open to what its administrator allows,
 /// and gives that number.
-pub(crate) fn raise_fd_limit() -> io::Result<u64> {
+pub(crate) fn raise_fd_limit() -> io::Result<libc::rlim_t> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid for writes.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
@@ -17,7 +17,7 @@ pub(crate) fn raise_fd_limit() -> io::Result<u64> {
         // SAFETY: `limit` is valid for reads.
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     }
-    Ok(limit.rlim_cur as u64)
+    Ok(limit.rlim_cur)
 }
 
 #[cfg(test)]

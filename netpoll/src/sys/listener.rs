@@ -91,7 +91,7 @@ impl Listener {
     /// `InvalidInput` if `fd` is no listening stream socket.
     pub(super) fn adopt(fd: OwnedFd, options: &ListenOptions) -> io::Result<Self> {
         let socket = SockRef::from(&fd);
-        if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+        if socket.r#type()? != Type::STREAM || !os::is_listening(&socket)? {
             let why = "it is not a listening stream socket";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }

@@ -35,6 +35,15 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
     Ok((socket.into(), peer))
 }
 
+/// Whether `socket` may listen: the system does not tell whether it does, but a connected one would
+/// have a peer.
+pub(super) fn is_listening(socket: &SockRef<'_>) -> io::Result<bool> {
+    match socket.peer_addr() {
+        Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(true),
+        result => result.map(|_| false),
+    }
+}
+
 /// There are no abstract names here.
 pub(super) fn abstract_address(_: &[u8]) -> io::Result<SockAddr> {
     let why = "abstract Unix socket names exist on Linux alone: write unix:/path";

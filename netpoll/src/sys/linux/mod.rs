@@ -38,6 +38,11 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
     SockRef::from(&listener).accept4(flags).map(|(socket, peer)| (socket.into(), peer))
 }
 
+/// Whether `socket` listens.
+pub(super) fn is_listening(socket: &SockRef<'_>) -> io::Result<bool> {
+    socket.is_listener()
+}
+
 /// The socket address of an abstract name.
 pub(super) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
     SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))
