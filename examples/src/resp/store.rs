@@ -90,8 +90,11 @@ impl Store {
     }
 
     fn lock_mask(&self, mask: u16) -> Keyspace<'_> {
+        if mask.count_ones() == 1 {
+            return self.hold(Held::One(self.shards[mask.trailing_zeros() as usize].lock()));
+        }
         let lock = |i: usize| (mask & 1 << i != 0).then(|| self.shards[i].lock());
-        self.hold(Held::Some(std::array::from_fn(lock)))
+        self.hold(Held::Some(Box::new(std::array::from_fn(lock))))
     }
 
     fn hold<'a>(&'a self, mut held: Held<'a>) -> Keyspace<'a> {
@@ -127,7 +130,8 @@ pub(super) struct Keyspace<'a> {
 enum Held<'a> {
     None,
     One(MutexGuard<'a, Shard>),
-    Some([Option<MutexGuard<'a, Shard>>; SHARDS]),
+    /// Boxed, since a command's path moves it, and most commands have one key.
+    Some(Box<[Option<MutexGuard<'a, Shard>>; SHARDS]>),
 }
 
 impl Held<'_> {

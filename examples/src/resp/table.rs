@@ -15,12 +15,28 @@ use super::{
 /// The command of that name, whatever its case.
 pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
     let mut room = [0; LONGEST];
-    let lower = room.get_mut(..name.len())?;
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    let at = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(lower)).ok()?;
-    Some(&COMMANDS[at])
+    room.get_mut(..name.len())?.copy_from_slice(name);
+    room.make_ascii_lowercase();
+    let at = NAMES.binary_search(&u128::from_be_bytes(room)).ok()?;
+    // A zero byte at a name's end is no padding.
+    Some(&COMMANDS[at]).filter(|command| command.name.len() == name.len())
 }
+
+/// The commands' names as numbers of the same order, so that a search compares no strings.
+static NAMES: [u128; COMMANDS.len()] = {
+    let mut names = [0; COMMANDS.len()];
+    let mut i = 0;
+    while i < names.len() {
+        let name = COMMANDS[i].name.as_bytes();
+        let mut at = 0;
+        while at < name.len() {
+            names[i] |= (name[at] as u128) << (8 * (LONGEST - 1 - at));
+            at += 1;
+        }
+        i += 1;
+    }
+    names
+};
 
 #[rustfmt::skip] // one line for each command
 pub(super) static COMMANDS: &[Command] = &[
@@ -101,7 +117,7 @@ const fn write(
 }
 
 /// No name is longer.
-const LONGEST: usize = 9;
+const LONGEST: usize = size_of::<u128>();
 
 #[cfg(test)]
 mod tests {
@@ -115,6 +131,7 @@ mod tests {
             assert!(std::ptr::eq(find(upper.as_bytes()).unwrap(), command), "{upper}");
         }
         assert!(find(b"").is_none());
+        assert!(find(b"get\0").is_none());
         assert!(find(b"gets").is_none());
         assert!(find(&[b'g'; 1000]).is_none());
     }
