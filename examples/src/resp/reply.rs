@@ -1,0 +1,173 @@
+//! Replies of the protocol, version 2, written straight into the output.
+
+use bytes::Bytes;
+use netpoll::Result;
+
+use super::number::Digits;
+
+/// Where replies go: a connection's output, or a vector.
+///
+/// It is written to while keys are locked, so it must not wait: it takes what it is given, or fails.
+pub trait ReplySink {
+    /// Appends `n` bytes, all of which the caller then overwrites.
+    ///
+    /// # Errors
+    /// If the output takes no more. The reply is then incomplete and the connection of no more use.
+    fn space(&mut self, n: usize) -> Result<&mut [u8]>;
+
+    /// Appends `data`, by reference where the output can.
+    ///
+    /// # Errors
+    /// As [`space`](Self::space).
+    fn shared(&mut self, data: &Bytes) -> Result<()>;
+}
+
+impl ReplySink for Vec<u8> {
+    fn space(&mut self, n: usize) -> Result<&mut [u8]> {
+        let start = self.len();
+        self.resize(start + n, 0);
+        Ok(&mut self[start..])
+    }
+
+    fn shared(&mut self, data: &Bytes) -> Result<()> {
+        self.extend_from_slice(data);
+        Ok(())
+    }
+}
+
+/// Writes one reply. A failure is always the output's.
+pub(super) struct Reply<'a>(&'a mut dyn ReplySink);
+
+impl<'a> Reply<'a> {
+    pub(super) fn new(sink: &'a mut dyn ReplySink) -> Self {
+        Self(sink)
+    }
+
+    /// `+text`
+    pub(super) fn simple(&mut self, text: &str) -> Result<()> {
+        self.pieces(&[b"+", text.as_bytes(), END])
+    }
+
+    /// `+OK`
+    pub(super) fn ok(&mut self) -> Result<()> {
+        self.simple("OK")
+    }
+
+    /// `-line`; a line's end within would break the protocol, and becomes a space.
+    pub(super) fn error(&mut self, line: &[u8]) -> Result<()> {
+        let room = self.0.space(1 + line.len() + END.len())?;
+        let (head, tail) = room.split_at_mut(1 + line.len());
+        head[0] = b'-';
+        for (to, from) in head[1..].iter_mut().zip(line) {
+            *to = if matches!(from, b'\r' | b'\n') { b' ' } else { *from };
+        }
+        tail.copy_from_slice(END);
+        Ok(())
+    }
+
+    /// `:n`
+    pub(super) fn int(&mut self, n: i64) -> Result<()> {
+        self.header(b":", n)
+    }
+
+    /// `:n` of a count.
+    pub(super) fn count(&mut self, n: usize) -> Result<()> {
+        self.header(b":", signed(n))
+    }
+
+    /// `$length`, then the bytes.
+    pub(super) fn bulk(&mut self, data: &[u8]) -> Result<()> {
+        let mut digits = Digits::default();
+        self.pieces(&[b"$", digits.of(signed(data.len())), END, data, END])
+    }
+
+    /// As [`bulk`](Self::bulk), by reference where copying would cost more.
+    pub(super) fn bulk_shared(&mut self, data: &Bytes) -> Result<()> {
+        if data.len() < SHARED {
+            return self.bulk(data);
+        }
+        self.header(b"$", signed(data.len()))?;
+        self.0.shared(data)?;
+        self.pieces(&[END])
+    }
+
+    /// A value that is not there.
+    pub(super) fn null(&mut self) -> Result<()> {
+        self.pieces(&[b"$-1\r\n"])
+    }
+
+    /// An array that is not there.
+    pub(super) fn null_array(&mut self) -> Result<()> {
+        self.pieces(&[b"*-1\r\n"])
+    }
+
+    /// The head of an array: `len` replies follow.
+    pub(super) fn array(&mut self, len: usize) -> Result<()> {
+        self.header(b"*", signed(len))
+    }
+
+    fn header(&mut self, kind: &[u8], n: i64) -> Result<()> {
+        let mut digits = Digits::default();
+        self.pieces(&[kind, digits.of(n), END])
+    }
+
+    fn pieces(&mut self, pieces: &[&[u8]]) -> Result<()> {
+        let mut room = self.0.space(pieces.iter().map(|p| p.len()).sum())?;
+        for piece in pieces {
+            let (now, later) = room.split_at_mut(piece.len());
+            now.copy_from_slice(piece);
+            room = later;
+        }
+        Ok(())
+    }
+}
+
+/// A length in memory always fits.
+fn signed(n: usize) -> i64 {
+    n as i64
+}
+
+const END: &[u8] = b"\r\n";
+
+/// From this length on, a reference is cheaper than a copy.
+const SHARED: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_framed() {
+        let mut out = Vec::new();
+        let mut reply = Reply::new(&mut out);
+        reply.ok().unwrap();
+        reply.error(b"ERR a\r\nb").unwrap();
+        reply.int(-7).unwrap();
+        reply.array(2).unwrap();
+        reply.bulk(b"").unwrap();
+        reply.bulk_shared(&Bytes::from_static(b"xyz")).unwrap();
+        reply.null().unwrap();
+        reply.null_array().unwrap();
+        let wanted = "+OK\r\n-ERR a  b\r\n:-7\r\n*2\r\n$0\r\n\r\n$3\r\nxyz\r\n$-1\r\n*-1\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_long_value_goes_by_reference() {
+        struct Sink(Vec<u8>, Vec<*const u8>);
+        impl ReplySink for Sink {
+            fn space(&mut self, n: usize) -> Result<&mut [u8]> {
+                self.0.space(n)
+            }
+            fn shared(&mut self, data: &Bytes) -> Result<()> {
+                self.1.push(data.as_ptr());
+                Ok(())
+            }
+        }
+        let data = Bytes::from(vec![7; SHARED]);
+        let mut sink = Sink(Vec::new(), Vec::new());
+        Reply::new(&mut sink).bulk_shared(&data).unwrap();
+        assert_eq!(sink.0, b"$4096\r\n\r\n");
+        assert_eq!(sink.1, [data.as_ptr()]);
+    }
+}
