@@ -2,8 +2,10 @@
 //!
 //! - [`resp`]: a key-value store that Redis clients use.
 //! - [`cli`]: the options that the servers share.
+//! - [`run`]: a server as a program.
 //! - [`testing`]: what their tests share.
 
 pub mod cli;
 pub mod resp;
+pub mod run;
 pub mod testing;

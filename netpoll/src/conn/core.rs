@@ -12,7 +12,6 @@ use std::{
     task::Wake,
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{
@@ -29,6 +28,7 @@ use crate::{
     addr::PeerAddress,
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    mem::Slice,
     poller::{Event, Interest, Token},
     sched::{
         gate::Gate,
@@ -58,7 +58,7 @@ pub(crate) struct Conn {
     /// Empty while a reader has taken it.
     pub(super) recv: Mutex<Option<Recv>>,
     /// What a completion driver received, until a read takes it; an empty one is the end.
-    pub(super) arrived: Mutex<Vec<Bytes>>,
+    pub(super) arrived: Mutex<Vec<Slice>>,
     pub(super) send: Mutex<LinkBuffer>,
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,

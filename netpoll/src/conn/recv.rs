@@ -68,7 +68,7 @@ impl Recv {
         if !self.readable || conn.is_over() {
             return Ok(Filled::Nothing);
         }
-        if self.take_arrived(conn)? {
+        if self.take_arrived(conn) {
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
@@ -134,16 +134,15 @@ impl Recv {
     }
 
     /// Takes what a completion driver has brought. False: nothing.
-    fn take_arrived(&mut self, conn: &Conn) -> Result<bool> {
+    fn take_arrived(&mut self, conn: &Conn) -> bool {
         let arrived = mem::take(&mut *conn.arrived.lock());
-        for bytes in &arrived {
+        let came = !arrived.is_empty();
+        for bytes in arrived {
             self.eof |= bytes.is_empty();
             self.received += bytes.len() as u64;
-            // Refers to the driver's block, if it is large enough to be worth it.
-            self.input.write_bytes(bytes.clone())?;
+            self.input.push(bytes);
         }
-        self.input.flush();
-        Ok(!arrived.is_empty())
+        came
     }
 }
 

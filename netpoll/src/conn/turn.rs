@@ -172,10 +172,10 @@ impl Conn {
 
     /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
     fn watch_frame(&self, recv: &mut Recv) {
+        recv.input.compact_small();
         if recv.input.is_empty() {
             self.deadlines.clear(Kind::Frame);
         } else {
-            recv.input.compact_small();
             if self.deadlines.get(Kind::Frame).is_none() {
                 self.set_deadline(Kind::Frame, self.options.frame_timeout);
             }

@@ -1,0 +1,44 @@
+//! Running a server as a program: its runtime, its log, its end.
+
+use std::time::Duration;
+
+use netpoll::{EventLoop, Result, Runtime};
+
+use crate::cli::ServerOptions;
+
+/// How long connections may take to end after SIGINT or SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The runtime that `options` ask for.
+///
+/// # Errors
+/// The options cannot be; or threads cannot be made.
+pub fn runtime(options: &ServerOptions) -> Result<Runtime> {
+    let mut builder = Runtime::builder();
+    if let Some(pollers) = options.pollers {
+        builder = builder.pollers(pollers.get());
+    }
+    if let Some(workers) = options.max_workers {
+        builder = builder.max_workers(workers.get());
+    }
+    builder.build()
+}
+
+/// Says where `server` listens, one line an address, and serves until SIGINT or SIGTERM; then drains,
+/// and prints what became of the connections.
+///
+/// # Errors
+/// Signals cannot be handled, or serving failed.
+pub fn until_signal(server: EventLoop) -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let handle = server.handle();
+    ctrlc::set_handler(move || {
+        handle.shutdown(DRAIN);
+    })
+    .map_err(|e| netpoll::Error::new(netpoll::ErrorKind::Io, format!("handling signals: {e}")))?;
+    for address in server.addresses() {
+        println!("listening on {address}");
+    }
+    println!("{}", server.serve()?);
+    Ok(())
+}
