@@ -72,11 +72,11 @@ fn slice_append_push_and_prepend_never_copy() {
 
 #[test]
 fn bytes_go_in_and_out_without_a_copy() {
-    let payload = Bytes::from(vec![1u8; 2000]);
+    let payload = Bytes::from(vec![1u8; 5000]);
     let mut b = LinkBuffer::new();
     b.write_bytes(payload.clone()).unwrap();
     b.flush();
-    assert_eq!(b.read_bytes(2000).unwrap().as_ptr(), payload.as_ptr());
+    assert_eq!(b.read_bytes(5000).unwrap().as_ptr(), payload.as_ptr());
 
     let s = slice_of(b"own block");
     let at = s.as_ptr();
@@ -200,15 +200,15 @@ fn errors_name_what_was_wanted_and_change_nothing() {
 fn a_patch_reaches_across_pieces_and_refuses_shared_bytes() {
     let mut b = LinkBuffer::new();
     b.write(b"....").unwrap();
-    b.write_bytes(Bytes::from(vec![b'x'; 600])).unwrap();
+    b.write_bytes(Bytes::from(vec![b'x'; 6000])).unwrap();
     b.write(&[b'.'; 5000]).unwrap();
     b.patch(0, b"head");
-    b.patch(604 + 4000, b"tail");
+    b.patch(6004 + 4000, b"tail");
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| b.patch(3, b"12")));
     assert!(refused.is_err());
     b.flush();
     let all = b.to_vec();
-    assert_eq!((&all[..4], &all[4604..4608]), (&b"head"[..], &b"tail"[..]));
+    assert_eq!((&all[..4], &all[10004..10008]), (&b"head"[..], &b"tail"[..]));
 }
 
 #[test]

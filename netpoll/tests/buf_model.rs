@@ -211,7 +211,13 @@ impl World {
             }
             Op::WriteBytes(n) => {
                 let bytes = self.source.take(n);
-                self.buffer.write_bytes(bytes.clone().into()).unwrap();
+                match n % 2 {
+                    0 => self.buffer.write_bytes(bytes.clone().into()).unwrap(),
+                    _ => {
+                        let slice = mem::Slice::from_bytes(bytes.clone().into()).unwrap();
+                        self.buffer.write_slice(slice);
+                    }
+                }
                 self.write(&bytes, false);
             }
             Op::WriteDirect(n, remain) => {
@@ -245,7 +251,7 @@ impl World {
             Op::BufMut(n) => {
                 let bytes = self.source.take(n);
                 // Through `chunk_mut`, piece by piece.
-                (&mut self.buffer).put(&bytes[..]);
+                self.buffer.put(&bytes[..]);
                 self.write(&bytes, true);
             }
             Op::Flush => {

@@ -14,8 +14,9 @@ const TAIL_LEAST: usize = 4080;
 /// The most room of a new tail that nothing asked for: blocks of 64 KiB.
 const TAIL_MOST: usize = 65_520;
 
-/// Foreign bytes fewer than this are copied: a node and its reference cost more.
-const COPY_BELOW: usize = 512;
+/// Foreign bytes fewer than this are copied. Measured with 4 bytes before them, in ns, copied and
+/// referred to: 1,024 bytes 75 and 180, 4,000 bytes 100 and 125, 8,192 bytes 215 and 175.
+const COPY_BELOW: usize = 4096;
 
 impl LinkBuffer {
     #[inline]
@@ -156,7 +157,7 @@ impl LinkBuffer {
         self.write(&[byte])
     }
 
-    /// Appends `bytes` without a copy; fewer than 512 are copied, which is cheaper.
+    /// Appends `bytes` without a copy; fewer than 4,096 are copied, which is cheaper.
     ///
     /// ```
     /// # use netpoll::buf::LinkBuffer;
