@@ -218,13 +218,10 @@ impl LinkBuffer {
         self.head = None;
         if self.unflushed == 0 {
             self.tail = None;
-        }
-        if let Some(more) = &mut self.more {
-            more.rest.clear();
+            self.more = None;
+        } else if let Some(more) = &mut self.more {
+            more.rest = Default::default();
             more.spent = None;
-            if more.is_large() {
-                more.rest = Default::default();
-            }
         }
     }
 
