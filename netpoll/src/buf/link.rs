@@ -228,17 +228,23 @@ impl LinkBuffer {
     /// The bytes of the blocks that it keeps from other uses, about: a block that it refers to
     /// twice, with another between, counts twice.
     pub fn retained(&self) -> usize {
-        let mut sum = 0;
+        let pieces: usize = self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum();
+        let last = self.nodes().last();
+        let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| l.is_of(t)));
+        self.readable_retained() + pieces + own_tail.map_or(0, BlockMut::block_size)
+    }
+
+    /// The same for what is readable.
+    fn readable_retained(&self) -> usize {
         let mut last: Option<&Slice> = None;
+        let mut sum = 0;
         for node in self.nodes() {
             if !last.is_some_and(|l| l.same_block(node)) {
                 sum += node.pinned();
             }
             last = Some(node);
         }
-        sum += self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum::<usize>();
-        let shares = |t: &&BlockMut| last.is_some_and(|l| l.is_of(t));
-        sum + self.tail.as_ref().filter(|t| !shares(t)).map_or(0, BlockMut::block_size)
+        sum
     }
 
     /// If what is readable is small next to the blocks that it keeps alive, moves it to a block of
@@ -261,11 +267,12 @@ impl LinkBuffer {
         /// Smaller by this factor is worth the copy.
         const FACTOR: usize = 4;
         self.tidy();
-        if self.len == 0 || self.len * FACTOR > self.nodes().map(Slice::pinned).sum() {
+        let worth = self.readable_retained() / FACTOR;
+        if self.len == 0 || self.len > worth {
             return;
         }
         let Ok(mut block) = crate::mem::alloc(self.len) else { return };
-        if block.block_size() * FACTOR > self.retained() {
+        if block.block_size() > worth {
             return;
         }
         self.copy_front(block.claim(self.len));

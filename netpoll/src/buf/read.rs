@@ -81,6 +81,14 @@ impl LinkBuffer {
 
     /// Consumes `n` bytes.
     ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut b = LinkBuffer::try_from(&b"headbody"[..])?;
+    /// b.skip(4)?;
+    /// assert_eq!(b.to_vec(), b"body");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReadError::Short`].
     #[inline]
@@ -136,6 +144,14 @@ impl LinkBuffer {
     }
 
     /// Consumes one byte.
+    ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut b = LinkBuffer::try_from(&b"*3"[..])?;
+    /// assert_eq!((b.read_byte()?, b.read_byte()?), (b'*', b'3'));
+    /// assert!(b.read_byte().is_err());
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError::Short`].

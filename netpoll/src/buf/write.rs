@@ -62,6 +62,17 @@ impl LinkBuffer {
 
     /// Appends a copy of `bytes`.
     ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut b = LinkBuffer::new();
+    /// b.write(b"+")?;
+    /// b.write_str("OK")?;
+    /// b.write_byte(b'\n')?;
+    /// b.flush();
+    /// assert_eq!(b.to_vec(), b"+OK\n");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit); nothing was appended then.
     #[inline]
@@ -190,12 +201,24 @@ impl LinkBuffer {
         }
     }
 
-    /// Appends `slice` without a copy.
+    /// Appends `slice` without a copy. Where it has fewer than some 4,096 bytes, a
+    /// [`write`](Self::write) of its chunks is cheaper, and keeps no block alive.
+    ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut input = LinkBuffer::try_from(&b"echoed"[..])?;
+    /// let mut output = LinkBuffer::new();
+    /// output.append_slice(input.slice(6)?);
+    /// output.flush();
+    /// assert_eq!(output.to_vec(), b"echoed");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn append_slice(&mut self, slice: LinkSlice) {
         slice.into_nodes(|node| self.write_slice(node));
     }
 
-    /// Makes all that was written readable.
+    /// Makes all that was written readable. Bytes that go on in the block of the last node become
+    /// a part of it: many small writes are one node.
     #[inline]
     pub fn flush(&mut self) {
         if self.unflushed == 0 {
