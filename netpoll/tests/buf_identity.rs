@@ -123,6 +123,27 @@ fn reads_into_one_block_make_one_node_and_give_the_block_back() {
 }
 
 #[test]
+fn what_next_lent_stays_until_the_next_call_or_tidy() {
+    let mut block = mem::alloc(4000).unwrap();
+    let mut b = LinkBuffer::new();
+    let mut fill = |b: &mut LinkBuffer| {
+        assert!(block.try_reset());
+        block.claim(100).fill(7);
+        b.push(block.take_filled());
+        b.next(100).unwrap();
+        assert_eq!((b.len(), b.retained()), (0, 4096));
+        assert!(!block.try_reset());
+    };
+    fill(&mut b);
+    b.tidy();
+    assert_eq!(b.retained(), 0);
+    fill(&mut b);
+    b.push(slice_of(b"next"));
+    fill(&mut LinkBuffer::new());
+    assert_eq!(b.to_vec(), b"next");
+}
+
+#[test]
 fn flushes_into_one_block_make_one_node() {
     let mut b = LinkBuffer::new();
     for _ in 0..10 {

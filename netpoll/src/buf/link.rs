@@ -226,12 +226,14 @@ impl LinkBuffer {
     }
 
     /// The bytes of the blocks that it keeps from other uses, about: a block that it refers to
-    /// twice, with another between, counts twice.
+    /// twice, with another between, counts twice. What `next` lent last counts too.
     pub fn retained(&self) -> usize {
         let pieces: usize = self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum();
         let last = self.nodes().last();
         let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| l.is_of(t)));
-        self.readable_retained() + pieces + own_tail.map_or(0, BlockMut::block_size)
+        let lent = self.more.as_ref().and_then(|m| m.spent.as_ref());
+        let lent = lent.or(self.head.as_ref().filter(|h| h.is_empty())).map_or(0, Slice::pinned);
+        self.readable_retained() + pieces + lent + own_tail.map_or(0, BlockMut::block_size)
     }
 
     /// The same for what is readable.

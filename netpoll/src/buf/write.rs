@@ -247,8 +247,5 @@ impl LinkBuffer {
             self.unflushed -= piece.len();
             self.push(piece.into_slice());
         }
-        if let Some(more) = &mut self.more {
-            more.pieces = Default::default();
-        }
     }
 }

@@ -80,6 +80,20 @@ fn loom_a_reset_comes_after_the_last_read() {
     });
 }
 
+/// A handle shared by its exclusive holder, while an earlier one goes: the count stays right.
+#[test]
+fn loom_sharing_without_a_lock_counts() {
+    loom::model(|| {
+        let mut a = unique().into_block();
+        let b = a.share();
+        let t = thread::spawn(move || b.release().is_some());
+        let c = a.share();
+        let u = thread::spawn(move || c.release().is_some());
+        let last = [a.release().is_some(), t.join().unwrap(), u.join().unwrap()];
+        assert_eq!(last.iter().filter(|&&l| l).count(), 1);
+    });
+}
+
 /// Blocks go through the depot, neither lost nor doubled.
 #[test]
 fn loom_the_depot_hands_each_block_to_one() {
