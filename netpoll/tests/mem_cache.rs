@@ -62,6 +62,23 @@ fn a_dropped_block_is_used_again() {
 }
 
 #[test]
+fn writers_of_one_block_keep_apart_and_the_last_may_have_it_all() {
+    let _turn = turn();
+    let mut back = mem::alloc(100).unwrap();
+    let whole = back.capacity();
+    back.claim(10).fill(1);
+    let mut front = back.split_to(4);
+    assert_eq!((front.filled_len(), front.spare_len(), back.filled_len()), (4, 0, 6));
+    front.filled_mut().fill(2);
+    back.claim(1).fill(3);
+    assert_eq!((front.filled(), back.filled()), (&[2; 4][..], &[1, 1, 1, 1, 1, 1, 3][..]));
+    assert!(!front.try_reset() && !back.try_reset());
+    drop(back);
+    assert!(front.try_reset());
+    assert_eq!((front.spare_len(), front.filled_len()), (whole, 0));
+}
+
+#[test]
 fn capacities_are_those_of_the_classes() {
     let _turn = turn();
     for (asked, got) in [(0, 48), (48, 48), (49, 112), (4080, 4080), (4081, 8176), (65_520, 65_520)]
