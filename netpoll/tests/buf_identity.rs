@@ -72,11 +72,11 @@ fn slice_append_push_and_prepend_never_copy() {
 
 #[test]
 fn bytes_go_in_and_out_without_a_copy() {
-    let payload = Bytes::from(vec![1u8; 2000]);
+    let payload = Bytes::from(vec![1u8; 5000]);
     let mut b = LinkBuffer::new();
     b.write_bytes(payload.clone()).unwrap();
     b.flush();
-    assert_eq!(b.read_bytes(2000).unwrap().as_ptr(), payload.as_ptr());
+    assert_eq!(b.read_bytes(5000).unwrap().as_ptr(), payload.as_ptr());
 
     let s = slice_of(b"own block");
     let at = s.as_ptr();
@@ -120,6 +120,27 @@ fn reads_into_one_block_make_one_node_and_give_the_block_back() {
     b.skip(1000).unwrap();
     assert!(block.try_reset(), "a drained buffer still holds the block");
     assert_eq!(block.spare_len(), block.capacity());
+}
+
+#[test]
+fn what_next_lent_stays_until_the_next_call_or_tidy() {
+    let mut block = mem::alloc(4000).unwrap();
+    let mut b = LinkBuffer::new();
+    let mut fill = |b: &mut LinkBuffer| {
+        assert!(block.try_reset());
+        block.claim(100).fill(7);
+        b.push(block.take_filled());
+        b.next(100).unwrap();
+        assert_eq!((b.len(), b.retained()), (0, 4096));
+        assert!(!block.try_reset());
+    };
+    fill(&mut b);
+    b.tidy();
+    assert_eq!(b.retained(), 0);
+    fill(&mut b);
+    b.push(slice_of(b"next"));
+    fill(&mut LinkBuffer::new());
+    assert_eq!(b.to_vec(), b"next");
 }
 
 #[test]
@@ -200,15 +221,15 @@ fn errors_name_what_was_wanted_and_change_nothing() {
 fn a_patch_reaches_across_pieces_and_refuses_shared_bytes() {
     let mut b = LinkBuffer::new();
     b.write(b"....").unwrap();
-    b.write_bytes(Bytes::from(vec![b'x'; 600])).unwrap();
+    b.write_bytes(Bytes::from(vec![b'x'; 6000])).unwrap();
     b.write(&[b'.'; 5000]).unwrap();
     b.patch(0, b"head");
-    b.patch(604 + 4000, b"tail");
+    b.patch(6004 + 4000, b"tail");
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| b.patch(3, b"12")));
     assert!(refused.is_err());
     b.flush();
     let all = b.to_vec();
-    assert_eq!((&all[..4], &all[4604..4608]), (&b"head"[..], &b"tail"[..]));
+    assert_eq!((&all[..4], &all[10004..10008]), (&b"head"[..], &b"tail"[..]));
 }
 
 #[test]

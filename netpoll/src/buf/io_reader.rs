@@ -70,8 +70,11 @@ impl<R: Read> IoReader<R> {
     /// One read, for `wanted` bytes.
     fn read_some(&mut self, wanted: usize) -> Result<usize> {
         let most = READ_MOST.max(self.buffer.len());
-        let room =
-            self.buffer.malloc(wanted.max(self.buffer.spare_len()).clamp(READ_LEAST, most))?;
+        let room = match self.buffer.spare_len() {
+            0 => wanted.clamp(READ_LEAST, most),
+            spare => spare,
+        };
+        let room = self.buffer.malloc(room)?;
         let got = loop {
             match self.inner.read(room) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -218,30 +218,35 @@ impl LinkBuffer {
         self.head = None;
         if self.unflushed == 0 {
             self.tail = None;
-        }
-        if let Some(more) = &mut self.more {
-            more.rest.clear();
+            self.more = None;
+        } else if let Some(more) = &mut self.more {
+            more.rest = Default::default();
             more.spent = None;
-            if more.is_large() {
-                more.rest = Default::default();
-            }
         }
     }
 
     /// The bytes of the blocks that it keeps from other uses, about: a block that it refers to
-    /// twice, with another between, counts twice.
+    /// twice, with another between, counts twice. What `next` lent last counts too.
     pub fn retained(&self) -> usize {
-        let mut sum = 0;
+        let pieces: usize = self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum();
+        let last = self.nodes().last();
+        let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| l.is_of(t)));
+        let lent = self.more.as_ref().and_then(|m| m.spent.as_ref());
+        let lent = lent.or(self.head.as_ref().filter(|h| h.is_empty())).map_or(0, Slice::pinned);
+        self.readable_retained() + pieces + lent + own_tail.map_or(0, BlockMut::block_size)
+    }
+
+    /// The same for what is readable.
+    fn readable_retained(&self) -> usize {
         let mut last: Option<&Slice> = None;
+        let mut sum = 0;
         for node in self.nodes() {
             if !last.is_some_and(|l| l.same_block(node)) {
                 sum += node.pinned();
             }
             last = Some(node);
         }
-        sum += self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum::<usize>();
-        let shares = |t: &&BlockMut| last.is_some_and(|l| l.is_of(t));
-        sum + self.tail.as_ref().filter(|t| !shares(t)).map_or(0, BlockMut::block_size)
+        sum
     }
 
     /// If what is readable is small next to the blocks that it keeps alive, moves it to a block of
@@ -264,11 +269,12 @@ impl LinkBuffer {
         /// Smaller by this factor is worth the copy.
         const FACTOR: usize = 4;
         self.tidy();
-        if self.len == 0 || self.len * FACTOR > self.nodes().map(Slice::pinned).sum() {
+        let worth = self.readable_retained() / FACTOR;
+        if self.len == 0 || self.len > worth {
             return;
         }
         let Ok(mut block) = crate::mem::alloc(self.len) else { return };
-        if block.block_size() * FACTOR > self.retained() {
+        if block.block_size() > worth {
             return;
         }
         self.copy_front(block.claim(self.len));

@@ -1,6 +1,11 @@
 //! An immutable, counted chain of bytes.
 
-use std::{fmt, io::IoSlice, ops::RangeBounds, sync::Arc};
+use std::{
+    fmt,
+    io::IoSlice,
+    ops::{Range, RangeBounds},
+    sync::Arc,
+};
 
 use bytes::{Buf, Bytes};
 
@@ -13,8 +18,8 @@ use crate::mem::{Slice, bounds};
 ///
 /// ```text
 ///   one node:   Slice ──► block
-///   several:    nodes ──► [ Slice │ Slice │ Slice ]  (counted, shared by clones)
-///                 at ────────┘ skip ▲      ▲ skip + len
+///   several:    nodes ──► [ Slice │ Slice │ Slice │ Slice ]   (counted, shared by clones)
+///                            at ──┘  └ skip bytes   └ to, less cut bytes
 /// ```
 ///
 /// ```
@@ -35,11 +40,14 @@ enum Repr {
     #[default]
     Empty,
     One(Slice),
-    // `len` bytes from byte `skip` of `nodes[at]` on; that node has more than `skip` bytes.
+    /// `nodes[at..to]`, two at least, without the first's first `skip` and the last's last `cut`
+    /// bytes; both have more. `len` bytes in all.
     Many {
         nodes: Arc<[Slice]>,
         at: usize,
+        to: usize,
         skip: usize,
+        cut: usize,
         len: usize,
     },
 }
@@ -51,7 +59,7 @@ impl LinkSlice {
         match nodes.len() {
             0 => Self::default(),
             1 => nodes.into_iter().next().map(Self::from).unwrap_or_default(),
-            _ => Self(Repr::Many { nodes: nodes.into(), at: 0, skip: 0, len }),
+            to => Self(Repr::Many { nodes: nodes.into(), at: 0, to, skip: 0, cut: 0, len }),
         }
     }
 
@@ -60,17 +68,33 @@ impl LinkSlice {
         match self.0 {
             Repr::Empty => {}
             Repr::One(slice) => each(slice),
-            Repr::Many { nodes, at, mut skip, mut len } => {
-                for node in &nodes[at..] {
-                    if len == 0 {
-                        break;
-                    }
-                    let n = (node.len() - skip).min(len);
-                    each(node.slice(skip..skip + n));
-                    skip = 0;
-                    len -= n;
+            Repr::Many { nodes, at, to, skip, cut, .. } => {
+                for i in at..to {
+                    each(nodes[i].slice(within(&nodes, i, at, to, skip, cut)));
                 }
             }
+        }
+    }
+
+    /// The number of nodes.
+    #[inline]
+    pub fn node_count(&self) -> usize {
+        match &self.0 {
+            Repr::Empty => 0,
+            Repr::One(_) => 1,
+            Repr::Many { at, to, .. } => to - at,
+        }
+    }
+
+    /// The bytes of the `i`th node, or none beyond the last. Constant time.
+    #[inline]
+    pub fn node(&self, i: usize) -> &[u8] {
+        match &self.0 {
+            Repr::One(slice) if i == 0 => slice,
+            Repr::Many { nodes, at, to, skip, cut, .. } if i < to - at => {
+                &nodes[at + i][within(nodes, at + i, *at, *to, *skip, *cut)]
+            }
+            _ => &[],
         }
     }
 
@@ -91,12 +115,9 @@ impl LinkSlice {
     }
 
     /// The bytes, node by node.
+    #[inline]
     pub fn chunks(&self) -> Chunks<'_> {
-        match &self.0 {
-            Repr::Empty => Chunks::within(&[], 0, 0),
-            Repr::One(slice) => Chunks::within(std::slice::from_ref(slice), 0, slice.len()),
-            Repr::Many { nodes, at, skip, len } => Chunks::within(&nodes[*at..], *skip, *len),
-        }
+        Chunks::of_slice(self)
     }
 
     /// The bytes as one slice, if they lie in one node.
@@ -126,15 +147,22 @@ impl LinkSlice {
         match &mut self.0 {
             Repr::Empty => {}
             Repr::One(slice) => slice.truncate(n),
-            Repr::Many { len, .. } => *len = n.min(*len),
+            Repr::Many { nodes, to, cut, len, .. } => {
+                *cut += len.saturating_sub(n);
+                *len = n.min(*len);
+                while *cut >= nodes[*to - 1].len() {
+                    *cut -= nodes[*to - 1].len();
+                    *to -= 1;
+                }
+            }
         }
         self.narrow();
     }
 
     /// Refers to one node alone where one is all there is: others are kept alive no longer.
     fn narrow(&mut self) {
-        if let Repr::Many { nodes, at, skip, len } = &self.0
-            && *len <= nodes[*at].len() - skip
+        if let Repr::Many { nodes, at, to, skip, len, .. } = &self.0
+            && to - at == 1
         {
             self.0 = Repr::One(nodes[*at].slice(*skip..*skip + *len));
         }
@@ -173,6 +201,21 @@ impl LinkSlice {
             Repr::Many { .. } => self.to_vec().into(),
         }
     }
+}
+
+/// Which bytes of `nodes[i]` belong to `nodes[at..to]` without `skip` and `cut` bytes at its ends.
+#[inline]
+fn within(
+    nodes: &[Slice],
+    i: usize,
+    at: usize,
+    to: usize,
+    skip: usize,
+    cut: usize,
+) -> Range<usize> {
+    let from = if i == at { skip } else { 0 };
+    let cut = if i + 1 == to { cut } else { 0 };
+    from..nodes[i].len() - cut
 }
 
 impl From<Slice> for LinkSlice {
@@ -233,7 +276,7 @@ impl Buf for LinkSlice {
         match &mut self.0 {
             Repr::Empty => {}
             Repr::One(slice) => slice.advance(n),
-            Repr::Many { nodes, at, skip, len } => {
+            Repr::Many { nodes, at, skip, len, .. } => {
                 *skip += n;
                 *len -= n;
                 while *skip >= nodes[*at].len() {

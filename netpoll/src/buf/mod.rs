@@ -7,7 +7,6 @@
 //! writer.
 
 mod adapt;
-mod bytes_in;
 mod delimiter;
 mod error;
 mod io_reader;
@@ -17,6 +16,7 @@ mod link_slice;
 mod node;
 mod nodes;
 mod read;
+mod unflushed;
 mod write;
 
 pub use delimiter::Delimiter;

@@ -1,8 +1,8 @@
 //! The readable nodes, one by one: for scanners and for scattered writes.
 
-use std::{collections::vec_deque, io::IoSlice, iter::Chain, option, slice};
+use std::{collections::vec_deque, io::IoSlice, iter::Chain, option};
 
-use super::LinkBuffer;
+use super::{LinkBuffer, LinkSlice};
 use crate::mem::Slice;
 
 /// The nodes of a buffer.
@@ -11,14 +11,14 @@ pub(super) type Nodes<'a> = Chain<option::IntoIter<&'a Slice>, NodesBehind<'a>>;
 /// The nodes behind the first, if there are any.
 pub(super) type NodesBehind<'a> = std::iter::Flatten<option::IntoIter<vec_deque::Iter<'a, Slice>>>;
 
-/// The bytes of a [`LinkBuffer`] or a [`LinkSlice`](super::LinkSlice), node by node; none is empty.
+/// The bytes of a [`LinkBuffer`] or a [`LinkSlice`], node by node; none is empty.
 #[derive(Clone, Debug)]
 pub struct Chunks<'a>(Repr<'a>);
 
 #[derive(Clone, Debug)]
 enum Repr<'a> {
     Buffer(Nodes<'a>),
-    Slice { nodes: slice::Iter<'a, Slice>, skip: usize, len: usize },
+    Slice { of: &'a LinkSlice, at: usize },
 }
 
 impl<'a> Chunks<'a> {
@@ -26,9 +26,9 @@ impl<'a> Chunks<'a> {
         Self(Repr::Buffer(nodes))
     }
 
-    /// Of `nodes`, `len` bytes from the first's byte `skip` on.
-    pub(super) fn within(nodes: &'a [Slice], skip: usize, len: usize) -> Self {
-        Self(Repr::Slice { nodes: nodes.iter(), skip, len })
+    #[inline]
+    pub(super) fn of_slice(of: &'a LinkSlice) -> Self {
+        Self(Repr::Slice { of, at: 0 })
     }
 }
 
@@ -38,13 +38,9 @@ impl<'a> Iterator for Chunks<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         match &mut self.0 {
             Repr::Buffer(nodes) => nodes.next().map(|n| &**n),
-            Repr::Slice { len: 0, .. } => None,
-            Repr::Slice { nodes, skip, len } => {
-                let node = &nodes.next()?[*skip..];
-                let node = &node[..node.len().min(*len)];
-                *skip = 0;
-                *len -= node.len();
-                Some(node)
+            Repr::Slice { of, at } => {
+                *at += 1;
+                Some(of.node(*at - 1)).filter(|node| !node.is_empty())
             }
         }
     }

@@ -81,6 +81,14 @@ impl LinkBuffer {
 
     /// Consumes `n` bytes.
     ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut b = LinkBuffer::try_from(&b"headbody"[..])?;
+    /// b.skip(4)?;
+    /// assert_eq!(b.to_vec(), b"body");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReadError::Short`].
     #[inline]
@@ -136,6 +144,14 @@ impl LinkBuffer {
     }
 
     /// Consumes one byte.
+    ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut b = LinkBuffer::try_from(&b"*3"[..])?;
+    /// assert_eq!((b.read_byte()?, b.read_byte()?), (b'*', b'3'));
+    /// assert!(b.read_byte().is_err());
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError::Short`].
@@ -245,20 +261,41 @@ impl LinkBuffer {
     /// # Errors
     /// [`ReadError::Short`].
     pub fn peek_slice(&self, n: usize) -> Result<LinkSlice> {
-        self.require(n)?;
-        let mut nodes = Vec::new();
-        let mut left = n;
+        self.peek_range(0, n)
+    }
+
+    /// The `n` bytes from the `at`th on as a slice, which stay in the buffer as well. Never copies.
+    ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let b = LinkBuffer::try_from(&b"key=value"[..])?;
+    /// assert_eq!(b.peek_range(4, 5)?, b"value"[..]);
+    /// assert_eq!(b.len(), 9);
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError::Short`] if it has fewer than `at + n` bytes.
+    pub fn peek_range(&self, at: usize, n: usize) -> Result<LinkSlice> {
+        self.require(at.saturating_add(n))?;
+        let mut parts = Vec::new();
+        let (mut skip, mut left) = (at, n);
         for node in self.nodes() {
             if left == 0 {
                 break;
             }
-            let part = node.slice(..left.min(node.len()));
+            if skip >= node.len() {
+                skip -= node.len();
+                continue;
+            }
+            let part = node.slice(skip..node.len().min(skip + left));
+            skip = 0;
             left -= part.len();
-            if left == 0 && nodes.is_empty() {
+            if left == 0 && parts.is_empty() {
                 return Ok(part.into());
             }
-            nodes.push(part);
+            parts.push(part);
         }
-        Ok(LinkSlice::from_nodes(nodes, n))
+        Ok(LinkSlice::from_nodes(parts, n))
     }
 }

@@ -135,7 +135,7 @@ impl BlockMut {
     pub fn take_filled(&mut self) -> Slice {
         let (from, n) = (self.start, self.filled_len());
         self.start = self.mark;
-        Slice::of_range(self.block.clone(), from as usize, n)
+        Slice::of_range(self.block.share(), from as usize, n)
     }
 
     /// Hands on what is filled by making `slice`, which ends where it begins, longer: cheaper than
@@ -165,7 +165,7 @@ impl BlockMut {
         assert!(n <= self.filled_len(), "split at {n} bytes, {} are filled", self.filled_len());
         let start = self.start;
         self.start += n as u32;
-        Self { block: self.block.clone(), start, mark: self.start, end: self.start }
+        Self { block: self.block.share(), start, mark: self.start, end: self.start }
     }
 
     /// If nothing else refers to the block: makes its whole range this writer's, and all of it

@@ -1,24 +1,61 @@
 //! Models of the count, of reuse after it, and of the depot, over all interleavings.
+#![allow(unsafe_code)]
 
 use std::sync::Arc;
 
-use super::{block::BlockMut, class::Class, depot::Depot, raw::Unique};
+use super::{
+    block::BlockMut,
+    class::Class,
+    depot::Depot,
+    raw::{Block, Unique},
+};
 use crate::primitive::thread;
 
 fn unique() -> Unique {
     Unique::make(Class::for_capacity(0).unwrap().total()).unwrap()
 }
 
-/// Of handles that go at the same time, exactly one gets the block.
+/// What handles do before they go, as loom's race detector can see it.
+struct Seen(loom::cell::UnsafeCell<u8>);
+
+// SAFETY: loom's cell checks each access of every interleaving: that is what the models are for.
+unsafe impl Sync for Seen {}
+// SAFETY: as above.
+unsafe impl Send for Seen {}
+
+impl Seen {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(loom::cell::UnsafeCell::new(0)))
+    }
+
+    fn read(&self) {
+        self.0.with(|_| ());
+    }
+
+    fn write(&self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+/// Of handles that go at the same time, exactly one gets the block, after the others have read.
 #[test]
 fn loom_the_last_of_three_handles_gets_the_block() {
     loom::model(|| {
+        let seen = Seen::new();
         let a = unique().into_block();
-        let (b, c) = (a.clone(), a.clone());
-        let t1 = thread::spawn(move || b.release().is_some());
-        let t2 = thread::spawn(move || c.release().is_some());
-        let mine = a.release().is_some();
-        let last = [mine, t1.join().unwrap(), t2.join().unwrap()];
+        let go = |handle: Block, seen: Arc<Seen>| {
+            move || {
+                seen.read();
+                let last = handle.release();
+                if last.is_some() {
+                    seen.write();
+                }
+                last.is_some()
+            }
+        };
+        let t1 = thread::spawn(go(a.clone(), seen.clone()));
+        let t2 = thread::spawn(go(a.clone(), seen.clone()));
+        let last = [go(a, seen)(), t1.join().unwrap(), t2.join().unwrap()];
         assert_eq!(last.iter().filter(|&&l| l).count(), 1);
     });
 }
@@ -27,21 +64,33 @@ fn loom_the_last_of_three_handles_gets_the_block() {
 #[test]
 fn loom_a_reset_comes_after_the_last_read() {
     loom::model(|| {
-        let read = Arc::new(loom::cell::UnsafeCell::new(0));
+        let seen = Seen::new();
         let block = unique().into_block();
-        let reader = block.clone();
-        let seen = read.clone();
+        let (reader, theirs) = (block.clone(), seen.clone());
         let t = thread::spawn(move || {
-            // The read of a slice, as loom's race detector can see it.
-            seen.with(|_| ());
-            reader.release()
+            theirs.read();
+            drop(reader.release());
         });
-        if block.is_unique() {
-            // The write of the next read into the same block.
-            read.with_mut(|_| ());
+        while !block.is_unique() {
+            thread::yield_now();
         }
-        drop(t.join().unwrap());
+        seen.write();
+        t.join().unwrap();
         drop(block.release());
+    });
+}
+
+/// A handle shared by its exclusive holder, while an earlier one goes: the count stays right.
+#[test]
+fn loom_sharing_without_a_lock_counts() {
+    loom::model(|| {
+        let mut a = unique().into_block();
+        let b = a.share();
+        let t = thread::spawn(move || b.release().is_some());
+        let c = a.share();
+        let u = thread::spawn(move || c.release().is_some());
+        let last = [a.release().is_some(), t.join().unwrap(), u.join().unwrap()];
+        assert_eq!(last.iter().filter(|&&l| l).count(), 1);
     });
 }
 
@@ -86,6 +135,7 @@ fn loom_a_released_block_serves_another_thread() {
         depot.take(class, &mut got, 1);
         let block = BlockMut::new(got.pop().expect("one of the two released it").into_block());
         assert!(got.is_empty());
+        // Dropped, it would go to the cache of the process, which outlives the model.
         std::mem::forget(block);
     });
 }

@@ -165,6 +165,17 @@ impl Block {
         self.0 == other.0
     }
 
+    /// Another handle. As `clone`, without a locked instruction where this is the only handle: it
+    /// is borrowed exclusively, so that nobody else is there to change the count.
+    #[inline]
+    pub(super) fn share(&mut self) -> Self {
+        if !self.is_unique() {
+            return self.clone();
+        }
+        self.header().refs.store(2, Relaxed);
+        Self(self.0)
+    }
+
     /// What [`Unique::hold`] put in.
     pub(super) fn foreign(&self) -> Option<&Bytes> {
         self.header().foreign.then(|| {

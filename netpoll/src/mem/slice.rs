@@ -133,10 +133,9 @@ impl Slice {
     /// If there are fewer.
     #[inline]
     pub fn split_to(&mut self, n: usize) -> Slice {
-        let mut head = self.clone();
+        let at = self.at;
         self.advance(n);
-        head.truncate(n);
-        head
+        Slice { block: self.block.share(), at, len: n }
     }
 
     /// A part of it, counted.
