@@ -31,3 +31,4 @@ pub use sched::{
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport};
 pub use service::{Call, Dispatch, Flow, Out, Raw, Request, Service};
+pub use sys::{Credentials, raise_fd_limit};

@@ -7,28 +7,8 @@
 
 #[cfg(not(loom))]
 mod real {
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::atomic;
-    pub(crate) use std::thread;
-
-    /// Waits on `condvar`, giving `guard`'s lock away meanwhile.
-    pub(crate) fn wait<'a, T>(
-        condvar: &Condvar,
-        mut guard: MutexGuard<'a, T>,
-    ) -> MutexGuard<'a, T> {
-        condvar.wait(&mut guard);
-        guard
-    }
-
-    /// As [`wait`], for at most `timeout`.
-    pub(crate) fn wait_for<'a, T>(
-        condvar: &Condvar,
-        mut guard: MutexGuard<'a, T>,
-        timeout: std::time::Duration,
-    ) -> MutexGuard<'a, T> {
-        condvar.wait_for(&mut guard, timeout);
-        guard
-    }
 }
 
 #[cfg(loom)]
@@ -61,15 +41,6 @@ mod real {
     /// Waits on `condvar`, giving `guard`'s lock away meanwhile.
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(guard).expect("a loom model does not panic under a lock")
-    }
-
-    /// As [`wait`]: a model has no time, so that a timeout never comes.
-    pub(crate) fn wait_for<'a, T>(
-        condvar: &Condvar,
-        guard: MutexGuard<'a, T>,
-        _timeout: std::time::Duration,
-    ) -> MutexGuard<'a, T> {
-        wait(condvar, guard)
     }
 }
 

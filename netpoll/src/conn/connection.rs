@@ -16,6 +16,7 @@ use crate::{
     addr::PeerAddress,
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    sys::Credentials,
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -37,7 +38,7 @@ impl fmt::Display for ConnectionId {
 pub struct Connection {
     pub(crate) conn: Arc<Conn>,
     /// Closes a dialled connection with its last handle.
-    owner: Option<Arc<Owner>>,
+    _owner: Option<Arc<Owner>>,
 }
 
 struct Owner(Arc<Conn>);
@@ -51,12 +52,12 @@ impl Drop for Owner {
 impl Connection {
     /// A handle that does not keep the connection open.
     pub(crate) fn unowned(conn: Arc<Conn>) -> Self {
-        Self { conn, owner: None }
+        Self { conn, _owner: None }
     }
 
     /// The first handle of a dialled connection.
     pub(crate) fn owned(conn: Arc<Conn>) -> Self {
-        Self { owner: Some(Arc::new(Owner(conn.clone()))), conn }
+        Self { _owner: Some(Arc::new(Owner(conn.clone()))), conn }
     }
 
     /// Its number.
@@ -80,6 +81,17 @@ impl Connection {
         let asked = self.conn.with_socket(|socket| socket.local_address());
         let local = asked.ok_or_else(|| self.conn.closed_error())??;
         Ok(self.conn.local.get_or_init(|| local))
+    }
+
+    /// The process at the other end of a Unix socket.
+    ///
+    /// # Errors
+    /// `Closed` if the connection has ended, `Io` if it is no Unix socket.
+    pub fn peer_credentials(&self) -> Result<Credentials> {
+        let asked = self.conn.with_socket(|socket| socket.credentials());
+        asked
+            .ok_or_else(|| self.conn.closed_error())?
+            .map_err(|e| Error::io(format!("asking who is at {}", self.conn), e))
     }
 
     /// Its options.

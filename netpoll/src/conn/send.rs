@@ -23,7 +23,6 @@ use super::{
 use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
-    sys::Shutdown,
 };
 
 /// Parts of one `writev`.
@@ -207,7 +206,7 @@ impl Conn {
     pub(super) fn shut_if_drained(&self) {
         if self.gate.load() & mark::SHUT != 0 && self.pending() == 0 {
             // The peer may be gone, which the reading side tells.
-            let _ = self.socket.shutdown(Shutdown::Write);
+            let _ = self.socket.shutdown_write();
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Crew {
     state: Mutex<State>,
     /// Workers in a turn whose home was given away. For a moment below zero, when a turn ends between
     /// the loss of its home and the count of it.
-    pub(crate) late: AtomicIsize,
+    late: AtomicIsize,
 }
 
 #[derive(Default)]
@@ -58,6 +58,21 @@ impl Crew {
     /// Whether one more handler may start.
     pub(super) fn may_start(&self) -> bool {
         self.late.load(Relaxed) <= self.may_be_late
+    }
+
+    /// A turn has lost its home: one more worker is late, until [`Self::back`].
+    pub(super) fn lost(&self) {
+        self.late.fetch_add(1, Relaxed);
+    }
+
+    /// A late worker's turn has ended.
+    pub(super) fn back(&self) {
+        self.late.fetch_sub(1, Relaxed);
+    }
+
+    /// Workers that are late.
+    pub(super) fn late(&self) -> usize {
+        usize::try_from(self.late.load(Relaxed)).unwrap_or(0)
     }
 
     /// Workers alive, and how many of them are standbys.

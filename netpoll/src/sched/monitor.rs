@@ -11,19 +11,17 @@
 use std::{
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{
-            AtomicBool,
-            Ordering::{Relaxed, SeqCst},
-        },
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread::{self, JoinHandle, Thread},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{drive::Ticket, shared::Shared};
 use crate::{
     counters::{self, Counter},
-    sys,
+    mem, sys,
+    throttle::Throttle,
 };
 
 /// The longest interval between two looks.
@@ -34,6 +32,12 @@ const CALM: u32 = 64;
 const PATIENCE: u32 = 8;
 /// Looks with all drivers parked after which the monitor sleeps.
 const QUIET: u32 = 50;
+
+/// How often the shared cache of memory is made smaller by what nobody needed.
+const SHRINK: Duration = Duration::from_secs(1);
+/// So often before a sleep: workers give up their own caches after a second, the shared one is empty
+/// two calls later.
+const SHRINKS: u32 = 4;
 
 /// The handle through which drivers keep the monitor awake.
 #[derive(Default)]
@@ -77,6 +81,9 @@ struct Looker {
     seen: Vec<(Option<Ticket>, u32)>,
     calm: u32,
     quiet: u32,
+    /// When the shared cache was last made smaller.
+    shrunk: Instant,
+    log: Throttle,
 }
 
 impl Looker {
@@ -88,6 +95,8 @@ impl Looker {
             seen: Vec::new(),
             calm: 0,
             quiet: 0,
+            shrunk: Instant::now(),
+            log: Throttle::every(Duration::from_secs(1)),
         }
     }
 
@@ -102,6 +111,10 @@ impl Looker {
                 return;
             }
             self.look(&shared);
+            if self.shrunk.elapsed() >= SHRINK {
+                mem::shrink();
+                self.shrunk = Instant::now();
+            }
             if self.quiet >= QUIET {
                 self.sleep(shared);
             } else {
@@ -116,10 +129,16 @@ impl Looker {
         shared.monitor.asleep.store(true, SeqCst);
         // A driver that ended its wait before this line is seen here; a later one sees the flag.
         if shared.homes.iter().all(|home| home.poller.is_parked()) && !shared.is_stopped() {
-            let awake = shared.clone();
-            drop(shared);
-            while awake.monitor.asleep.load(SeqCst) {
-                thread::park();
+            // Caches that nobody used for a while go back to the system before the last sleep.
+            let mut shrinks = SHRINKS;
+            while shared.monitor.asleep.load(SeqCst) {
+                if shrinks > 0 {
+                    thread::park_timeout(SHRINK);
+                    mem::shrink();
+                    shrinks -= 1;
+                } else {
+                    thread::park();
+                }
             }
         } else {
             shared.monitor.asleep.store(false, SeqCst);
@@ -141,10 +160,19 @@ impl Looker {
             seen.1 += 1;
             let Some(ticket) = running else { continue };
             if (home.has_work() || seen.1 >= PATIENCE) && home.drive.take(ticket) {
-                shared.crew.late.fetch_add(1, Relaxed);
+                shared.crew.lost();
                 counters::add(Counter::HandOversByMonitor, 1);
                 shared.staff(home.index);
                 taken = true;
+                if let Some(skipped) = self.log.admit(&home.clock) {
+                    let (home, late) = (home.index, shared.crew.late());
+                    tracing::debug!(
+                        home,
+                        late,
+                        skipped,
+                        "a turn runs long: its poller changes hands"
+                    );
+                }
             }
         }
         self.quiet = if parked { self.quiet + 1 } else { 0 };

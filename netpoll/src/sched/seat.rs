@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
 };
 
 use super::{drive::Ticket, shared::Shared};
@@ -48,7 +48,7 @@ pub(crate) fn give_away() {
     SHARED.with_borrow(|shared| {
         let Some(shared) = shared else { return };
         if shared.homes[index].drive.take(ticket) {
-            shared.crew.late.fetch_add(1, Relaxed);
+            shared.crew.lost();
             counters::add(Counter::HandOversByWait, 1);
             shared.staff(index);
         }

@@ -93,10 +93,6 @@ impl Shared {
         self.crew.staff(&self.me, home);
     }
 
-    pub(crate) fn arc(&self) -> Arc<Self> {
-        self.me.upgrade().expect("whoever holds a reference holds the runtime")
-    }
-
     /// The home for a new connection.
     pub(crate) fn place(&self) -> &Arc<Home> {
         let count = self.homes.len();

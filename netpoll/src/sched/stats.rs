@@ -93,7 +93,7 @@ impl Stats {
             pollers: shared.homes.len(),
             workers,
             standbys,
-            late: usize::try_from(shared.crew.late.load(Relaxed)).unwrap_or(0),
+            late: shared.crew.late(),
             connections: shared.gauges.connections.load(Relaxed),
             connections_of: shared.homes.iter().map(|home| home.load()).collect(),
             queued_of: shared.homes.iter().map(|h| h.queue.len() + h.queue.aside()).collect(),

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -28,6 +28,9 @@ const WORTH_A_THEFT: usize = 2;
 /// Events that one look at a poller takes.
 const EVENTS: usize = 256;
 
+/// A wait this long that brings nothing: the thread gives its cached memory back.
+const REST: Duration = Duration::from_secs(1);
+
 /// Runs a worker's thread, which begins with `home`.
 pub(super) fn main(shared: &Weak<Shared>, home: usize) {
     let Some(shared) = shared.upgrade() else { return };
@@ -37,6 +40,7 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
         events: Events::with_capacity(EVENTS),
         ready: Ready::new(),
         shared,
+        rested: false,
     };
     let mut next = Some(home);
     while let Some(index) = next {
@@ -52,6 +56,8 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
 
 struct Worker {
     shared: Arc<Shared>,
+    /// The last wait brought nothing, and this thread's memory was given back.
+    rested: bool,
     seat: Seat,
     desk: Desk,
     events: Events<Arc<dyn Source>>,
@@ -136,22 +142,16 @@ impl Worker {
 
     /// Waits for events, if nothing is ready, and hands them and the timers out.
     fn look(&mut self, home: &Arc<Home>) -> io::Result<()> {
-        let timeout = if home.queue.len() > 0 {
-            Some(Duration::ZERO)
-        } else {
-            home.poller.park_begin();
-            // Who pushes or arms after this line sees the flag, and wakes.
-            if home.queue.len() > 0 || self.shared.is_stopped() {
-                home.poller.park_end();
-                Some(Duration::ZERO)
-            } else {
-                let next = home.wheel.lock().next_expiry();
-                next.map(|at| home.clock.until(at))
-            }
-        };
+        let timeout = if home.queue.len() > 0 { Some(Duration::ZERO) } else { self.park(home) };
         let waited = home.poller.poll(&mut self.events, timeout);
         home.poller.park_end();
-        waited?;
+        let nothing = waited? == 0 && timeout != Some(Duration::ZERO);
+        if nothing && !self.rested {
+            // The first wait that brought nothing: from now on this thread keeps no memory.
+            self.desk.block = None;
+            mem::trim();
+        }
+        self.rested = nothing;
         self.shared.monitor.keep_awake();
         for (source, event) in self.events.drain() {
             source.on_event(event, &mut self.ready);
@@ -162,6 +162,19 @@ impl Worker {
             self.shared.wake_another(home.index);
         }
         Ok(())
+    }
+
+    /// Announces a wait; how long it may be.
+    fn park(&self, home: &Home) -> Option<Duration> {
+        home.poller.park_begin();
+        // Who pushes or arms after this line sees the flag, and wakes.
+        if home.queue.len() > 0 || self.shared.is_stopped() {
+            return Some(Duration::ZERO);
+        }
+        let timer = home.wheel.lock().next_expiry().map(|at| home.clock.until(at));
+        // The wait after a wait that brought nothing has no end of its own.
+        let rest = (!self.rested).then_some(REST);
+        timer.into_iter().chain(rest).min()
     }
 
     fn fire_timers(&mut self, home: &Arc<Home>) {
@@ -183,16 +196,14 @@ impl Worker {
 
     /// After a turn that lost its home: starts what had to wait because too many workers were late.
     fn help(&mut self) {
-        let late = &self.shared.crew.late;
-        late.fetch_sub(1, Relaxed);
+        self.shared.crew.back();
         for home in self.shared.homes.clone().iter() {
             while self.shared.crew.may_start() {
                 let Some(turn) = home.queue.pop_aside() else { break };
-                let late = &self.shared.crew.late;
-                late.fetch_add(1, Relaxed);
+                self.shared.crew.lost();
                 counters::add(Counter::Turns, 1);
                 turn.run(&mut self.desk);
-                late.fetch_sub(1, Relaxed);
+                self.shared.crew.back();
             }
         }
     }

@@ -170,7 +170,11 @@ impl<S: Service> EventLoopBuilder<S> {
             }
         }
         if self.inherit {
-            listeners.extend(take_inherited(&options)?.into_iter().map(|i| i.listener));
+            for inherited in take_inherited(&options)? {
+                let (name, address) = (inherited.name, inherited.listener.address());
+                tracing::info!(?name, %address, "inherited a listener");
+                listeners.push(inherited.listener);
+            }
         }
         if listeners.is_empty() {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";

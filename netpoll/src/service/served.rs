@@ -23,7 +23,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    Dispatch, Request, Service,
+    Dispatch, Service,
     call::{Call, Flow, Out},
     request::{Found, Take},
     session::{Lent, Slot},

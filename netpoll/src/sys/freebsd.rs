@@ -74,9 +74,3 @@ pub(super) fn fd_limit(hard: libc::rlim_t) -> libc::rlim_t {
 pub(crate) fn set_timer_slack(_nanos: u64) -> io::Result<()> {
     Ok(())
 }
-
-/// The system's number of this thread, as tools show it.
-pub(crate) fn thread_id() -> u64 {
-    // SAFETY: it takes nothing and cannot fail.
-    unsafe { libc::pthread_getthreadid_np() }.unsigned_abs().into()
-}

@@ -6,8 +6,16 @@ use std::io;
 use super::call::check;
 
 /// Raises the number of descriptors that this process may open to what its administrator allows,
-/// and gives that number.
-pub(crate) fn raise_fd_limit() -> io::Result<libc::rlim_t> {
+/// and gives that number. A server of many connections calls it first: the usual limit is 1,024.
+///
+/// ```
+/// assert!(netpoll::raise_fd_limit()? >= 256);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// What the system reports.
+pub fn raise_fd_limit() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid for writes.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;

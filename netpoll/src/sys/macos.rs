@@ -84,11 +84,3 @@ pub(super) fn fd_limit(hard: libc::rlim_t) -> libc::rlim_t {
 pub(crate) fn set_timer_slack(_nanos: u64) -> io::Result<()> {
     Ok(())
 }
-
-/// The system's number of this thread, as tools show it.
-pub(crate) fn thread_id() -> u64 {
-    let mut id = 0;
-    // SAFETY: 0 means this thread, and `id` is valid for writes.
-    unsafe { libc::pthread_threadid_np(0, &raw mut id) };
-    id
-}

@@ -35,10 +35,11 @@ use linux as os;
 use macos as os;
 
 pub(crate) use accept::{AcceptFault, SpareFd};
-pub(crate) use inherited::{Inherited, take_inherited};
+pub(crate) use inherited::take_inherited;
 pub use interest::{Interest, Readiness};
-pub(crate) use limits::raise_fd_limit;
+pub use limits::raise_fd_limit;
 pub(crate) use listener::{ListenOptions, Listener};
 pub(crate) use options::{Keepalive, StreamOptions};
-pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack, thread_id};
-pub(crate) use socket::{Connecting, Credentials, Shutdown, Socket};
+pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack};
+pub use socket::Credentials;
+pub(crate) use socket::{Connecting, Socket};

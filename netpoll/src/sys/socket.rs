@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io::{self, IoSlice},
     os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
@@ -34,17 +34,6 @@ use crate::{
 /// The system takes no more parts than this in one call.
 const MAX_PARTS: usize = 1024;
 
-/// Which direction of a connection is shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shutdown {
-    /// Nothing more is read; the peer is not told.
-    Read,
-    /// Nothing more is written: the peer reads what was sent and then the end.
-    Write,
-    /// Both.
-    Both,
-}
-
 /// How far a connect is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connecting {
@@ -56,13 +45,13 @@ pub(crate) enum Connecting {
 
 /// Who is at the other end of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Credentials {
+pub struct Credentials {
     /// The process that connected or listened, where the system tells.
-    pub(crate) pid: Option<u32>,
+    pub pid: Option<u32>,
     /// Its effective user.
-    pub(crate) uid: u32,
+    pub uid: u32,
     /// Its effective group.
-    pub(crate) gid: u32,
+    pub gid: u32,
 }
 
 /// A non-blocking stream socket, closed once: by [`close`](Self::close) or by its drop.
@@ -100,11 +89,6 @@ impl Socket {
         }
     }
 
-    /// Whether the socket was closed by this side.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.raw().is_err()
-    }
-
     /// Reads up to `into.len()` bytes; 0 is the end of the stream, if `into` is not empty.
     #[inline]
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
@@ -112,19 +96,6 @@ impl Socket {
         let n = retry(Counter::SysRead, || {
             // SAFETY: `into` is valid for writes of its length.
             unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) }
-        })?;
-        counters::add(Counter::BytesIn, n as u64);
-        Ok(n)
-    }
-
-    /// As [`read`](Self::read), into several parts in turn.
-    pub(crate) fn readv(&self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let fd = self.raw()?;
-        let parts = into.len().min(MAX_PARTS) as libc::c_int;
-        let n = retry(Counter::SysRead, || {
-            // SAFETY: `IoSliceMut` has the layout of `iovec`; the first `parts` of `into` are valid
-            // for writes of their lengths.
-            unsafe { libc::readv(fd, into.as_mut_ptr().cast(), parts) }
         })?;
         counters::add(Counter::BytesIn, n as u64);
         Ok(n)
@@ -170,17 +141,12 @@ impl Socket {
         })
     }
 
-    /// Ends one direction of the connection, or both.
-    pub(crate) fn shutdown(&self, which: Shutdown) -> io::Result<()> {
+    /// Ends the sending direction: the peer reads what was sent and then the end.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         let fd = self.raw()?;
-        let how = match which {
-            Shutdown::Read => libc::SHUT_RD,
-            Shutdown::Write => libc::SHUT_WR,
-            Shutdown::Both => libc::SHUT_RDWR,
-        };
         retry(Counter::SysClose, || {
             // SAFETY: it takes two numbers and touches no memory of the process.
-            unsafe { libc::shutdown(fd, how) as isize }
+            unsafe { libc::shutdown(fd, libc::SHUT_WR) as isize }
         })
         .map(drop)
     }

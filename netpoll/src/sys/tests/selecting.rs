@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{dial, listener, tcp_pair, unix_pair};
-use crate::sys::{Interest, RawEvents, Readiness, Selector, Shutdown, Socket, Waker};
+use crate::sys::{Interest, RawEvents, Readiness, Selector, Socket, Waker};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(20));
 const LONG: Option<Duration> = Some(Duration::from_secs(5));
@@ -58,7 +58,7 @@ fn a_stream_is_reported_once_for_each_change() {
 fn the_ends_of_a_stream_are_told_apart() {
     for (a, b) in [tcp_pair(), unix_pair()] {
         let selector = watch(&b, 1);
-        a.shutdown(Shutdown::Write).unwrap();
+        a.shutdown_write().unwrap();
         let half = wait_for(&selector, 1, Readiness::READ_CLOSED | Readiness::READABLE);
         assert!(!half.is_hung_up(), "it may still be written to: {half:?}");
     }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io::{self, IoSlice},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::{AsRawFd, OwnedFd},
 };
@@ -10,7 +10,7 @@ use std::{
 use super::{dial, tcp_pair, unix_pair, until_ready};
 use crate::{
     addr::PeerAddress,
-    sys::{Connecting, Shutdown, Socket, StreamOptions},
+    sys::{Connecting, Socket, StreamOptions},
 };
 
 #[test]
@@ -19,16 +19,15 @@ fn bytes_arrive_in_order_over_tcp_and_unix() {
         assert_eq!(a.write(b"one ").unwrap(), 4);
         let parts = [IoSlice::new(b"two "), IoSlice::new(b""), IoSlice::new(b"three")];
         assert_eq!(a.writev(&parts).unwrap(), 9);
-        a.shutdown(Shutdown::Write).unwrap();
+        a.shutdown_write().unwrap();
 
-        let (mut text, mut first, mut second) = (Vec::new(), [0; 3], [0; 2]);
+        let (mut text, mut into) = (Vec::new(), [0; 5]);
         loop {
-            let mut into = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
-            let n = until_ready(|| b.readv(&mut into)).unwrap();
+            let n = until_ready(|| b.read(&mut into)).unwrap();
             if n == 0 {
                 break;
             }
-            text.extend_from_slice(&[&first[..], &second[..]].concat()[..n]);
+            text.extend_from_slice(&into[..n]);
         }
         assert_eq!(text, b"one two three");
         assert_eq!(b.write(b"still").unwrap(), 5, "the other direction stays open");
@@ -75,7 +74,7 @@ fn closed_child() {
     let (a, _b) = unix_pair();
     let number = a.fd().unwrap().as_raw_fd();
     assert!(a.close());
-    assert!(!a.close() && a.is_closed());
+    assert!(!a.close());
     let strangers: Vec<_> = (0..2).map(|_| unix_pair()).collect();
     let mut all = strangers.iter().flat_map(|(c, d)| [c, d]);
     assert!(all.any(|s| s.fd().unwrap().as_raw_fd() == number), "a stranger has the number");
@@ -84,9 +83,8 @@ fn closed_child() {
     closed(a.write(b"tag").unwrap_err());
     closed(a.writev(&[IoSlice::new(b"tag")]).unwrap_err());
     closed(a.read(&mut [0; 8]).unwrap_err());
-    closed(a.readv(&mut [IoSliceMut::new(&mut [0; 8])]).unwrap_err());
     closed(a.peek().unwrap_err());
-    closed(a.shutdown(Shutdown::Both).unwrap_err());
+    closed(a.shutdown_write().unwrap_err());
     closed(a.local_address().unwrap_err());
     drop(a);
     for (c, d) in &strangers {
