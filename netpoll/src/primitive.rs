@@ -28,14 +28,6 @@ mod real {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("a loom model does not panic under a lock")
         }
-
-        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            self.0.try_lock().ok()
-        }
-
-        pub(crate) fn into_inner(self) -> T {
-            self.0.into_inner().expect("a loom model does not panic under a lock")
-        }
     }
 
     /// Waits on `condvar`, giving `guard`'s lock away meanwhile.
