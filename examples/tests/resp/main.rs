@@ -4,6 +4,7 @@ mod atomic;
 mod client;
 mod deadlines;
 mod replies;
+mod requests;
 mod transcript;
 
 use client::{InMemory, Target, Wire};
