@@ -1,7 +1,8 @@
 //! A key-value store that speaks the Redis protocol, version 2.
 //!
-//! [`execute`] runs one command: its arguments come as borrowed slices of the request, its reply
-//! goes straight into the connection's output ([`ReplySink`]). Nothing here knows of sockets.
+//! [`Request`] is the frame that clients send. [`execute`] runs one command: its arguments are
+//! borrowed from the request, its reply goes straight into the connection's output ([`ReplySink`]).
+//! Nothing here knows of sockets.
 //!
 //! ```
 //! use netpoll_examples::resp::{Flow, Session, Store, execute};
@@ -21,6 +22,7 @@
 //! | --- | --- |
 //! | `table` | every command: name, arity, keys, function |
 //! | `call` | one command's way: look up, lock, run, answer |
+//! | `request`, `inline` | what clients send, as frames |
 //! | `store`, `shard` | keys and their deadlines, behind sixteen locks |
 //! | `value` | what a key can hold |
 //! | `strings`, `lists`, `sets`, `hashes`, `keys`, `expiry`, `connection`, `server` | the commands |
@@ -33,10 +35,12 @@ mod expiry;
 mod fault;
 mod glob;
 mod hashes;
+mod inline;
 mod keys;
 mod lists;
 mod number;
 mod reply;
+mod request;
 mod server;
 mod session;
 mod sets;
@@ -48,5 +52,6 @@ mod value;
 
 pub use call::{Flow, execute};
 pub use reply::ReplySink;
+pub use request::{Request, RequestScan, refuse};
 pub use session::Session;
 pub use store::Store;

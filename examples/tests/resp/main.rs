@@ -3,7 +3,11 @@
 mod atomic;
 mod client;
 mod deadlines;
+mod over_tcp;
+mod real_clients;
 mod replies;
+mod requests;
+mod server;
 mod transcript;
 
 use client::{InMemory, Target, Wire};

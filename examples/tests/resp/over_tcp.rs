@@ -1,0 +1,98 @@
+//! The server as a program: transcripts, pipelines, hostile bytes, and its end.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
+};
+
+use crate::{
+    client::{Target, Wire},
+    server::Server,
+    transcript,
+};
+
+/// All that the server says to `bytes`, after which the client sends no more.
+fn exchange(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn transcripts_hold_over_tcp() {
+    for pollers in ["1", "2"] {
+        let server = Server::start(&["--pollers", pollers]);
+        for transcript in transcript::all() {
+            let mut client = Wire::connect(&server.address());
+            client.command("FLUSHALL");
+            transcript.check(&mut client);
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order() {
+    let server = Server::start(&[]);
+    let mut requests = Vec::new();
+    let mut wanted = String::new();
+    for n in 0..10_000 {
+        requests.extend_from_slice(format!("ECHO {n}\r\n").as_bytes());
+        wanted += &format!("${}\r\n{n}\r\n", n.to_string().len());
+    }
+    assert_eq!(exchange(&server, &requests), wanted);
+}
+
+#[test]
+fn quit_is_answered_and_ends_the_connection() {
+    let server = Server::start(&[]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(b"PING\r\nQUIT\r\nPING\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "+PONG\r\n+OK\r\n");
+}
+
+#[test]
+fn what_is_no_request_is_answered_and_ends_the_connection() {
+    let server = Server::start(&[]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(b"*1\r\n+PING\r\nPING\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "-ERR Protocol error: expected '$', got '+'\r\n");
+}
+
+#[test]
+fn a_value_of_many_megabytes_comes_back() {
+    let server = Server::start(&[]);
+    let mut client = Wire::connect(&server.address());
+    let long = "0123456789abcdef".repeat(1 << 20);
+    assert_eq!(client.command(&format!("SET long {long}")), ["+OK"]);
+    let reply = client.command("GET long");
+    assert_eq!(reply[0], format!("${}", long.len()));
+    assert!(reply[1] == long, "16 MiB came back changed");
+}
+
+#[test]
+fn signals_end_it_with_success() {
+    for signal in ["INT", "TERM"] {
+        let server = Server::start(&[]);
+        let mut idle = TcpStream::connect(server.address()).unwrap();
+        assert_eq!(exchange(&server, b"PING\r\n"), "+PONG\r\n");
+        let (code, said) = server.end_by(signal);
+        assert_eq!(code, Some(0), "{signal}: {said}");
+        assert_eq!(idle.read(&mut [0]).unwrap(), 0, "an idle connection is closed in order");
+    }
+}
+
+#[test]
+fn help_names_the_options_and_their_defaults() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_resp")).arg("--help").output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    for wanted in ["--listen <ADDRESS>", "127.0.0.1:6380", "--pollers <N>", "--max-workers <N>"] {
+        assert!(help.contains(wanted), "{wanted} in {help}");
+    }
+}
