@@ -168,7 +168,7 @@ impl Conn {
         }
         let slot = self.reply_slot();
         let expected = &self.slots[slot];
-        if !expected.waiting || expected.tag != self.reply_tag() {
+        if !expected.waiting || expected.tag.to_bytes() != self.head[LENGTH_BYTES..] {
             return Err(invalid(format!("a reply {:?} that nothing asked for", self.reply_tag())));
         }
         if self.next_reply.is_some_and(|next| next != slot) {

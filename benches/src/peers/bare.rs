@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::Setup;
+use super::{Listen, Setup};
 use crate::wire::{LENGTH_BYTES, SLEEP_MILLIS, asks_to_sleep, frame_len};
 
 /// Bytes read by one call, where no long frame is on its way.
@@ -17,7 +17,8 @@ const READ_BYTES: usize = 64 << 10;
 /// The listener's token; a connection's is its index.
 const LISTENER: u64 = u64::MAX;
 
-pub(super) fn serve(listener: TcpListener, _: Setup) -> io::Result<()> {
+pub(super) fn serve(listen: Listen, _: Setup) -> io::Result<()> {
+    let listener = listen.here()?;
     listener.set_nonblocking(true)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(listener.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;

@@ -6,6 +6,14 @@
 //! come in any order.
 
 mod bare;
+#[cfg(feature = "compio")]
+mod compio;
+#[cfg(any(feature = "compio", feature = "monoio"))]
+mod inbox;
+mod may;
+#[cfg(feature = "monoio")]
+mod monoio;
+mod tokio;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -26,16 +34,33 @@ pub struct Peer {
     pub name: &'static str,
     /// What it is.
     pub about: &'static str,
-    /// Serves until the process ends.
-    serve: fn(TcpListener, Setup) -> io::Result<()>,
+    /// Announces its address and serves until the process ends.
+    serve: fn(Listen, Setup) -> io::Result<()>,
 }
 
 /// All servers written in Rust.
-pub const PEERS: &[Peer] = &[Peer {
-    name: "bare",
-    about: "a loop over epoll on one thread that writes once a turn: the limit",
-    serve: bare::serve,
-}];
+pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "bare",
+        about: "a loop over epoll on one thread that writes once a turn: the limit",
+        serve: bare::serve,
+    },
+    Peer {
+        name: "tokio",
+        about: "tokio, LengthDelimitedCodec, a flush for each reply",
+        serve: tokio::serve,
+    },
+    Peer {
+        name: "tokio-batched",
+        about: "tokio, LengthDelimitedCodec, a flush when no other reply is ready",
+        serve: tokio::serve_batched,
+    },
+    Peer { name: "may", about: "may, coroutines in blocking style", serve: may::serve },
+    #[cfg(feature = "monoio")]
+    Peer { name: "monoio", about: "monoio on io_uring", serve: monoio::serve },
+    #[cfg(feature = "compio")]
+    Peer { name: "compio", about: "compio on io_uring", serve: compio::serve },
+];
 
 /// The peer of that name.
 pub fn find(name: &str) -> Option<&'static Peer> {
@@ -48,20 +73,34 @@ impl Peer {
     /// # Errors
     /// The address cannot be used, or the server fails.
     pub fn run(&self, addr: SocketAddr, setup: Setup) -> io::Result<()> {
-        let listener = listen(addr)?;
-        println!("listening on {}", listener.local_addr()?);
-        io::stdout().flush()?;
         exit_with_stdin()?;
-        (self.serve)(listener, setup)
+        (self.serve)(Listen { addr }, setup)
     }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(4_096)?;
-    Ok(socket.into())
+/// Where a peer is to listen.
+struct Listen {
+    addr: SocketAddr,
+}
+
+impl Listen {
+    /// A socket that listens there, announced.
+    fn here(self) -> io::Result<TcpListener> {
+        let socket =
+            Socket::new(Domain::for_address(self.addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&self.addr.into())?;
+        socket.listen(4_096)?;
+        let listener = TcpListener::from(socket);
+        announce(listener.local_addr()?)?;
+        Ok(listener)
+    }
+}
+
+/// Tells whoever started this process where it listens.
+fn announce(addr: SocketAddr) -> io::Result<()> {
+    println!("{}{addr}", crate::child::READY);
+    io::stdout().flush()
 }
 
 /// Ends the process when its standard input does, so that a peer does not outlive its runner.
