@@ -148,6 +148,11 @@ impl Case {
         self.scenario == Scenario::Mux
     }
 
+    /// Whether there are clients for it: those with a pool, and those with shared connections.
+    pub fn suits_clients(&self) -> bool {
+        matches!(self.scenario, Scenario::Echo | Scenario::Mux)
+    }
+
     /// Whether each request has a connection of its own.
     pub fn churns(&self) -> bool {
         self.scenario == Scenario::Churn

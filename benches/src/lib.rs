@@ -10,13 +10,25 @@
 //! - [`child`]: a server as a child process.
 //! - [`process`]: processor time, peak memory, system calls and pinning of a process.
 //! - [`peers`]: the servers written in Rust.
+//! - [`clients`]: the clients written in Rust.
+//! - [`go`]: the peers written in Go.
+//! - [`catalog`]: which programs take part, and how each is started.
+//! - [`runner`]: runs cases against programs, round by round.
+//! - [`results`], [`targets`], [`report`]: what came of it.
 //! - [`cli`]: the command line.
 
 pub mod case;
+pub mod catalog;
 pub mod child;
 pub mod cli;
+pub mod clients;
+pub mod go;
 pub mod load;
 pub mod measure;
 pub mod peers;
 pub mod process;
+pub mod report;
+pub mod results;
+pub mod runner;
+pub mod targets;
 pub mod wire;

@@ -169,3 +169,16 @@ impl SyscallCount {
         Some(calls / self.length.as_secs_f64())
     }
 }
+
+/// What this machine is, in a line: processor, cores, kernel.
+pub fn machine() -> String {
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processors
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let version: Vec<&str> = kernel.trim().split(['.', '-']).take(2).collect();
+    format!("{model}, {cores} cores, Linux {}", version.join("."))
+}

@@ -44,7 +44,7 @@ impl LoadArgs {
         }
         process::pin_current_thread(self.shape.load_core)?;
         let mut samples = Vec::new();
-        println!("{}", table::HEAD);
+        println!("{}", table::head("case"));
         for case in self.scenario.iter().flat_map(|&it| self.shape.overrides().apply(it)) {
             let timing = Timing::of_secs(self.shape.secs);
             let sample = measure::run(self.addr, &case, server.as_ref(), timing)?;

@@ -1,7 +1,10 @@
 //! The command line of `rpc`.
 
+mod call;
+mod compare;
 mod load;
 mod peer;
+mod report;
 mod table;
 
 use std::io;
@@ -9,6 +12,7 @@ use std::io;
 use clap::{Args, Parser, Subcommand};
 
 use crate::case::Overrides;
+use crate::catalog::Role;
 
 /// Benchmarks of RPC servers and clients: echo over a 4-byte big-endian length.
 #[derive(Debug, Parser)]
@@ -20,10 +24,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Measure servers under the same load
+    Server(compare::CompareArgs),
+    /// Measure clients against the same server
+    Client(compare::CompareArgs),
+    /// Write the report of results that were kept as JSON
+    Report(report::ReportArgs),
     /// Drive a server that already runs
     Load(load::LoadArgs),
     /// Serve as one of the peers written in Rust
     Peer(peer::PeerArgs),
+    /// Call as one of the clients written in Rust
+    Call(call::CallArgs),
 }
 
 impl Cli {
@@ -33,8 +45,12 @@ impl Cli {
     /// What was asked for cannot be done.
     pub fn run(self) -> io::Result<()> {
         match self.command {
+            Action::Server(args) => args.run(Role::Server),
+            Action::Client(args) => args.run(Role::Client),
+            Action::Report(args) => args.run(),
             Action::Load(args) => args.run(),
             Action::Peer(args) => args.run(),
+            Action::Call(args) => args.run(),
         }
     }
 }
@@ -57,7 +73,7 @@ struct ShapeArgs {
     /// Seconds that each run is measured for
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     secs: f64,
-    /// The core that the load generator runs on
+    /// The core of the other end
     #[arg(long, default_value_t = 1)]
     load_core: usize,
 }

@@ -1,13 +1,49 @@
-//! A sample as one line of text.
+//! Samples as lines of text.
 
 use crate::measure::Sample;
+use crate::results::{Metric, Row};
 
-/// The line above the samples.
-pub(super) const HEAD: &str = concat!(
-    "case                              requests/s    p50 us    p99 us  p99.9 us   cpu us",
-    "   calls  peak MB  errors  server/load/others busy",
+/// The columns behind the name.
+const COLUMNS: &str = concat!(
+    " requests/s    p50 us    p99 us  p99.9 us   cpu us   calls  peak MB  errors",
+    "  server/load/others busy",
 );
 
+/// The line above samples.
+pub(super) fn head(name: &str) -> String {
+    format!("{name:<32} {COLUMNS}")
+}
+
+/// The medians of a peer's samples, and the range of its processor time.
+pub(super) fn medians(row: &Row) -> String {
+    let text = |metric: Metric| {
+        row.spread(metric).map_or_else(|| "-".into(), |spread| metric.text(spread.median))
+    };
+    let mut line = format!(
+        "{:<32} {:>11} {:>9} {:>9} {:>9} {:>8} {:>7} {:>8} {:>7}",
+        row.peer,
+        text(Metric::PerSecond),
+        text(Metric::P50),
+        text(Metric::P99),
+        text(Metric::P999),
+        text(Metric::Cpu),
+        text(Metric::Calls),
+        text(Metric::Peak),
+        row.errors(),
+    );
+    if let Some(cpu) = row.spread(Metric::Cpu) {
+        line += &format!("  cpu {:.2} - {:.2}", cpu.min, cpu.max);
+    }
+    if row.is_limited_by_load() {
+        line += ", limited by the load generator";
+    }
+    if let Some(failure) = row.failures.first() {
+        line += &format!("\n  failed: {failure}");
+    }
+    line
+}
+
+/// One sample.
 pub(super) fn line(name: &str, sample: &Sample) -> String {
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
