@@ -44,16 +44,16 @@ pub struct Sample {
     pub fast: Latency,
     /// Latencies of those whose handler sleeps, where there are any.
     pub slow: Option<Latency>,
-    /// The server's processor time for a request, in microseconds.
+    /// Processor time for a request, in microseconds.
     pub cpu_us: Option<f64>,
-    /// The server's system calls for a request.
+    /// System calls for a request.
     pub calls: Option<f64>,
-    /// The server's peak memory, in bytes, since it began.
+    /// Peak memory, in bytes, since the process began.
     pub peak_bytes: Option<u64>,
     /// What went wrong.
     pub errors: Errors,
-    /// The share of a core that the server used.
-    pub server_busy: Option<f64>,
+    /// The share of a core that what is measured used.
+    pub measured_busy: Option<f64>,
     /// The share of a core that the load generator used.
     pub load_busy: f64,
     /// The share of the whole machine that other processes used.
@@ -63,7 +63,7 @@ pub struct Sample {
 impl Sample {
     /// Whether the load generator, not the server, set the number of requests.
     pub fn is_limited_by_load(&self) -> bool {
-        self.load_busy > LIMITED && self.server_busy.is_none_or(|server| server < self.load_busy)
+        self.load_busy > LIMITED && self.measured_busy.is_none_or(|server| server < self.load_busy)
     }
 }
 
@@ -155,7 +155,7 @@ pub fn run(
         calls,
         peak_bytes,
         errors,
-        server_busy: server.map(share),
+        measured_busy: server.map(share),
         load_busy: share(load),
         others_busy: others,
     })

@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
@@ -71,6 +71,18 @@ fn one_core(core: usize) -> io::Result<CpuSet> {
     let mut set = CpuSet::new();
     set.set(core)?;
     Ok(set)
+}
+
+/// Two cores that this process may use: for what is measured, and for the other end. They are the
+/// same where there is one.
+///
+/// # Errors
+/// The system does not tell.
+pub fn two_cores() -> io::Result<(usize, usize)> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?;
+    let mut cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core) == Ok(true));
+    let first = cores.next().ok_or_else(|| io::Error::other("no core is allowed"))?;
+    Ok((first, cores.next().unwrap_or(first)))
 }
 
 /// Puts the calling thread on one core. Threads and processes that it starts inherit that.
@@ -177,7 +189,7 @@ pub fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
         .map_or("processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let version: Vec<&str> = kernel.trim().split(['.', '-']).take(2).collect();
     format!("{model}, {cores} cores, Linux {}", version.join("."))

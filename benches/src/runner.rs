@@ -110,8 +110,8 @@ fn call(command: &mut Command, case: &Case, options: Options) -> io::Result<Samp
         calls: None,
         peak_bytes: None,
         errors: Errors { other: called.errors, ..Errors::default() },
-        server_busy: None,
-        load_busy: called.cpu_seconds / called.seconds,
+        measured_busy: Some(called.cpu_seconds / called.seconds),
+        load_busy: 0.0,
         others_busy: None,
     })
 }

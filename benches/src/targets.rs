@@ -96,7 +96,7 @@ const TARGETS: &[Target] = {
         server(is_mixed, P99, Against::OwnWithoutSlowPlus, AtMost(1.5)),
         server(is_mixed, P99, peer("go-netpoll"), AtMost(1.5)),
         server(is_mixed, PerSecond, Against::OwnWithoutSlow, AtLeast(0.5)),
-        client(|case| of(Scenario::Echo, case), AtLeast(1.5)),
+        client(|case| echo(case, 100), AtLeast(1.5)),
         client(|case| of(Scenario::Mux, case), AtLeast(4.0)),
     ]
 };

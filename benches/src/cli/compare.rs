@@ -34,20 +34,26 @@ pub(super) struct CompareArgs {
     /// Write a page with plots and a summary in Markdown into this directory
     #[arg(long)]
     report: Option<PathBuf>,
-    /// The core of what is measured
-    #[arg(long, default_value_t = 0)]
-    measured_core: usize,
+    /// The core of what is measured; the first that is allowed when left out
+    #[arg(long)]
+    measured_core: Option<usize>,
 }
 
 impl CompareArgs {
     pub(super) fn run(self, role: Role) -> io::Result<()> {
         process::raise_file_limit()?;
         let (programs, left_out) = catalog::resolve(role, &self.peers)?;
+        let (first, second) = process::two_cores()?;
+        let measured_core = self.measured_core.unwrap_or(first);
+        let other_core = self.shape.load_core.unwrap_or(second);
+        if measured_core == other_core {
+            eprintln!("both ends share core {measured_core}: each slows the other");
+        }
         let options = Options {
             secs: self.shape.secs,
             rounds: self.rounds as usize,
-            measured_core: self.measured_core,
-            other_core: self.shape.load_core,
+            measured_core,
+            other_core,
         };
         let overrides = self.shape.overrides();
         let cases: Vec<_> = self.scenario.iter().flat_map(|&it| overrides.apply(it)).collect();

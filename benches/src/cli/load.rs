@@ -42,7 +42,9 @@ impl LoadArgs {
         if let (Some(server), Some(core)) = (&server, self.server_core) {
             server.pin(core)?;
         }
-        process::pin_current_thread(self.shape.load_core)?;
+        let core =
+            self.shape.load_core.map_or_else(|| Ok(process::two_cores()?.1), io::Result::Ok)?;
+        process::pin_current_thread(core)?;
         let mut samples = Vec::new();
         println!("{}", table::head("case"));
         for case in self.scenario.iter().flat_map(|&it| self.shape.overrides().apply(it)) {

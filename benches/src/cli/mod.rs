@@ -73,9 +73,9 @@ struct ShapeArgs {
     /// Seconds that each run is measured for
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     secs: f64,
-    /// The core of the other end
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
+    /// The core of the other end; the second that is allowed when left out
+    #[arg(long)]
+    load_core: Option<usize>,
 }
 
 impl ShapeArgs {

@@ -62,7 +62,7 @@ pub(super) fn line(name: &str, sample: &Sample) -> String {
         number(sample.calls, 2),
         number(sample.peak_bytes.map(|bytes| bytes as f64 / 1e6), 1),
         sample.errors.total(),
-        percent(sample.server_busy),
+        percent(sample.measured_busy),
         percent(Some(sample.load_busy)),
         percent(sample.others_busy),
     );

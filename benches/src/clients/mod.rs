@@ -11,11 +11,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
-use crate::load::window::Latency;
+use crate::load::window::{Latency, Window};
 use crate::wire::{Request, Tag};
 
 /// What a client is to do.
@@ -76,12 +75,19 @@ struct Report {
     latency: Latency,
 }
 
+/// What the callers that have ended found.
+#[derive(Debug, Default)]
+struct Found {
+    window: Window,
+    failed: u64,
+}
+
 /// The clock that all callers go by, and what they found.
 #[derive(Debug, Default)]
 struct Meter {
     measuring: AtomicBool,
     stopped: AtomicBool,
-    found: Mutex<(Option<Histogram<u64>>, u64)>,
+    found: Mutex<Found>,
 }
 
 impl Meter {
@@ -101,11 +107,11 @@ impl Meter {
     fn report(&self, (seconds, cpu_seconds): (f64, f64)) -> Report {
         let found = self.found.lock().expect("no caller panics");
         Report {
-            requests: found.0.as_ref().map_or(0, Histogram::len),
+            requests: found.window.requests(),
             seconds,
             cpu_seconds,
-            errors: found.1,
-            latency: found.0.as_ref().map(Latency::from).unwrap_or_default(),
+            errors: found.failed,
+            latency: Latency::from(&found.window.fast),
         }
     }
 }
@@ -113,14 +119,13 @@ impl Meter {
 /// One caller's calls.
 struct Caller<'a> {
     meter: &'a Meter,
-    latencies: Histogram<u64>,
+    latencies: Vec<Duration>,
     request: Request,
 }
 
 impl<'a> Caller<'a> {
     fn new(meter: &'a Meter, size: usize) -> io::Result<Self> {
-        let latencies = Histogram::new(3).map_err(io::Error::other)?;
-        Ok(Self { meter, latencies, request: Request::new(size)? })
+        Ok(Self { meter, latencies: Vec::new(), request: Request::new(size)? })
     }
 
     /// The payload of a call.
@@ -131,7 +136,7 @@ impl<'a> Caller<'a> {
     /// Notes a call that was answered rightly; false when it was the last.
     fn done(&mut self, begin: Instant) -> bool {
         if self.meter.measuring.load(Ordering::Relaxed) {
-            self.latencies.saturating_record(begin.elapsed().as_nanos() as u64);
+            self.latencies.push(begin.elapsed());
         }
         !self.meter.stopped.load(Ordering::Relaxed)
     }
@@ -139,10 +144,9 @@ impl<'a> Caller<'a> {
     /// Ends the caller.
     fn end(self, result: io::Result<()>) {
         let mut found = self.meter.found.lock().expect("no caller panics");
-        found.1 += u64::from(result.is_err());
-        match &mut found.0 {
-            Some(all) => all.add(&self.latencies).expect("a histogram that grows"),
-            none => *none = Some(self.latencies),
+        found.failed += u64::from(result.is_err());
+        for latency in self.latencies {
+            found.window.record(latency, false);
         }
     }
 }

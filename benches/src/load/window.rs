@@ -28,7 +28,7 @@ impl Default for Window {
 }
 
 impl Window {
-    pub(super) fn record(&mut self, latency: Duration, slow: bool) {
+    pub(crate) fn record(&mut self, latency: Duration, slow: bool) {
         let histogram = if slow { &mut self.slow } else { &mut self.fast };
         histogram.saturating_record(latency.as_nanos() as u64);
     }

@@ -25,7 +25,8 @@ pub(super) fn serve(listen: Listen, _: Setup) -> io::Result<()> {
     let mut conns: Vec<Option<Conn>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     let mut events = [EpollEvent::empty(); 512];
-    let mut shared = Shared { block: vec![0; READ_BYTES].into(), out: Vec::new() };
+    let mut shared =
+        Shared { block: vec![0; READ_BYTES].into(), out: Vec::new(), spare: Vec::new() };
     loop {
         let count = epoll.wait(&mut events, EpollTimeout::NONE)?;
         for event in &events[..count] {
@@ -72,14 +73,38 @@ fn accept(
 #[derive(Default)]
 struct Partial {
     bytes: Vec<u8>,
-    /// How many of `bytes` have come. Beyond that lies room for the frame's rest.
+    /// How many of `bytes` have come.
     filled: usize,
+    /// How many there will be, as far as is known.
+    len: usize,
+}
+
+impl Partial {
+    /// Keeps the begin of a frame, in a buffer with room for all of it.
+    fn keep(&mut self, begin: &[u8], spare: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        if begin.is_empty() {
+            spare.extend(Some(std::mem::take(self).bytes).filter(|bytes| !bytes.is_empty()));
+            return Ok(());
+        }
+        self.filled = begin.len();
+        self.len = frame_len(begin)?.unwrap_or(begin.len());
+        if self.bytes.len() < self.len {
+            spare.extend(Some(std::mem::take(&mut self.bytes)).filter(|bytes| !bytes.is_empty()));
+            self.bytes = spare.pop().unwrap_or_default();
+            let len = self.len.max(self.bytes.len());
+            self.bytes.resize(len, 0);
+        }
+        self.bytes[..begin.len()].copy_from_slice(begin);
+        Ok(())
+    }
 }
 
 /// What each connection uses in its turn.
 struct Shared {
     block: Box<[u8]>,
     out: Vec<u8>,
+    /// Buffers that no frame is in.
+    spare: Vec<Vec<u8>>,
 }
 
 struct Conn {
@@ -95,54 +120,43 @@ impl Conn {
     /// not read.
     fn turn(&mut self, epoll: &Epoll, token: u64, shared: &mut Shared) -> io::Result<()> {
         if !self.stuck.is_empty() {
-            return self.write_stuck(epoll, token);
+            return self.write_stuck(epoll, token, shared);
         }
-        let Shared { block, out } = shared;
+        let Shared { block, out, spare } = shared;
+        let Partial { bytes, filled, len } = &mut self.partial;
         out.clear();
-        if self.partial.bytes.len() > self.partial.filled {
-            let read = receive(&mut self.stream, &mut self.partial.bytes[self.partial.filled..])?;
-            self.partial.filled += read;
-            if self.partial.filled < self.partial.bytes.len() {
+        if *len > *filled {
+            *filled += receive(&mut self.stream, &mut bytes[*filled..*len])?;
+            if *filled < *len {
                 return Ok(());
             }
-            reply(&self.partial.bytes, out);
-            self.partial = Partial::default();
+            reply(&bytes[..*len], out);
+            spare.push(std::mem::take(&mut self.partial).bytes);
         } else {
-            let kept = std::mem::take(&mut self.partial).bytes;
-            block[..kept.len()].copy_from_slice(&kept);
-            let read = receive(&mut self.stream, &mut block[kept.len()..])?;
-            let mut rest = &block[..kept.len() + read];
+            let kept = *filled;
+            block[..kept].copy_from_slice(&bytes[..kept]);
+            let read = receive(&mut self.stream, &mut block[kept..])?;
+            let mut rest = &block[..kept + read];
             while let Some(len) = frame_len(rest)? {
                 let Some((frame, behind)) = rest.split_at_checked(len) else { break };
                 reply(frame, out);
                 rest = behind;
             }
-            self.keep(rest)?;
+            self.partial.keep(rest, spare)?;
         }
         let sent = if out.is_empty() { 0 } else { send(&mut self.stream, out)? };
         if sent < out.len() {
-            self.stuck = std::mem::take(out);
+            self.stuck = std::mem::replace(out, spare.pop().unwrap_or_default());
             self.sent = sent;
             self.watch(epoll, EpollFlags::EPOLLOUT, token)?;
         }
         Ok(())
     }
 
-    fn keep(&mut self, rest: &[u8]) -> io::Result<()> {
-        if !rest.is_empty() {
-            let room = frame_len(rest)?.unwrap_or(rest.len());
-            self.partial.bytes = Vec::with_capacity(room);
-            self.partial.bytes.extend_from_slice(rest);
-            self.partial.bytes.resize(room, 0);
-            self.partial.filled = rest.len();
-        }
-        Ok(())
-    }
-
-    fn write_stuck(&mut self, epoll: &Epoll, token: u64) -> io::Result<()> {
+    fn write_stuck(&mut self, epoll: &Epoll, token: u64, shared: &mut Shared) -> io::Result<()> {
         self.sent += send(&mut self.stream, &self.stuck[self.sent..])?;
         if self.sent == self.stuck.len() {
-            self.stuck = Vec::new();
+            shared.spare.push(std::mem::take(&mut self.stuck));
             self.watch(epoll, EpollFlags::EPOLLIN, token)?;
         }
         Ok(())
