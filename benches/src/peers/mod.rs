@@ -13,6 +13,7 @@ mod inbox;
 mod may;
 #[cfg(feature = "monoio")]
 mod monoio;
+mod netpoll_hand;
 mod tokio;
 
 use std::io::{self, Read, Write};
@@ -40,6 +41,11 @@ pub struct Peer {
 
 /// All servers written in Rust.
 pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "netpoll-hand",
+        about: "this project, its traits written by hand",
+        serve: netpoll_hand::serve,
+    },
     Peer {
         name: "bare",
         about: "a loop over epoll on one thread that writes once a turn: the limit",
