@@ -17,6 +17,8 @@
 //! - [`results`], [`targets`], [`report`]: what came of it.
 //! - [`cli`]: the command line.
 
+#![cfg(target_os = "linux")]
+
 pub mod case;
 pub mod catalog;
 pub mod child;

@@ -1,5 +1,7 @@
 //! Every scenario and every peer runs for a moment, answers rightly and loses nothing.
 
+#![cfg(target_os = "linux")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

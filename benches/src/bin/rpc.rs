@@ -2,15 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use netpoll_benches::cli::Cli;
-
+#[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    use clap::Parser;
+    match netpoll_benches::cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    eprintln!("error: the load generator needs Linux");
+    ExitCode::FAILURE
 }
