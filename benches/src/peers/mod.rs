@@ -1,0 +1,121 @@
+//! The servers written in Rust. Each echoes frames by the same rules.
+//!
+//! A whole frame must be there before its reply begins; the reply is not the request's buffer; a
+//! request that asks for it makes the handler sleep, in the way that is natural to the peer. With
+//! [`Setup::side_by_side`] the handlers of one connection must not run in series, and replies may
+//! come in any order.
+
+mod bare;
+#[cfg(feature = "compio")]
+mod compio;
+#[cfg(any(feature = "compio", feature = "monoio"))]
+mod inbox;
+mod may;
+#[cfg(feature = "monoio")]
+mod monoio;
+mod netpoll_hand;
+mod tokio;
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// How a peer is to serve.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// The handlers of one connection run side by side.
+    pub side_by_side: bool,
+}
+
+/// A server written in Rust.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Announces its address and serves until the process ends.
+    serve: fn(Listen, Setup) -> io::Result<()>,
+}
+
+/// All servers written in Rust.
+pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "netpoll-hand",
+        about: "this project, its traits written by hand",
+        serve: netpoll_hand::serve,
+    },
+    Peer {
+        name: "bare",
+        about: "a loop over epoll on one thread that writes once a turn: the limit",
+        serve: bare::serve,
+    },
+    Peer {
+        name: "tokio",
+        about: "tokio, LengthDelimitedCodec, a flush for each reply",
+        serve: tokio::serve,
+    },
+    Peer {
+        name: "tokio-batched",
+        about: "tokio, LengthDelimitedCodec, a flush when no other reply is ready",
+        serve: tokio::serve_batched,
+    },
+    Peer { name: "may", about: "may, coroutines in blocking style", serve: may::serve },
+    #[cfg(feature = "monoio")]
+    Peer { name: "monoio", about: "monoio on io_uring", serve: monoio::serve },
+    #[cfg(feature = "compio")]
+    Peer { name: "compio", about: "compio on io_uring", serve: compio::serve },
+];
+
+/// The peer of that name.
+pub fn find(name: &str) -> Option<&'static Peer> {
+    PEERS.iter().find(|peer| peer.name == name)
+}
+
+impl Peer {
+    /// Listens, prints `listening on ADDRESS`, and serves until its standard input ends.
+    ///
+    /// # Errors
+    /// The address cannot be used, or the server fails.
+    pub fn run(&self, addr: SocketAddr, setup: Setup) -> io::Result<()> {
+        exit_with_stdin()?;
+        (self.serve)(Listen { addr }, setup)
+    }
+}
+
+/// Where a peer is to listen.
+struct Listen {
+    addr: SocketAddr,
+}
+
+impl Listen {
+    /// A socket that listens there, announced.
+    fn here(self) -> io::Result<TcpListener> {
+        let socket =
+            Socket::new(Domain::for_address(self.addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&self.addr.into())?;
+        socket.listen(4_096)?;
+        let listener = TcpListener::from(socket);
+        announce(listener.local_addr()?)?;
+        Ok(listener)
+    }
+}
+
+/// Tells whoever started this process where it listens.
+fn announce(addr: SocketAddr) -> io::Result<()> {
+    println!("{}{addr}", crate::child::READY);
+    io::stdout().flush()
+}
+
+/// Ends the process when its standard input does, so that a peer does not outlive its runner.
+fn exit_with_stdin() -> io::Result<()> {
+    let watch = || {
+        let mut byte = [0];
+        while matches!(io::stdin().lock().read(&mut byte), Ok(1)) {}
+        std::process::exit(0);
+    };
+    std::thread::Builder::new().name("stdin".into()).stack_size(64 << 10).spawn(watch)?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! This project, its traits written by hand, at default settings.
+//!
+//! A handler that is to sleep just sleeps. Side by side, each request is a task, which copies the
+//! payload and sends its reply by itself.
+
+use std::io;
+use std::thread::sleep;
+use std::time::Duration;
+
+use bytes::Bytes;
+use netpoll::buf::LinkBuffer;
+use netpoll::frame::{
+    Decode, DecodeError, Encode, EncodeError, Fault, Frame, Progress, Reader, ScanError, Scanner,
+    Window, Writer, encode,
+};
+use netpoll::{Call, Connection, EventLoop, Flow, Runtime, Service};
+
+use super::{Listen, Setup, announce};
+use crate::wire::{LENGTH_BYTES, SLEEP_MILLIS, asks_to_sleep};
+
+pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
+    let at = listen.addr.to_string();
+    let server = match setup.side_by_side {
+        true => EventLoop::builder(SideBySide).listen(&at).bind(),
+        false => EventLoop::builder(InSeries).listen(&at).bind(),
+    }
+    .map_err(io::Error::other)?;
+    let addr = server.addresses().first().and_then(|addr| addr.inet());
+    announce(addr.ok_or_else(|| io::Error::other("it listens nowhere"))?)?;
+    server.serve().map(drop).map_err(io::Error::other)
+}
+
+/// A frame as it lies in the received bytes.
+struct Echo<'a>(&'a [u8]);
+
+#[derive(Default)]
+struct EchoScan;
+
+impl Scanner for EchoScan {
+    #[inline]
+    fn scan(&mut self, window: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
+        let Some(field) = window.array::<LENGTH_BYTES>(0) else {
+            return Ok(Progress::Need(LENGTH_BYTES));
+        };
+        let size = LENGTH_BYTES + u32::from_be_bytes(field) as usize;
+        if size > max {
+            return Err(ScanError::new(Fault::TooLarge { size, max }, 0));
+        }
+        Ok(if window.len() < size { Progress::Need(size) } else { Progress::Ready(size) })
+    }
+}
+
+impl Frame for Echo<'_> {
+    type Scan = EchoScan;
+    type At<'a> = Echo<'a>;
+    const MIN: usize = LENGTH_BYTES;
+}
+
+impl<'a> Decode<'a> for Echo<'a> {
+    #[inline]
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let length = u32::from_be_bytes(reader.take()?) as usize;
+        reader.bytes(length).map(Echo)
+    }
+}
+
+impl Encode for Echo<'_> {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        LENGTH_BYTES + self.0.len()
+    }
+
+    #[inline]
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        writer.write(&(self.0.len() as u32).to_be_bytes())?;
+        writer.write(self.0)
+    }
+}
+
+fn handle(payload: &[u8]) -> Echo<'_> {
+    if asks_to_sleep(payload) {
+        sleep(Duration::from_millis(SLEEP_MILLIS));
+    }
+    Echo(payload)
+}
+
+struct InSeries;
+
+impl Service for InSeries {
+    type Session = ();
+    type Request = Echo<'static>;
+
+    async fn on_connect(&self, _: &Connection) -> netpoll::Result<()> {
+        Ok(())
+    }
+
+    async fn on_request<'a>(
+        &'a self,
+        mut call: Call<'a, ()>,
+        request: Echo<'a>,
+    ) -> netpoll::Result<Flow> {
+        call.out.put(&handle(request.0))?;
+        Ok(Flow::Continue)
+    }
+}
+
+struct SideBySide;
+
+impl Service for SideBySide {
+    type Session = ();
+    type Request = Echo<'static>;
+
+    async fn on_connect(&self, _: &Connection) -> netpoll::Result<()> {
+        Ok(())
+    }
+
+    async fn on_request<'a>(
+        &'a self,
+        call: Call<'a, ()>,
+        request: Echo<'a>,
+    ) -> netpoll::Result<Flow> {
+        let conn = call.conn.clone();
+        let payload = Bytes::copy_from_slice(request.0);
+        Runtime::global().spawn(async move {
+            let mut reply = LinkBuffer::new();
+            encode(&handle(&payload), &mut reply)?;
+            reply.flush();
+            conn.send_async(reply).await
+        });
+        Ok(Flow::Continue)
+    }
+}
