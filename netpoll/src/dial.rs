@@ -9,10 +9,11 @@ use std::{
 
 use crate::{
     addr::{Address, PeerAddress},
-    conn::{CloseReason, Connection, ConnectionOptions, core::Conn, state::mark},
+    conn::{CloseReason, Connection, ConnectionOptions, Settings, core::Conn, state::mark},
     error::{Error, ErrorKind, Result},
     sched::{Runtime, blocking, park, sleep, timeout},
     sys::{Connecting, Socket},
+    transport::Transport,
 };
 
 /// Makes connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
@@ -34,7 +35,7 @@ use crate::{
 pub struct Dialer {
     runtime: Option<Runtime>,
     timeout: Duration,
-    options: ConnectionOptions,
+    settings: Arc<Settings>,
 }
 
 impl Default for Dialer {
@@ -49,11 +50,7 @@ const RETRY: Duration = Duration::from_millis(2);
 impl Dialer {
     /// A dialler on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
-        Self {
-            runtime: None,
-            timeout: Duration::from_secs(10),
-            options: ConnectionOptions::default(),
-        }
+        Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
     }
 
     /// The runtime whose pollers serve the connections. Default: [`Runtime::global`].
@@ -73,7 +70,15 @@ impl Dialer {
     /// Options of the connections.
     #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
-        self.options = options;
+        Arc::make_mut(&mut self.settings).public = options;
+        self
+    }
+
+    /// Puts a transport between the wire and each connection.
+    #[must_use]
+    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.transport = Some(Arc::new(move || Box::new(make())));
         self
     }
 
@@ -165,11 +170,10 @@ impl Dialer {
 
     /// Begins to connect, registered so that the poller tells the end.
     fn begin(&self, peer: &PeerAddress) -> Result<(Arc<Conn>, Connecting)> {
-        let (socket, state) = Socket::connect_start(peer, &self.options.stream())
+        let (socket, state) = Socket::connect_start(peer, &self.settings.stream())
             .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let runtime = self.owner().shared();
-        let options = Arc::new(self.options.clone());
-        let conn = Conn::open(runtime, socket, peer.clone(), options, |_| None)?;
+        let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
         Ok((conn, state))
     }
 }

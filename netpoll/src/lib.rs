@@ -17,6 +17,7 @@ mod service;
 mod sys;
 mod throttle;
 mod timer;
+mod transport;
 
 pub use addr::{Address, PeerAddress};
 pub use conn::{
@@ -32,3 +33,4 @@ pub use sched::{
 pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport};
 pub use service::{Call, Dispatch, Flow, Out, Raw, Request, Service};
 pub use sys::{Credentials, raise_fd_limit};
+pub use transport::Transport;

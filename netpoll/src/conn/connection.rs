@@ -96,7 +96,7 @@ impl Connection {
 
     /// Its options.
     pub fn options(&self) -> &ConnectionOptions {
-        &self.conn.options
+        &self.conn.options.public
     }
 
     /// Whether neither side has ended it, as far as the poller has heard: a hint, since the news may be

@@ -18,7 +18,7 @@ use super::{
     connection::Connection,
     deadlines::{Deadlines, Kind},
     handler::Handler,
-    options::ConnectionOptions,
+    options::Settings,
     reason::CloseReason,
     recv::Recv,
     state::{self, GONE, OVER, event, mark},
@@ -37,6 +37,7 @@ use crate::{
         turn::{Ready, Source},
     },
     sys::{Connecting, Socket},
+    transport::Transport,
 };
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -54,9 +55,11 @@ pub(crate) struct Conn {
     token: OnceLock<Token>,
     pub(crate) peer: PeerAddress,
     pub(crate) local: OnceLock<PeerAddress>,
-    pub(crate) options: Arc<ConnectionOptions>,
+    pub(crate) options: Arc<Settings>,
     /// Empty while a reader has taken it.
     pub(super) recv: Mutex<Option<Recv>>,
+    /// Between the wire and `recv`, `send`; none: plain bytes.
+    pub(super) transport: Option<Mutex<Box<dyn Transport>>>,
     /// What a completion driver received, until a read takes it; an empty one is the end.
     pub(super) arrived: Mutex<Vec<Slice>>,
     pub(super) send: Mutex<LinkBuffer>,
@@ -80,7 +83,7 @@ impl Conn {
         runtime: &Arc<Shared>,
         socket: Socket,
         peer: PeerAddress,
-        options: Arc<ConnectionOptions>,
+        options: Arc<Settings>,
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
@@ -94,8 +97,9 @@ impl Conn {
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
-            options,
             recv: Mutex::new(Some(Recv::default())),
+            transport: options.transport.as_ref().map(|make| Mutex::new(make())),
+            options,
             arrived: Mutex::default(),
             send: Mutex::default(),
             pending: AtomicUsize::new(0),
@@ -391,5 +395,65 @@ impl Wake for Conn {
 impl fmt::Display for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connection {} with {}", self.id, self.peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::fd::OwnedFd, os::unix::net::UnixStream, time::Duration};
+
+    use super::*;
+    use crate::sched::Runtime;
+
+    /// A connection whose peer never sends: what it reads comes with events.
+    fn quiet(runtime: &Runtime) -> (Arc<Conn>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let socket = Socket::from(OwnedFd::from(ours));
+        let conn =
+            Conn::open(runtime.shared(), socket, PeerAddress::Unnamed, Arc::default(), |_| None);
+        (conn.unwrap(), theirs)
+    }
+
+    /// What the poller's driver does with an event.
+    fn tell_of(conn: &Arc<Conn>, event: Event) {
+        let mut ready = Ready::new();
+        conn.clone().on_event(event, &mut ready);
+        for turn in ready {
+            conn.home.push(turn);
+        }
+    }
+
+    #[test]
+    fn what_a_completion_driver_received_is_read() {
+        let runtime = Runtime::builder().pollers(1).build().unwrap();
+        let (conn, _peer) = quiet(&runtime);
+        let mut reader = Connection::unowned(conn.clone()).reader().unwrap();
+        let tell = conn.clone();
+        let driver = std::thread::spawn(move || {
+            for text in [&b"hel"[..], b"lo", b""] {
+                let bytes = Slice::from_bytes(bytes::Bytes::from_static(text)).unwrap();
+                tell_of(&tell, Event::Received(bytes));
+            }
+        });
+        assert_eq!(reader.next(5).unwrap(), b"hello");
+        assert_eq!(reader.next(1).unwrap_err().kind(), ErrorKind::Eof);
+        driver.join().unwrap();
+    }
+
+    #[test]
+    fn what_a_completion_driver_sent_is_no_longer_pending() {
+        let runtime = Runtime::builder().pollers(1).build().unwrap();
+        let (conn, _peer) = quiet(&runtime);
+        conn.pending.fetch_add(100, AcqRel);
+        tell_of(&conn, Event::Sent(60));
+        assert_eq!(conn.pending(), 40);
+        conn.less_pending(40);
+        Connection::unowned(conn.clone()).close();
+        let closed = crate::sched::park::wait_for(
+            Connection::unowned(conn.clone()).closed(),
+            Some(std::time::Instant::now() + Duration::from_secs(10)),
+        );
+        assert_eq!(closed, Some(CloseReason::Local));
     }
 }

@@ -41,6 +41,7 @@ mod writer;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};
+pub(crate) use options::Settings;
 pub use options::{ConnectionOptions, Keepalive};
 pub use reader::Reader;
 pub use reason::CloseReason;

@@ -1,8 +1,11 @@
 //! Options of a connection.
 
-use std::time::Duration;
+use std::{fmt, ops::Deref, time::Duration};
 
-use crate::sys::{self, StreamOptions};
+use crate::{
+    sys::{self, StreamOptions},
+    transport::MakeTransport,
+};
 
 /// TCP keepalive: probes of the operating system's on a silent connection.
 ///
@@ -82,5 +85,28 @@ impl Default for ConnectionOptions {
             keepalive: Some(Keepalive::default()),
             user_timeout: None,
         }
+    }
+}
+
+/// All that is set for the connections of one server or dialler.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) public: ConnectionOptions,
+    pub(crate) transport: Option<MakeTransport>,
+}
+
+impl Deref for Settings {
+    type Target = ConnectionOptions;
+    fn deref(&self) -> &ConnectionOptions {
+        &self.public
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("public", &self.public)
+            .field("transport", &self.transport.is_some())
+            .finish()
     }
 }

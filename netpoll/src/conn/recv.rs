@@ -1,6 +1,6 @@
 //! The receiving half: from the socket into the input LinkBuffer.
 
-use std::{io, mem};
+use std::{io, mem, sync::Arc};
 
 use super::{core::Conn, deadlines::Kind, send::Sent, state::mark};
 use crate::{
@@ -22,6 +22,8 @@ const SPARE_PART: usize = 4;
 #[derive(Default)]
 pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
+    /// What came and is still to pass the connection's transport, if it has one.
+    wire: LinkBuffer,
     /// Bytes received in all.
     pub(crate) received: u64,
     /// A read may give something.
@@ -52,7 +54,7 @@ impl Recv {
     /// `Io` if the connection broke, `Limit` if there is no memory.
     pub(crate) fn read(
         &mut self,
-        conn: &Conn,
+        conn: &Arc<Conn>,
         desk: Option<&mut Desk>,
         want: usize,
     ) -> Result<Filled> {
@@ -69,6 +71,7 @@ impl Recv {
             return Ok(Filled::Nothing);
         }
         if self.take_arrived(conn) {
+            conn.open_wire(&mut self.wire, &mut self.input)?;
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
@@ -83,6 +86,7 @@ impl Recv {
             }
             Ok((n, asked)) => {
                 self.received += n as u64;
+                conn.open_wire(&mut self.wire, &mut self.input)?;
                 // A short read emptied the socket; but an end that was announced is still to come.
                 self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
                 if conn.options.idle_timeout.is_some() {
@@ -119,7 +123,7 @@ impl Recv {
             && n > 0
         {
             block.commit(n);
-            self.input.push(block.take_filled());
+            self.arriving(conn).push(block.take_filled());
         }
         Ok(read.map(|n| (n, asked)))
     }
@@ -127,10 +131,16 @@ impl Recv {
     /// Reads into the input's own tail: for a large frame, and without a worker's desk.
     fn read_into_input(&mut self, conn: &Conn, want: usize) -> Result<io::Result<(usize, usize)>> {
         let asked = want.min(GROWTH.max(2 * self.input.len()));
-        let read = conn.socket.read(self.input.malloc(asked)?);
-        self.input.malloc_ack(*read.as_ref().unwrap_or(&0));
-        self.input.flush();
+        let arriving = self.arriving(conn);
+        let read = conn.socket.read(arriving.malloc(asked)?);
+        arriving.malloc_ack(*read.as_ref().unwrap_or(&0));
+        arriving.flush();
         Ok(read.map(|n| (n, asked)))
+    }
+
+    /// Where the bytes of the wire go.
+    fn arriving(&mut self, conn: &Conn) -> &mut LinkBuffer {
+        if conn.transport.is_some() { &mut self.wire } else { &mut self.input }
     }
 
     /// Takes what a completion driver has brought. False: nothing.
@@ -140,7 +150,7 @@ impl Recv {
         for bytes in arrived {
             self.eof |= bytes.is_empty();
             self.received += bytes.len() as u64;
-            self.input.push(bytes);
+            self.arriving(conn).push(bytes);
         }
         came
     }

@@ -39,7 +39,25 @@ pub(crate) enum Sent {
 
 impl Conn {
     /// Sends `bytes` after all that was given before. What the socket does not take waits.
-    pub(crate) fn send(self: &Arc<Self>, bytes: LinkBuffer) {
+    pub(crate) fn send(self: &Arc<Self>, mut bytes: LinkBuffer) {
+        let Some(transport) = &self.transport else { return self.send_wire(bytes) };
+        // Held until the output is in its place: what is sealed first goes out first.
+        let mut transport = transport.lock();
+        let mut wire = LinkBuffer::new();
+        match transport.seal(&mut bytes, &mut wire) {
+            Ok(()) => {
+                wire.flush();
+                self.send_wire(wire);
+            }
+            Err(error) => {
+                tracing::debug!(%error, connection = self.id, "a transport failed");
+                self.end(mark::ABORTING, CloseReason::Malformed);
+            }
+        }
+    }
+
+    /// As [`send`](Self::send), with the bytes of the wire.
+    fn send_wire(self: &Arc<Self>, bytes: LinkBuffer) {
         self.pending.fetch_add(bytes.len(), AcqRel);
         if self.gate.set(mark::WRITING) & mark::WRITING == 0 {
             return self.write_out(bytes);
@@ -191,6 +209,27 @@ impl Conn {
             return Err(Error::new(ErrorKind::Closed, format!("cannot send: {why} ({self})")));
         }
         Ok(())
+    }
+
+    /// Turns what came over the wire into plain bytes, behind what `plain` has.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub(super) fn open_wire(
+        self: &Arc<Self>,
+        wire: &mut LinkBuffer,
+        plain: &mut LinkBuffer,
+    ) -> Result<()> {
+        let Some(transport) = &self.transport else { return Ok(()) };
+        let mut transport = transport.lock();
+        let mut reply = LinkBuffer::new();
+        let opened = transport.open(wire, plain, &mut reply);
+        plain.flush();
+        reply.flush();
+        if !reply.is_empty() {
+            self.send_wire(reply);
+        }
+        opened
     }
 
     /// Whether there is room, for who waits for it: the low mark, so that a writer that had to wait

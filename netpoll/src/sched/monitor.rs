@@ -105,6 +105,9 @@ impl Looker {
         if let Err(error) = sys::set_timer_slack(1_000) {
             tracing::debug!(%error, "the monitor's timer stays coarse");
         }
+        if let Some(shared) = self.shared.upgrade() {
+            shared.counters.join();
+        }
         loop {
             let Some(shared) = self.shared.upgrade() else { return };
             if shared.is_stopped() {

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     addr::Address,
-    conn::{ConnectionOptions, Keepalive},
+    conn::{ConnectionOptions, Keepalive, Settings},
     error::{Error, ErrorKind, Result},
     listen::Acceptor,
     sched::Runtime,
     service::Service,
     sys::{ListenOptions, Listener, take_inherited},
+    transport::Transport,
 };
 
 /// Builds an [`EventLoop`]; each setting has a default.
@@ -27,7 +28,7 @@ pub struct EventLoopBuilder<S> {
     reuse_port: bool,
     max_connections: usize,
     request_timeout: Option<Duration>,
-    options: ConnectionOptions,
+    settings: Settings,
 }
 
 macro_rules! connection_options {
@@ -37,7 +38,7 @@ macro_rules! connection_options {
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(mut self, value: $type) -> Self {
-                    self.options.$name = value;
+                    self.settings.public.$name = value;
                     self
                 }
             )*
@@ -79,7 +80,7 @@ impl<S: Service> EventLoopBuilder<S> {
             reuse_port: false,
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
-            options: ConnectionOptions::default(),
+            settings: Settings::default(),
         }
     }
 
@@ -139,7 +140,14 @@ impl<S: Service> EventLoopBuilder<S> {
     /// All options of connections at once.
     #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
-        self.options = options;
+        self.settings.public = options;
+        self
+    }
+
+    /// Puts a transport between the wire and each connection's handlers.
+    #[must_use]
+    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.settings.transport = Some(Arc::new(move || Box::new(make())));
         self
     }
 
@@ -150,7 +158,7 @@ impl<S: Service> EventLoopBuilder<S> {
     /// be, or if there is nothing to listen on; `Io` if it cannot be listened on, with the address and
     /// what to do.
     pub fn bind(self) -> Result<EventLoop> {
-        let ConnectionOptions { write_high, write_low, .. } = self.options;
+        let ConnectionOptions { write_high, write_low, .. } = self.settings.public;
         if write_low > write_high {
             let why = format!(
                 "write_low is {write_low} and write_high {write_high}: it must not be more"
@@ -160,7 +168,7 @@ impl<S: Service> EventLoopBuilder<S> {
         let options = ListenOptions {
             backlog: self.backlog,
             reuse_port: self.reuse_port,
-            stream: self.options.stream(),
+            stream: self.settings.stream(),
         };
         let mut listeners = Vec::new();
         for text in &self.listen {
@@ -185,7 +193,7 @@ impl<S: Service> EventLoopBuilder<S> {
         let house = Arc::new(House {
             service: Arc::new(self.service),
             runtime: runtime.shared().clone(),
-            options: Arc::new(self.options),
+            settings: Arc::new(self.settings),
             request_timeout: self.request_timeout,
             guests: guests.clone(),
         });

@@ -18,7 +18,7 @@ use super::report::{Cut, ShutdownReport};
 use crate::{
     addr::PeerAddress,
     conn::{
-        CloseReason, Connection, ConnectionOptions,
+        CloseReason, Connection, Settings,
         core::Conn,
         state::{event, mark},
     },
@@ -34,7 +34,7 @@ use crate::{
 pub(super) struct House<S> {
     pub(super) service: Arc<S>,
     pub(super) runtime: Arc<Shared>,
-    pub(super) options: Arc<ConnectionOptions>,
+    pub(super) settings: Arc<Settings>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) guests: Arc<Guests>,
 }
@@ -138,7 +138,7 @@ impl<S: Service> Host for House<S> {
         }
         let ward: Arc<dyn Ward> = self.guests.clone();
         let served = Served::new(self.service.clone(), ward, self.request_timeout);
-        let opened = Conn::open(&self.runtime, socket, peer, self.options.clone(), |conn| {
+        let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
             self.guests.live.lock().insert(conn.id, conn.clone());
             Some(Arc::new(served))
         });

@@ -110,7 +110,8 @@ impl<S: Service> Served<S> {
     }
 
     /// Runs `on_connect` as far as it gets. `None`: the connection is open.
-    fn open(&self, state: &mut State<S>, conn: &Connection) -> Option<After> {
+    fn open(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
+        let conn = step.conn;
         if let Phase::Fresh = state.phase {
             match guarded(|| self.service.on_prepare(conn)) {
                 Ok(()) => {}
@@ -135,7 +136,7 @@ impl<S: Service> Served<S> {
             }
             Poll::Ready(Err(error)) => {
                 state.phase = Phase::Over;
-                Some(self.fail(conn, &error))
+                Some(self.fail(step, &error))
             }
         }
     }
@@ -157,7 +158,7 @@ impl<S: Service> Served<S> {
         step.take_back();
         step.out.append(done.out);
         step.out.flush();
-        self.flow(step.conn, done.result)
+        self.flow(step, done.result)
     }
 
     /// Finds requests and has them handled, until nothing is left or the budget is spent.
@@ -193,10 +194,10 @@ impl<S: Service> Served<S> {
                         Ok(Filled::Eof) if there == 0 => return After::Wait,
                         Ok(Filled::Eof) => return self.at_eof(state, step, max),
                         Ok(Filled::Nothing) => return self.quiet(step),
-                        Err(error) => return self.broken(step.conn, &error),
+                        Err(error) => return self.broken(step, &error),
                     }
                 }
-                Err(error) => return self.fail(step.conn, &error),
+                Err(error) => return self.fail(step, &error),
             }
         }
     }
@@ -220,8 +221,7 @@ impl<S: Service> Served<S> {
             Ok(Found::Request(n)) => self.request(state, step, n).unwrap_or(After::Again),
             Ok(Found::Need(_)) => After::Wait,
             Err(error) => {
-                // What was answered before still goes out.
-                self.on_error(step.conn, &error);
+                self.fail(step, &error);
                 After::Close(CloseReason::Eof)
             }
         }
@@ -231,7 +231,7 @@ impl<S: Service> Served<S> {
     fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
         let held = match S::Request::hold(&step.conn.conn, &mut step.recv, n) {
             Ok(held) => held,
-            Err(error) => return Some(self.fail(step.conn, &error)),
+            Err(error) => return Some(self.fail(step, &error)),
         };
         let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
             step.conn.conn.set_deadline(Kind::Request, Some(timeout));
@@ -259,7 +259,7 @@ impl<S: Service> Served<S> {
         }
         step.take_back();
         step.out.flush();
-        self.flow(step.conn, result)
+        self.flow(step, result)
     }
 
     /// Makes the future of a request that workers poll.
@@ -289,18 +289,20 @@ impl<S: Service> Served<S> {
     }
 
     /// What a request's result means for the connection. `None`: it goes on.
-    fn flow(&self, conn: &Connection, result: Result<Flow>) -> Option<After> {
+    fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
         match result {
             Ok(Flow::Continue) => None,
             Ok(Flow::Close) => Some(After::Close(CloseReason::Local)),
             Ok(Flow::Detach) => Some(After::Detach),
-            Err(error) => Some(self.fail(conn, &error)),
+            Err(error) => Some(self.fail(step, &error)),
         }
     }
 
     /// An error ends the connection, after what was answered before it.
-    fn fail(&self, conn: &Connection, error: &Error) -> After {
-        self.on_error(conn, error);
+    fn fail(&self, step: &mut Step<'_, '_>, error: &Error) -> After {
+        // What `on_error` says to the peer comes after the answers.
+        step.send();
+        self.on_error(step.conn, error);
         After::Close(match error.kind() {
             ErrorKind::Panic => CloseReason::Panic,
             ErrorKind::Malformed => CloseReason::Malformed,
@@ -310,10 +312,11 @@ impl<S: Service> Served<S> {
         })
     }
 
-    /// A read failed: the connection broke, or there is no memory to read into.
-    fn broken(&self, conn: &Connection, error: &Error) -> After {
-        if error.kind() == ErrorKind::Limit {
-            return self.fail(conn, error);
+    /// A read failed: the connection broke, there is no memory to read into, or what came is not what
+    /// the transport takes.
+    fn broken(&self, step: &mut Step<'_, '_>, error: &Error) -> After {
+        if error.kind() != ErrorKind::Io {
+            return self.fail(step, error);
         }
         tracing::debug!(%error, "a connection broke");
         After::Abort(CloseReason::Reset)
@@ -338,7 +341,7 @@ impl<S: Service> Served<S> {
 impl<S: Service> Handler for Served<S> {
     fn step(&self, step: &mut Step<'_, '_>) -> After {
         let state = &mut *self.state.lock();
-        if let Some(after) = self.open(state, step.conn).or_else(|| self.go_on(state, step)) {
+        if let Some(after) = self.open(state, step).or_else(|| self.go_on(state, step)) {
             return after;
         }
         match state.phase {
