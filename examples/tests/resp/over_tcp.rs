@@ -57,14 +57,15 @@ fn quit_is_answered_and_ends_the_connection() {
     assert_eq!(said, "+PONG\r\n+OK\r\n");
 }
 
+/// What came before is answered, then the error, then the connection ends.
 #[test]
-fn what_is_no_request_is_answered_and_ends_the_connection() {
+fn what_is_no_request_is_answered_in_its_place() {
     let server = Server::start(&[]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(b"*1\r\n+PING\r\nPING\r\n").unwrap();
+    stream.write_all(b"PING\r\n*1\r\n+PING\r\nPING\r\n").unwrap();
     let mut said = String::new();
     stream.read_to_string(&mut said).unwrap();
-    assert_eq!(said, "-ERR Protocol error: expected '$', got '+'\r\n");
+    assert_eq!(said, "+PONG\r\n-ERR Protocol error: expected '$', got '+'\r\n");
 }
 
 #[test]
