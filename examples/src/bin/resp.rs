@@ -5,7 +5,7 @@
 //! redis-cli -p 6380
 //! ```
 
-use std::error::Error as _;
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use clap::Parser;
 use netpoll::{
@@ -36,7 +36,10 @@ struct Options {
 /// The longest request: a value of 512 MiB, and what stands around it.
 const MAX_REQUEST: usize = (512 << 20) + (1 << 20);
 
-struct Resp(Store);
+/// How long a key that is due may take up memory.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+
+struct Resp(Arc<Store>);
 
 impl Service for Resp {
     type Session = Session;
@@ -71,11 +74,20 @@ impl Service for Resp {
     }
 }
 
+/// Frees the keys whose deadline has passed, for as long as the runtime lives.
+async fn sweep(store: Arc<Store>) {
+    loop {
+        netpoll::sleep(SWEEP_EVERY).await;
+        store.sweep();
+    }
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = run::runtime(&options.server)?;
-    let mut server =
-        EventLoop::builder(Resp(Store::new())).runtime(&runtime).max_frame(MAX_REQUEST);
+    let store = Arc::new(Store::new());
+    runtime.spawn(sweep(store.clone()));
+    let mut server = EventLoop::builder(Resp(store)).runtime(&runtime).max_frame(MAX_REQUEST);
     for address in options.listen {
         server = server.listen(address);
     }

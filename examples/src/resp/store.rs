@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fmt,
+    fmt, iter,
     sync::atomic::{AtomicI64, Ordering::Relaxed},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -47,11 +47,16 @@ impl Store {
         }
     }
 
-    /// Frees the keys whose deadline has passed; gives how many it freed. For a thread or timer that
-    /// calls it now and then: without, they go as commands come to their shards.
+    /// Frees the keys whose deadline has passed, a batch for each time that it locks; gives how many.
+    ///
+    /// For a task that calls it now and then: without, they go as commands come to their shards.
     pub fn sweep(&self) -> usize {
         let now = (self.clock)();
-        self.shards.iter().map(|shard| shard.lock().sweep(now, usize::MAX)).sum()
+        let batch = |shard: &Mutex<Shard>| shard.lock().sweep(now, BATCH);
+        self.shards
+            .iter()
+            .flat_map(|shard| iter::repeat_with(|| batch(shard)).take_while(|&freed| freed > 0))
+            .sum()
     }
 
     /// The number of a new session.
@@ -257,6 +262,9 @@ const SHARDS: usize = 16;
 /// How many keys that are due a command frees in each shard that it comes to.
 const SWEPT: usize = 16;
 
+/// How many keys that are due a sweep frees before it lets others have the shard.
+const BATCH: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -278,12 +286,14 @@ mod tests {
         let time = Arc::new(AtomicI64::new(0));
         let clock = time.clone();
         let store = Store::with_clock(move || clock.load(Relaxed));
-        for n in 0..100u8 {
-            store.lock_one(&[n]).put(&[n], Value::Text(Text::default()), Some(i64::from(n) + 1));
+        for n in 0..10_000i64 {
+            let key = n.to_be_bytes();
+            store.lock_one(&key).put(&key, Value::Text(Text::default()), Some(n + 1));
         }
-        time.store(50, Relaxed);
-        assert_eq!(store.sweep(), 50);
-        assert_eq!(store.lock_all().len(), 50);
-        assert_eq!(store.lock_all().deadlines(), 50);
+        time.store(9_900, Relaxed);
+        assert_eq!(store.sweep(), 9_900);
+        time.store(0, Relaxed);
+        assert_eq!(store.lock_all().len(), 100);
+        assert_eq!(store.lock_all().deadlines(), 100);
     }
 }

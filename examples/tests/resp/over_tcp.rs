@@ -3,6 +3,8 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -55,14 +57,15 @@ fn quit_is_answered_and_ends_the_connection() {
     assert_eq!(said, "+PONG\r\n+OK\r\n");
 }
 
+/// What came before is answered, then the error, then the connection ends.
 #[test]
-fn what_is_no_request_is_answered_and_ends_the_connection() {
+fn what_is_no_request_is_answered_in_its_place() {
     let server = Server::start(&[]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(b"*1\r\n+PING\r\nPING\r\n").unwrap();
+    stream.write_all(b"PING\r\n*1\r\n+PING\r\nPING\r\n").unwrap();
     let mut said = String::new();
     stream.read_to_string(&mut said).unwrap();
-    assert_eq!(said, "-ERR Protocol error: expected '$', got '+'\r\n");
+    assert_eq!(said, "+PONG\r\n-ERR Protocol error: expected '$', got '+'\r\n");
 }
 
 #[test]
@@ -74,6 +77,19 @@ fn a_value_of_many_megabytes_comes_back() {
     let reply = client.command("GET long");
     assert_eq!(reply[0], format!("${}", long.len()));
     assert!(reply[1] == long, "16 MiB came back changed");
+}
+
+/// Nobody comes to these keys again: the server frees them of itself.
+#[test]
+fn keys_that_are_due_are_freed_without_commands() {
+    let server = Server::start(&[]);
+    let requests: String = (0..5_000).map(|n| format!("SET key:{n} v PX 1\r\n")).collect();
+    assert_eq!(exchange(&server, requests.as_bytes()), "+OK\r\n".repeat(5_000));
+    let mut client = Wire::connect(&server.address());
+    client.command("SET stays v");
+    thread::sleep(Duration::from_millis(1_000));
+    // A command frees 16 keys of a shard at most, and there are 16 shards.
+    assert_eq!(client.command("DBSIZE"), [":1"]);
 }
 
 #[test]
