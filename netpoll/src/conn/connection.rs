@@ -168,7 +168,7 @@ impl Connection {
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let timeout = self.conn.options.write_timeout;
-            self.conn.block_until(timeout, "writing", Conn::has_room)??;
+            self.conn.block_until(timeout, "writing", |_| self.conn.has_room())??;
         }
         self.conn.send(bytes);
         Ok(())
@@ -181,7 +181,7 @@ impl Connection {
     pub async fn send_async(&self, bytes: LinkBuffer) -> Result<()> {
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
-            let room = self.conn.until(Conn::has_room);
+            let room = self.conn.until(|_| self.conn.has_room());
             match self.conn.options.write_timeout {
                 None => room.await?,
                 Some(limit) => crate::sched::timeout(limit, room)

@@ -39,6 +39,8 @@ pub struct Reader {
     conn: Arc<Conn>,
     /// There until the drop.
     recv: Option<Recv>,
+    /// The turn lent it, and looks after what is left.
+    lent: bool,
 }
 
 impl Reader {
@@ -52,7 +54,7 @@ impl Reader {
             return Err(Error::new(ErrorKind::Limit, format!("another reader reads from {conn}")));
         }
         match conn.recv.lock().take() {
-            Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv) }),
+            Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             None => {
                 conn.gate.clear(mark::READING);
                 Err(conn.closed_error())
@@ -63,7 +65,7 @@ impl Reader {
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Recv) -> Self {
         conn.gate.set(mark::READING);
-        Self { conn: conn.clone(), recv: Some(recv) }
+        Self { conn: conn.clone(), recv: Some(recv), lent: true }
     }
 
     fn recv(&mut self) -> &mut Recv {
@@ -255,8 +257,9 @@ impl Drop for Reader {
     fn drop(&mut self) {
         *self.conn.recv.lock() = self.recv.take();
         let word = self.conn.gate.clear(mark::READING);
-        if word & (OVER | mark::CLOSING) != 0 {
-            // The turn that ends the connection waits for this half.
+        let handled = !self.lent && self.conn.handler().is_some();
+        if handled || word & (OVER | mark::CLOSING) != 0 {
+            // A handler that was set meanwhile, or the turn that ends the connection, waits for it.
             self.conn.schedule(event::FLUSH);
         }
     }

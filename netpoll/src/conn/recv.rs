@@ -24,16 +24,16 @@ pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
     /// What came and is still to pass the connection's transport, if it has one.
     wire: LinkBuffer,
-    /// Bytes received in all.
+    /// Bytes that went into `input` in all.
     pub(crate) received: u64,
+    /// How many bytes had been consumed where the frame begins that is not whole.
+    pub(super) frame_begins: u64,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
     pub(crate) eof: bool,
     /// A future of the handler's is under way.
     pub(super) busy: bool,
-    /// Pending output is past the mark: nothing is handled until it is below the low one.
-    pub(super) full: bool,
 }
 
 /// What a read gave.
@@ -48,6 +48,11 @@ pub(crate) enum Filled {
 }
 
 impl Recv {
+    /// Bytes that were consumed in all.
+    pub(crate) fn consumed(&self) -> u64 {
+        self.received - self.input.len() as u64
+    }
+
     /// Reads once, if the socket may have something. `want`: how many bytes are known to be missing.
     ///
     /// # Errors
@@ -70,8 +75,10 @@ impl Recv {
         if !self.readable || conn.is_over() {
             return Ok(Filled::Nothing);
         }
+        let there = self.input.len();
         if self.take_arrived(conn) {
             conn.open_wire(&mut self.wire, &mut self.input)?;
+            self.received += (self.input.len() - there) as u64;
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
@@ -85,8 +92,8 @@ impl Recv {
                 Ok(Filled::Eof)
             }
             Ok((n, asked)) => {
-                self.received += n as u64;
                 conn.open_wire(&mut self.wire, &mut self.input)?;
+                self.received += (self.input.len() - there) as u64;
                 // A short read emptied the socket; but an end that was announced is still to come.
                 self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
                 if conn.options.idle_timeout.is_some() {
@@ -149,7 +156,6 @@ impl Recv {
         let came = !arrived.is_empty();
         for bytes in arrived {
             self.eof |= bytes.is_empty();
-            self.received += bytes.len() as u64;
             self.arriving(conn).push(bytes);
         }
         came

@@ -157,7 +157,7 @@ impl Conn {
         Ok(())
     }
 
-    fn progress(&self, n: usize) {
+    fn progress(self: &Arc<Self>, n: usize) {
         let left = self.less_pending(n);
         if left == 0 {
             self.deadlines.clear(Kind::Write);
@@ -165,7 +165,11 @@ impl Conn {
             self.set_deadline(Kind::Write, self.options.write_timeout);
         }
         if left <= self.options.write_low {
-            self.wake_waiters(self.gate.load());
+            let word = self.gate.load();
+            self.wake_waiters(word);
+            if word & mark::PAUSED != 0 {
+                self.schedule(event::FLUSH);
+            }
         }
     }
 
@@ -234,7 +238,12 @@ impl Conn {
 
     /// Whether there is room, for who waits for it: the low mark, so that a writer that had to wait
     /// does not come back for every byte.
-    pub(crate) fn has_room(&self) -> Option<Result<()>> {
+    ///
+    /// It writes itself what can be written: who waits may be in the turn that would do it.
+    pub(crate) fn has_room(self: &Arc<Self>) -> Option<Result<()>> {
+        if self.pending() > 0 && self.gate.load() & mark::WRITABLE != 0 {
+            self.flush();
+        }
         if let Err(e) = self.check_sending() {
             return Some(Err(e));
         }
@@ -243,7 +252,9 @@ impl Conn {
 
     /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
     pub(super) fn shut_if_drained(&self) {
-        if self.gate.load() & mark::SHUT != 0 && self.pending() == 0 {
+        let shut = self.gate.load() & (mark::SHUT | mark::SHUT_DONE) == mark::SHUT;
+        if shut && self.pending() == 0 {
+            self.gate.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
             let _ = self.socket.shutdown_write();
         }

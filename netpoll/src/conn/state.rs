@@ -44,6 +44,10 @@ pub(crate) mod mark {
     pub(crate) const WAITING: u32 = 1 << 28;
     /// The handler is gone from the connection, which goes on raw.
     pub(crate) const DETACHED: u32 = 1 << 29;
+    /// `SHUT` was carried out.
+    pub(crate) const SHUT_DONE: u32 = 1 << 8;
+    /// Pending output is past the high mark: no request is handled before it is at the low one.
+    pub(crate) const PAUSED: u32 = 1 << 9;
     /// This side sends no more, once what was written is out.
     pub(crate) const SHUT: u32 = 1 << 30;
     /// The selector has told something, since a dialler last looked.

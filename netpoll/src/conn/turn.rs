@@ -49,21 +49,21 @@ impl Conn {
             self.flush();
         }
         self.shut_if_drained();
-        let recv = self.recv.lock().take();
         // Flags that came since `begin` count: some of them this turn has set itself.
         let word = word | self.gate.load();
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
             || word & mark::CLOSING != 0 && self.pending() == 0;
         if ends {
+            let recv = self.recv.lock().take();
             return self.end_turn(recv);
         }
         match self.handler() {
-            Some(handler) if word & mark::CLOSING == 0 => self.serve(handler, recv, desk, word),
-            _ => {
-                *self.recv.lock() = recv;
-                self.wake_waiters(self.gate.load());
-                false
+            Some(handler) if word & mark::CLOSING == 0 => {
+                let recv = self.recv.lock().take();
+                self.serve(handler, recv, desk, word)
             }
+            // The receiving half is its reader's.
+            _ => false,
         }
     }
 
@@ -88,9 +88,11 @@ impl Conn {
         let conn = Connection::unowned(self.clone());
         let mut step = Step { conn: &conn, recv, out: Default::default(), desk };
         if let Some(recv) = &mut step.recv {
-            if mem::take(&mut recv.full) && self.pending() > self.options.write_low {
-                recv.full = true;
-                return self.put_back(step.recv);
+            if word & mark::PAUSED != 0 {
+                if self.pending() > self.options.write_low {
+                    return self.put_back(step.recv);
+                }
+                self.gate.clear(mark::PAUSED);
             }
             if recv.busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 && self.disconnects() {
                 let hung_up = word & mark::HUNG_UP != 0;
@@ -121,7 +123,6 @@ impl Conn {
     ) -> bool {
         let Some(mut recv) = recv else { return false };
         recv.busy = matches!(after, After::Busy);
-        recv.full = matches!(after, After::Full);
         let mut again = false;
         match after {
             After::Wait => {
@@ -132,7 +133,13 @@ impl Conn {
                 self.watch_frame(&mut recv);
             }
             After::Again => again = true,
-            After::Busy | After::Full => self.deadlines.clear(Kind::Frame),
+            After::Busy => self.deadlines.clear(Kind::Frame),
+            After::Full => {
+                self.deadlines.clear(Kind::Frame);
+                self.gate.set(mark::PAUSED);
+                // Another thread may have written it all before the mark was there to be seen.
+                again = self.pending() <= self.options.write_low;
+            }
             After::Close(reason) => {
                 self.set_reason(reason);
                 return self.close_by_turn(recv);
@@ -143,10 +150,12 @@ impl Conn {
                 return self.end_turn(Some(recv));
             }
             After::Detach => {
-                self.detach();
-                handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
                 self.deadlines.clear(Kind::Frame);
                 self.deadlines.clear(Kind::Idle);
+                self.put_back(Some(recv));
+                self.detach();
+                handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
+                return false;
             }
         }
         self.put_back(Some(recv)) || again
@@ -175,10 +184,12 @@ impl Conn {
         recv.input.compact_small();
         if recv.input.is_empty() {
             self.deadlines.clear(Kind::Frame);
-        } else {
-            if self.deadlines.get(Kind::Frame).is_none() {
-                self.set_deadline(Kind::Frame, self.options.frame_timeout);
-            }
+            return;
+        }
+        let begins = recv.consumed();
+        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_begins != begins {
+            recv.frame_begins = begins;
+            self.set_deadline(Kind::Frame, self.options.frame_timeout);
         }
     }
 

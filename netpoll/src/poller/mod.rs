@@ -23,7 +23,7 @@ use crate::{
     primitive::Mutex,
     sys::{Selector, Waker},
 };
-use parking::Parking;
+pub(crate) use parking::Parking;
 use registry::Registry;
 
 /// The token of the wake-up: a registry never gives it.

@@ -21,33 +21,33 @@ use crate::primitive::atomic::{
 };
 
 #[derive(Debug)]
-pub(super) struct Parking {
+pub(crate) struct Parking {
     parked: AtomicBool,
 }
 
 impl Parking {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { parked: AtomicBool::new(false) }
     }
 
     /// The driver will look at its queues once more and sleep.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.parked.swap(true, AcqRel);
         fence(SeqCst);
     }
 
     /// The driver is awake.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.parked.swap(false, AcqRel);
     }
 
     /// After a push: whether the driver sleeps or may, and it falls to the caller to wake it.
-    pub(super) fn claim(&self) -> bool {
+    pub(crate) fn claim(&self) -> bool {
         fence(SeqCst);
         self.parked.load(Relaxed) && self.parked.swap(false, AcqRel)
     }
 
-    pub(super) fn is_parked(&self) -> bool {
+    pub(crate) fn is_parked(&self) -> bool {
         self.parked.load(Relaxed)
     }
 }

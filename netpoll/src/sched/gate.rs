@@ -9,9 +9,9 @@
 //! - [`Gate::TURN`] is set while the owner is queued or running: whoever sets it queues the owner,
 //!   exactly once. The thread that took it from the queue is the only one that runs it.
 //! - [`Gate::RUNNING`] is set from `begin` to `end`.
-//! - The low half but these two holds *events*: set by anyone, taken by `begin`. None is lost: `end`
+//! - The rest of the low byte holds *events*: set by anyone, taken by `begin`. None is lost: `end`
 //!   leaves the gate only in the same step in which it sees that there is none.
-//! - The high half holds *marks* that stay until they are cleared by name.
+//! - The other bytes hold *marks* that stay until they are cleared by name.
 
 use crate::primitive::atomic::{
     AtomicU32,
@@ -28,7 +28,7 @@ impl Gate {
     /// Running.
     pub(crate) const RUNNING: u32 = 1 << 1;
     /// The bits that `begin` takes and `end` looks for.
-    pub(crate) const EVENTS: u32 = 0xFFFC;
+    pub(crate) const EVENTS: u32 = 0xFC;
 
     pub(crate) fn new(word: u32) -> Self {
         Self(AtomicU32::new(word))

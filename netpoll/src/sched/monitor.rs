@@ -9,10 +9,7 @@
 //! all the monitor sleeps until a driver has something to do again: an idle process wakes nobody.
 
 use std::{
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::{Arc, OnceLock, Weak},
     thread::{self, JoinHandle, Thread},
     time::{Duration, Instant},
 };
@@ -20,7 +17,9 @@ use std::{
 use super::{drive::Ticket, shared::Shared};
 use crate::{
     counters::{self, Counter},
-    mem, sys,
+    mem,
+    poller::Parking,
+    sys,
     throttle::Throttle,
 };
 
@@ -40,13 +39,16 @@ const SHRINK: Duration = Duration::from_secs(1);
 const SHRINKS: u32 = 4;
 
 /// The handle through which drivers keep the monitor awake.
-#[derive(Default)]
 pub(crate) struct Monitor {
-    asleep: AtomicBool,
+    parking: Parking,
     thread: OnceLock<Thread>,
 }
 
 impl Monitor {
+    pub(super) fn new() -> Self {
+        Self { parking: Parking::new(), thread: OnceLock::new() }
+    }
+
     /// Starts the monitor's thread.
     pub(super) fn start(&self, shared: &Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
         let weak = Arc::downgrade(shared);
@@ -60,15 +62,9 @@ impl Monitor {
 
     /// A driver has something to do: the monitor has to be awake.
     pub(super) fn keep_awake(&self) {
-        if self.asleep.load(SeqCst) {
-            self.wake();
-        }
-    }
-
-    /// Ends the monitor's sleep.
-    pub(super) fn wake(&self) {
-        self.asleep.store(false, SeqCst);
-        if let Some(thread) = self.thread.get() {
+        if self.parking.claim()
+            && let Some(thread) = self.thread.get()
+        {
             thread.unpark();
         }
     }
@@ -129,12 +125,12 @@ impl Looker {
 
     /// Parks until a driver has something to do.
     fn sleep(&mut self, shared: Arc<Shared>) {
-        shared.monitor.asleep.store(true, SeqCst);
+        shared.monitor.parking.begin();
         // A driver that ended its wait before this line is seen here; a later one sees the flag.
         if shared.homes.iter().all(|home| home.poller.is_parked()) && !shared.is_stopped() {
             // Caches that nobody used for a while go back to the system before the last sleep.
             let mut shrinks = SHRINKS;
-            while shared.monitor.asleep.load(SeqCst) {
+            while shared.monitor.parking.is_parked() {
                 if shrinks > 0 {
                     thread::park_timeout(SHRINK);
                     mem::shrink();
@@ -143,9 +139,8 @@ impl Looker {
                     thread::park();
                 }
             }
-        } else {
-            shared.monitor.asleep.store(false, SeqCst);
         }
+        shared.monitor.parking.end();
         self.quiet = 0;
     }
 

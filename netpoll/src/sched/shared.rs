@@ -69,7 +69,7 @@ impl Shared {
             me: me.clone(),
             crew: Crew::new(settings.max_workers, homes.len()),
             homes,
-            monitor: Monitor::default(),
+            monitor: Monitor::new(),
             counters: Arc::default(),
             settings,
             gauges: Gauges::default(),
@@ -179,7 +179,7 @@ impl Shared {
         }
         drop(guard);
         self.phase.store(STOPPED, SeqCst);
-        self.monitor.wake();
+        self.monitor.keep_awake();
         for home in &self.homes {
             home.poller.wake();
         }

@@ -64,6 +64,13 @@ struct Worker {
     ready: Ready,
 }
 
+/// What came of an attempt to steal.
+enum Theft {
+    Nothing,
+    Ran,
+    HomeLost,
+}
+
 impl Worker {
     /// Drives `home` until a turn of this worker's loses it, or the runtime stops.
     fn drive(&mut self, home: &Arc<Home>) {
@@ -74,10 +81,12 @@ impl Worker {
             if self.shared.is_stopped() {
                 return home.drive.leave();
             }
-            if !self.steal(home) {
-                return self.help();
-            }
-            if let Err(error) = self.look(home) {
+            let stole = match self.steal(home) {
+                Theft::HomeLost => return self.help(),
+                Theft::Ran => true,
+                Theft::Nothing => false,
+            };
+            if let Err(error) = self.look(home, stole) {
                 // Nothing can be waited for any more; the home is left to whoever tries next.
                 tracing::error!(%error, home = home.index, "the selector failed");
                 return home.drive.leave();
@@ -121,28 +130,29 @@ impl Worker {
         home.drive.reclaim(ticket)
     }
 
-    /// With nothing of its own to do, runs a turn of another home's. False: its own home is lost.
-    fn steal(&mut self, home: &Arc<Home>) -> bool {
-        if self.shared.homes.len() == 1 || home.queue.len() > 0 || home.poller.has_events() {
-            return true;
+    /// With nothing of its own to do, runs a turn of another home's.
+    fn steal(&mut self, home: &Arc<Home>) -> Theft {
+        let shared = self.shared.clone();
+        let others = shared.homes.iter().filter(|other| other.index != home.index);
+        let Some(victim) = others.max_by_key(|other| other.queue.len()) else {
+            return Theft::Nothing;
+        };
+        if victim.queue.len() < WORTH_A_THEFT
+            || home.queue.len() > 0
+            || home.poller.has_events()
+            || !shared.crew.may_start()
+        {
+            return Theft::Nothing;
         }
-        let homes = self.shared.clone();
-        let victims = homes.homes.iter().cycle().skip(home.index + 1).take(homes.homes.len() - 1);
-        for victim in victims {
-            if victim.queue.len() < WORTH_A_THEFT || !self.shared.crew.may_start() {
-                continue;
-            }
-            if let Some(turn) = victim.queue.pop_fresh() {
-                counters::add(Counter::Steals, 1);
-                return self.run(home, turn);
-            }
-        }
-        true
+        let Some(turn) = victim.queue.pop_fresh() else { return Theft::Nothing };
+        counters::add(Counter::Steals, 1);
+        if self.run(home, turn) { Theft::Ran } else { Theft::HomeLost }
     }
 
-    /// Waits for events, if nothing is ready, and hands them and the timers out.
-    fn look(&mut self, home: &Arc<Home>) -> io::Result<()> {
-        let timeout = if home.queue.len() > 0 { Some(Duration::ZERO) } else { self.park(home) };
+    /// Waits for events, if nothing is ready and no `hurry`, and hands them and the timers out.
+    fn look(&mut self, home: &Arc<Home>, hurry: bool) -> io::Result<()> {
+        let busy = hurry || home.queue.len() > 0;
+        let timeout = if busy { Some(Duration::ZERO) } else { self.park(home) };
         let waited = home.poller.poll(&mut self.events, timeout);
         home.poller.park_end();
         let nothing = waited? == 0 && timeout != Some(Duration::ZERO);

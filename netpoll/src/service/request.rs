@@ -107,7 +107,7 @@ impl Take for Raw {
 
     fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
         let there = recv.input.len();
-        let now = Called { received: recv.received, consumed: recv.received - there as u64 };
+        let now = Called { received: recv.received, consumed: recv.consumed() };
         if there > 0 && now != *called {
             *called = now;
             return Ok(Found::Request(there));
