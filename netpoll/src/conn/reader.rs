@@ -39,6 +39,8 @@ pub struct Reader {
     conn: Arc<Conn>,
     /// There until the drop.
     recv: Option<Recv>,
+    /// A turn's, which goes on with what is given back.
+    lent: bool,
 }
 
 impl Reader {
@@ -52,10 +54,13 @@ impl Reader {
             return Err(Error::new(ErrorKind::Limit, format!("another reader reads from {conn}")));
         }
         match conn.recv.lock().take() {
-            Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv) }),
+            Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             None => {
-                conn.gate.clear(mark::READING);
-                Err(conn.closed_error())
+                let word = conn.gate.clear(mark::READING);
+                if word & OVER != 0 {
+                    return Err(conn.closed_error());
+                }
+                Err(Error::new(ErrorKind::Limit, format!("its handler reads from {conn}")))
             }
         }
     }
@@ -63,7 +68,7 @@ impl Reader {
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Recv) -> Self {
         conn.gate.set(mark::READING);
-        Self { conn: conn.clone(), recv: Some(recv) }
+        Self { conn: conn.clone(), recv: Some(recv), lent: true }
     }
 
     fn recv(&mut self) -> &mut Recv {
@@ -255,9 +260,10 @@ impl Drop for Reader {
     fn drop(&mut self) {
         *self.conn.recv.lock() = self.recv.take();
         let word = self.conn.gate.clear(mark::READING);
-        if word & (OVER | mark::CLOSING) != 0 {
-            // The turn that ends the connection waits for this half.
-            self.conn.schedule(event::FLUSH);
+        let ends = word & (OVER | mark::CLOSING) != 0;
+        if ends || !self.lent && self.conn.handler().is_some() {
+            // The turn that ends the connection waits for this half; or a handler that was set.
+            self.conn.schedule(event::WAKE);
         }
     }
 }

@@ -24,8 +24,10 @@ pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
     /// What came and is still to pass the connection's transport, if it has one.
     wire: LinkBuffer,
-    /// Bytes received in all.
+    /// Bytes that came into `input` in all.
     pub(crate) received: u64,
+    /// Where in the stream the partial frame begins that has to be whole by its deadline.
+    pub(super) frame_at: u64,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
@@ -70,8 +72,10 @@ impl Recv {
         if !self.readable || conn.is_over() {
             return Ok(Filled::Nothing);
         }
+        let had = self.input.len();
         if self.take_arrived(conn) {
             conn.open_wire(&mut self.wire, &mut self.input)?;
+            self.received += (self.input.len() - had) as u64;
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
@@ -85,8 +89,8 @@ impl Recv {
                 Ok(Filled::Eof)
             }
             Ok((n, asked)) => {
-                self.received += n as u64;
                 conn.open_wire(&mut self.wire, &mut self.input)?;
+                self.received += (self.input.len() - had) as u64;
                 // A short read emptied the socket; but an end that was announced is still to come.
                 self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
                 if conn.options.idle_timeout.is_some() {
@@ -149,7 +153,6 @@ impl Recv {
         let came = !arrived.is_empty();
         for bytes in arrived {
             self.eof |= bytes.is_empty();
-            self.received += bytes.len() as u64;
             self.arriving(conn).push(bytes);
         }
         came

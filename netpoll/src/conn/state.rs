@@ -16,6 +16,10 @@ pub(crate) mod event {
 
 /// Marks: they stay until they are cleared by name.
 pub(crate) mod mark {
+    /// The turn stopped at the high mark of pending output: who sends the rest schedules it.
+    pub(crate) const FULL: u32 = 1 << 14;
+    /// `on_disconnect` has returned.
+    pub(crate) const TOLD: u32 = 1 << 15;
     /// The socket may have bytes, or its end. Cleared before a read, set by the selector.
     pub(crate) const READABLE: u32 = 1 << 16;
     /// The socket may take bytes. Cleared when it did not, set by the selector.
@@ -32,7 +36,7 @@ pub(crate) mod mark {
     pub(crate) const MORE: u32 = 1 << 22;
     /// `on_connect` has run: from now on a hang-up runs `on_disconnect`.
     pub(crate) const OPEN: u32 = 1 << 23;
-    /// `on_disconnect` has run or is running.
+    /// `on_disconnect` was called.
     pub(crate) const DISCONNECTED: u32 = 1 << 24;
     /// This side asked for the end; what was written before still goes out.
     pub(crate) const CLOSING: u32 = 1 << 25;
