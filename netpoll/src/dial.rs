@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     addr::{Address, PeerAddress},
-    conn::{CloseReason, Connection, ConnectionOptions, Settings, core::Conn, state::mark},
+    conn::{Connection, ConnectionOptions, Settings, core::Conn},
     error::{Error, ErrorKind, Result},
     sched::{Runtime, blocking, park, sleep, timeout},
     sys::{Connecting, Socket},
@@ -101,8 +101,9 @@ impl Dialer {
                 }
             };
             if state == Connecting::InProgress {
-                let asked = conn.clone();
-                let told = park::wait_for(conn.until(move |_| asked.connected()), Some(until));
+                let asked = conn.conn.clone();
+                let waits = conn.conn.until(move |_| asked.connected());
+                let told = park::wait_for(waits, Some(until));
                 return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
             }
             finish(conn, Ok(()))
@@ -139,9 +140,9 @@ impl Dialer {
             }
         };
         if state == Connecting::InProgress {
-            let asked = conn.clone();
+            let asked = conn.conn.clone();
             let left = until.saturating_duration_since(Instant::now());
-            let told = timeout(left, conn.until(move |_| asked.connected())).await;
+            let told = timeout(left, conn.conn.until(move |_| asked.connected())).await;
             return finish(conn, told.unwrap_or_else(|_| Err(TimedOut.into())));
         }
         finish(conn, Ok(()))
@@ -168,13 +169,14 @@ impl Dialer {
         self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
     }
 
-    /// Begins to connect, registered so that the poller tells the end.
-    fn begin(&self, peer: &PeerAddress) -> Result<(Arc<Conn>, Connecting)> {
+    /// Begins to connect, registered so that the poller tells the end. A dial that is given up drops
+    /// the connection, which closes it.
+    fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
         let (socket, state) = Socket::connect_start(peer, &self.settings.stream())
             .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let runtime = self.owner().shared();
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
-        Ok((conn, state))
+        Ok((Connection::owned(conn), state))
     }
 }
 
@@ -196,16 +198,15 @@ fn is_queue_full(error: &Error) -> bool {
 }
 
 /// A connect has ended as `told`.
-fn finish(conn: Arc<Conn>, told: io::Result<()>) -> Result<Connection> {
+fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
     match told {
         Ok(()) => {
-            conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
-            Ok(Connection::owned(conn))
+            conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+            Ok(conn)
         }
         Err(error) => {
-            let peer = conn.peer.clone();
-            conn.end(mark::ABORTING, CloseReason::Local);
-            Err(Error::io(format!("connecting to {peer}"), error))
+            conn.abort();
+            Err(Error::io(format!("connecting to {}", conn.peer()), error))
         }
     }
 }

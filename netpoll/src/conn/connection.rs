@@ -1,6 +1,6 @@
 //! The handle of a connection, as its users hold it.
 
-use std::{fmt, future::Future, io, sync::Arc};
+use std::{fmt, future::Future, io, sync::Arc, thread};
 
 use super::{
     cancel::Cancel,
@@ -75,12 +75,20 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection ended before anybody asked.
     pub fn local(&self) -> Result<&PeerAddress> {
-        if let Some(local) = self.conn.local.get() {
-            return Ok(local);
+        loop {
+            if let Some(local) = self.conn.local.get() {
+                return Ok(local);
+            }
+            if let Some(asked) = self.conn.with_socket(|socket| socket.local_address()) {
+                let local = asked?;
+                return Ok(self.conn.local.get_or_init(|| local));
+            }
+            if self.conn.gate.load() & mark::FINISHED != 0 {
+                return Err(self.conn.closed_error());
+            }
+            // Another thread is in a system call that writes.
+            thread::yield_now();
         }
-        let asked = self.conn.with_socket(|socket| socket.local_address());
-        let local = asked.ok_or_else(|| self.conn.closed_error())??;
-        Ok(self.conn.local.get_or_init(|| local))
     }
 
     /// The process at the other end of a Unix socket.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -33,6 +34,7 @@ use crate::{
     sched::{
         gate::Gate,
         home::Home,
+        panic_error,
         shared::Shared,
         turn::{Ready, Source},
     },
@@ -122,7 +124,8 @@ impl Conn {
             conn.clone()
         });
         if let Err(e) = registered {
-            conn.end_unborn();
+            // It ends as all do, in a turn, with its handler told.
+            conn.end(mark::ABORTING, CloseReason::Local);
             return Err(Error::io(format!("registering the connection of {}", conn.peer), e));
         }
         if conn.handler().is_some() {
@@ -130,16 +133,6 @@ impl Conn {
             conn.schedule(event::WAKE);
         }
         Ok(conn)
-    }
-
-    /// It could not be registered: the handler is told that it is over.
-    fn end_unborn(self: &Arc<Self>) {
-        self.gate.set(mark::FINISHED);
-        self.socket.close();
-        if let Some(handler) = self.handler() {
-            handler.closed(&Connection::unowned(self.clone()), self.set_reason(CloseReason::Local));
-        }
-        self.count(-1);
     }
 
     fn count(&self, by: isize) {
@@ -207,7 +200,8 @@ impl Conn {
             return callbacks.push(callback);
         }
         drop(callbacks);
-        callback(&Connection::unowned(self.clone()), self.reason().unwrap_or(CloseReason::Local));
+        let reason = self.reason().unwrap_or(CloseReason::Local);
+        run_callback(&Connection::unowned(self.clone()), reason, callback);
     }
 
     /// Sets an entry in the wheel, if a deadline needs one.
@@ -219,20 +213,21 @@ impl Conn {
         }
     }
 
-    /// Sets a deadline `timeout` from now, to the accuracy of a look at the poller.
+    /// Sets a deadline `timeout` from now.
     pub(crate) fn set_deadline(&self, kind: Kind, timeout: Option<std::time::Duration>) {
         if let Some(timeout) = timeout {
-            let ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-            self.deadlines.set(kind, self.home.tick().saturating_add(ms).max(1));
+            self.deadlines.set(kind, self.home.clock.tick_after(timeout));
         }
     }
 
-    /// The end itself; only by the turn, whose `recv` this is. False: a writer is in a system call;
-    /// it schedules the turn again.
-    pub(super) fn finish(self: &Arc<Self>, recv: Recv) -> bool {
-        if self.gate.set(mark::FINISHED) & mark::WRITING != 0 {
+    /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
+    /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
+    pub(super) fn finish(self: &Arc<Self>, recv: Recv) {
+        let word = self.gate.set(mark::FINISHED);
+        let told = word & (mark::DISCONNECTED | mark::TOLD);
+        if word & mark::WRITING != 0 || told == mark::DISCONNECTED {
             *self.recv.lock() = Some(recv);
-            return false;
+            return;
         }
         drop(recv);
         if let Some(token) = self.token.get() {
@@ -250,23 +245,39 @@ impl Conn {
         self.wake_waiters(self.gate.load());
         let conn = Connection::unowned(self.clone());
         if let Some(handler) = self.handler() {
-            if reason.by_peer() && self.disconnects() {
-                handler.disconnected(&conn, reason);
+            // The peer may have gone although this side's reason was the first.
+            let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
+            if let Some(why) = gone
+                && told == 0
+                && word & mark::OPEN != 0
+            {
+                handler.disconnected(&conn, why);
             }
             handler.closed(&conn, reason);
         }
         let callbacks = std::mem::take(&mut *self.on_close.lock());
         for callback in callbacks {
-            callback(&conn, reason);
+            run_callback(&conn, reason, callback);
         }
         self.count(-1);
-        true
     }
 
-    /// True for the one caller who runs `on_disconnect`: `on_connect` has run, and nobody was first.
-    pub(super) fn disconnects(&self) -> bool {
-        self.gate.load() & mark::OPEN != 0
-            && self.gate.set(mark::DISCONNECTED) & mark::DISCONNECTED == 0
+    /// The peer went, as `bits` say, while a request is under way: runs `on_disconnect`, if
+    /// `on_connect` has run and nobody was first.
+    pub(super) fn disconnect(self: &Arc<Self>, handler: &dyn Handler, bits: u32) {
+        // Once it is finished the end itself sees to it.
+        let too_late = mark::DISCONNECTED | mark::FINISHED;
+        if self.gate.load() & mark::OPEN == 0 || !self.gate.set_unless(mark::DISCONNECTED, too_late)
+        {
+            return;
+        }
+        if let Some(why) = peer_went(bits) {
+            handler.disconnected(&Connection::unowned(self.clone()), why);
+        }
+        if self.gate.set(mark::TOLD) & mark::FINISHED != 0 {
+            // The turn that ends the connection waits for this.
+            self.schedule(event::FLUSH);
+        }
     }
 
     /// How a connect went, if the selector has told anything since the last look.
@@ -284,6 +295,9 @@ impl Conn {
 
     /// Lets `f` use the socket while nobody can close it. `None`: it has ended, or somebody writes.
     pub(super) fn with_socket<T>(self: &Arc<Self>, f: impl FnOnce(&Socket) -> T) -> Option<T> {
+        if self.gate.load() & mark::FINISHED != 0 {
+            return None;
+        }
         let before = self.gate.set(mark::WRITING);
         if before & mark::WRITING != 0 {
             return None;
@@ -346,8 +360,11 @@ impl Source for Conn {
         let before = self.gate.notify(bits);
         self.wake_waiters(before);
         let gone = bits & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
-        if gone && before & Gate::RUNNING != 0 {
-            self.gone_while_running(bits);
+        if gone
+            && before & Gate::RUNNING != 0
+            && let Some(handler) = self.handler()
+        {
+            self.disconnect(&**handler, bits);
         }
         if Gate::must_queue(before) {
             ready.push(self);
@@ -373,15 +390,19 @@ impl Source for Conn {
     }
 }
 
-impl Conn {
-    /// The peer went while another worker is in this connection's turn: `on_disconnect` runs here.
-    fn gone_while_running(self: &Arc<Self>, bits: u32) {
-        let Some(handler) = self.handler() else { return };
-        if self.disconnects() {
-            let reason =
-                if bits & mark::HUNG_UP != 0 { CloseReason::Reset } else { CloseReason::Eof };
-            handler.disconnected(&Connection::unowned(self.clone()), reason);
-        }
+/// How the peer went, if `word` says that it did.
+fn peer_went(word: u32) -> Option<CloseReason> {
+    if word & mark::HUNG_UP != 0 {
+        return Some(CloseReason::Reset);
+    }
+    (word & mark::READ_CLOSED != 0).then_some(CloseReason::Eof)
+}
+
+/// Runs a callback of the user's, whose panic ends with it.
+fn run_callback(conn: &Connection, reason: CloseReason, callback: OnClose) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(conn, reason))) {
+        let error = panic_error(&*payload);
+        tracing::warn!(%error, %reason, "a callback for a connection's end");
     }
 }
 

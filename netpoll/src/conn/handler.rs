@@ -22,6 +22,9 @@ pub(crate) trait Handler: Any + Send + Sync {
     /// Nothing was received for the idle timeout. True: the connection ends.
     fn idle(&self, conn: &Connection) -> bool;
 
+    /// Drops a future that is under way: the connection ends.
+    fn give_up(&self);
+
     /// The end, once.
     fn closed(&self, conn: &Connection, reason: CloseReason);
 

@@ -39,7 +39,7 @@ pub struct Reader {
     conn: Arc<Conn>,
     /// There until the drop.
     recv: Option<Recv>,
-    /// The turn lent it, and looks after what is left.
+    /// A turn's, which goes on with what is given back.
     lent: bool,
 }
 
@@ -56,8 +56,11 @@ impl Reader {
         match conn.recv.lock().take() {
             Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             None => {
-                conn.gate.clear(mark::READING);
-                Err(conn.closed_error())
+                let word = conn.gate.clear(mark::READING);
+                if word & OVER != 0 {
+                    return Err(conn.closed_error());
+                }
+                Err(Error::new(ErrorKind::Limit, format!("its handler reads from {conn}")))
             }
         }
     }
@@ -257,10 +260,10 @@ impl Drop for Reader {
     fn drop(&mut self) {
         *self.conn.recv.lock() = self.recv.take();
         let word = self.conn.gate.clear(mark::READING);
-        let handled = !self.lent && self.conn.handler().is_some();
-        if handled || word & (OVER | mark::CLOSING) != 0 {
-            // A handler that was set meanwhile, or the turn that ends the connection, waits for it.
-            self.conn.schedule(event::FLUSH);
+        let ends = word & (OVER | mark::CLOSING) != 0;
+        if ends || !self.lent && self.conn.handler().is_some() {
+            // The turn that ends the connection waits for this half; or a handler that was set.
+            self.conn.schedule(event::WAKE);
         }
     }
 }

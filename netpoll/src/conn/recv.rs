@@ -24,16 +24,18 @@ pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
     /// What came and is still to pass the connection's transport, if it has one.
     wire: LinkBuffer,
-    /// Bytes that went into `input` in all.
+    /// Bytes that came into `input` in all.
     pub(crate) received: u64,
-    /// How many bytes had been consumed where the frame begins that is not whole.
-    pub(super) frame_begins: u64,
+    /// Where in the stream the partial frame begins that has to be whole by its deadline.
+    pub(super) frame_at: u64,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
     pub(crate) eof: bool,
     /// A future of the handler's is under way.
     pub(super) busy: bool,
+    /// Pending output is past the mark: nothing is handled until it is below the low one.
+    pub(super) full: bool,
 }
 
 /// What a read gave.
@@ -75,10 +77,10 @@ impl Recv {
         if !self.readable || conn.is_over() {
             return Ok(Filled::Nothing);
         }
-        let there = self.input.len();
+        let had = self.input.len();
         if self.take_arrived(conn) {
             conn.open_wire(&mut self.wire, &mut self.input)?;
-            self.received += (self.input.len() - there) as u64;
+            self.received += (self.input.len() - had) as u64;
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
@@ -93,7 +95,7 @@ impl Recv {
             }
             Ok((n, asked)) => {
                 conn.open_wire(&mut self.wire, &mut self.input)?;
-                self.received += (self.input.len() - there) as u64;
+                self.received += (self.input.len() - had) as u64;
                 // A short read emptied the socket; but an end that was announced is still to come.
                 self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
                 if conn.options.idle_timeout.is_some() {

@@ -112,6 +112,13 @@ impl Conn {
         // The turn that ends the connection, or one direction of it, may wait for this.
         let ends = before & (mark::FINISHED | mark::ABORTING) != 0;
         let drained = before & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
+        let waits = before & (mark::FULL | mark::WAITING) != 0;
+        if waits && self.pending() <= self.options.write_low {
+            self.wake_waiters(before);
+            if before & mark::FULL != 0 && self.gate.clear(mark::FULL) & mark::FULL != 0 {
+                self.schedule(event::FLUSH);
+            }
+        }
         if ends || drained {
             self.schedule(event::FLUSH);
         }
@@ -163,13 +170,6 @@ impl Conn {
             self.deadlines.clear(Kind::Write);
         } else if self.deadlines.get(Kind::Write).is_some() {
             self.set_deadline(Kind::Write, self.options.write_timeout);
-        }
-        if left <= self.options.write_low {
-            let word = self.gate.load();
-            self.wake_waiters(word);
-            if word & mark::PAUSED != 0 {
-                self.schedule(event::FLUSH);
-            }
         }
     }
 

@@ -16,6 +16,12 @@ pub(crate) mod event {
 
 /// Marks: they stay until they are cleared by name.
 pub(crate) mod mark {
+    /// `SHUT` was carried out.
+    pub(crate) const SHUT_DONE: u32 = 1 << 13;
+    /// The turn stopped at the high mark of pending output: who sends the rest schedules it.
+    pub(crate) const FULL: u32 = 1 << 14;
+    /// `on_disconnect` has returned.
+    pub(crate) const TOLD: u32 = 1 << 15;
     /// The socket may have bytes, or its end. Cleared before a read, set by the selector.
     pub(crate) const READABLE: u32 = 1 << 16;
     /// The socket may take bytes. Cleared when it did not, set by the selector.
@@ -32,7 +38,7 @@ pub(crate) mod mark {
     pub(crate) const MORE: u32 = 1 << 22;
     /// `on_connect` has run: from now on a hang-up runs `on_disconnect`.
     pub(crate) const OPEN: u32 = 1 << 23;
-    /// `on_disconnect` has run or is running.
+    /// `on_disconnect` was called.
     pub(crate) const DISCONNECTED: u32 = 1 << 24;
     /// This side asked for the end; what was written before still goes out.
     pub(crate) const CLOSING: u32 = 1 << 25;
@@ -44,10 +50,6 @@ pub(crate) mod mark {
     pub(crate) const WAITING: u32 = 1 << 28;
     /// The handler is gone from the connection, which goes on raw.
     pub(crate) const DETACHED: u32 = 1 << 29;
-    /// `SHUT` was carried out.
-    pub(crate) const SHUT_DONE: u32 = 1 << 8;
-    /// Pending output is past the high mark: no request is handled before it is at the low one.
-    pub(crate) const PAUSED: u32 = 1 << 9;
     /// This side sends no more, once what was written is out.
     pub(crate) const SHUT: u32 = 1 << 30;
     /// The selector has told something, since a dialler last looked.

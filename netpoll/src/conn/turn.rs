@@ -16,6 +16,9 @@ use crate::{
     sched::turn::{Desk, Turn},
 };
 
+/// Holders of a connection that nobody else holds: its poller, and the turn.
+const UNHELD: usize = 2;
+
 impl Turn for Conn {
     fn run(self: Arc<Self>, desk: &mut Desk) {
         let word = self.gate.begin();
@@ -48,7 +51,9 @@ impl Conn {
         if self.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
             self.flush();
         }
-        self.shut_if_drained();
+        if word & event::FLUSH != 0 {
+            self.shut_if_drained();
+        }
         // Flags that came since `begin` count: some of them this turn has set itself.
         let word = word | self.gate.load();
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
@@ -62,18 +67,26 @@ impl Conn {
                 let recv = self.recv.lock().take();
                 self.serve(handler, recv, desk, word)
             }
-            // The receiving half is its reader's.
-            _ => false,
+            // What was received belongs to a reader, which may come at any time.
+            _ => {
+                self.look_after(word);
+                self.wake_waiters(self.gate.load());
+                false
+            }
         }
     }
 
     /// The connection is to end: with what was received, or later, when its reader gives it back.
     fn end_turn(self: &Arc<Self>, recv: Option<Recv>) -> bool {
-        let Some(recv) = recv else {
-            self.wake_waiters(self.gate.load());
-            return false;
-        };
-        self.finish(recv);
+        let recv = recv.or_else(|| {
+            // A future that has the reader, and that nobody polls any more.
+            self.handler()?.give_up();
+            self.recv.lock().take()
+        });
+        match recv {
+            Some(recv) => self.finish(recv),
+            None => self.wake_waiters(self.gate.load()),
+        }
         false
     }
 
@@ -86,24 +99,22 @@ impl Conn {
         word: u32,
     ) -> bool {
         let conn = Connection::unowned(self.clone());
+        let busy = recv.as_ref().is_none_or(|recv| recv.busy);
+        if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
+            self.disconnect(&**handler, word);
+        }
+        if word & event::TIMER != 0 && self.check_receive_timeouts(handler, &conn, recv.as_ref()) {
+            return self.end_turn(recv);
+        }
         let mut step = Step { conn: &conn, recv, out: Default::default(), desk };
-        if let Some(recv) = &mut step.recv {
-            if word & mark::PAUSED != 0 {
-                if self.pending() > self.options.write_low {
-                    return self.put_back(step.recv);
-                }
-                self.gate.clear(mark::PAUSED);
+        if let Some(recv) = &mut step.recv
+            && mem::take(&mut recv.full)
+        {
+            if self.pending() > self.options.write_low {
+                recv.full = true;
+                return self.await_low_mark(step.recv);
             }
-            if recv.busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 && self.disconnects() {
-                let hung_up = word & mark::HUNG_UP != 0;
-                handler.disconnected(
-                    &conn,
-                    if hung_up { CloseReason::Reset } else { CloseReason::Eof },
-                );
-            }
-            if word & event::TIMER != 0 && self.check_receive_timeouts(handler, &conn, recv) {
-                return self.end_turn(step.recv);
-            }
+            self.gate.clear(mark::FULL);
         }
         let after = handler.step(&mut step);
         let out = mem::take(&mut step.out);
@@ -121,8 +132,13 @@ impl Conn {
         recv: Option<Recv>,
         after: After,
     ) -> bool {
-        let Some(mut recv) = recv else { return false };
+        let Some(mut recv) = recv else {
+            // A future or another thread has the reader.
+            self.deadlines.clear(Kind::Frame);
+            return false;
+        };
         recv.busy = matches!(after, After::Busy);
+        recv.full = matches!(after, After::Full);
         let mut again = false;
         match after {
             After::Wait => {
@@ -136,9 +152,7 @@ impl Conn {
             After::Busy => self.deadlines.clear(Kind::Frame),
             After::Full => {
                 self.deadlines.clear(Kind::Frame);
-                self.gate.set(mark::PAUSED);
-                // Another thread may have written it all before the mark was there to be seen.
-                again = self.pending() <= self.options.write_low;
+                return self.await_low_mark(Some(recv));
             }
             After::Close(reason) => {
                 self.set_reason(reason);
@@ -151,21 +165,29 @@ impl Conn {
             }
             After::Detach => {
                 self.deadlines.clear(Kind::Frame);
-                self.deadlines.clear(Kind::Idle);
+                self.set_deadline(Kind::Idle, self.options.idle_timeout);
                 self.put_back(Some(recv));
                 self.detach();
                 handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
                 return false;
             }
         }
-        self.put_back(Some(recv)) || again
+        self.put_back(Some(recv));
+        again
     }
 
-    fn put_back(&self, recv: Option<Recv>) -> bool {
+    fn put_back(&self, recv: Option<Recv>) {
         if recv.is_some() {
             *self.recv.lock() = recv;
         }
-        false
+    }
+
+    /// Nothing is handled until little output is pending. True: that is so already.
+    fn await_low_mark(&self, recv: Option<Recv>) -> bool {
+        self.put_back(recv);
+        // Whoever writes looks at the mark after it has written: one of the two sees the other.
+        self.gate.set(mark::FULL);
+        self.pending() <= self.options.write_low
     }
 
     /// Ends the connection as soon as what waits is sent.
@@ -176,19 +198,39 @@ impl Conn {
         if self.pending() == 0 {
             return self.end_turn(Some(recv));
         }
-        self.put_back(Some(recv))
+        self.put_back(Some(recv));
+        false
+    }
+
+    /// A turn of a connection without a handler, or that only sends its last.
+    fn look_after(self: &Arc<Self>, word: u32) {
+        if word & event::TIMER != 0 {
+            let idles = self.deadlines.passed(Kind::Idle, self.home.clock.now_ms());
+            let closes = word & mark::CLOSING != 0;
+            self.deadlines.clear(Kind::Frame);
+            self.deadlines.clear(Kind::Request);
+            if idles || closes {
+                self.deadlines.clear(Kind::Idle);
+            }
+            if idles && !closes {
+                self.end(mark::CLOSING, CloseReason::IdleTimeout);
+            }
+        }
+        let gone = word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
+        if gone && word & mark::DETACHED != 0 && Arc::strong_count(self) <= UNHELD {
+            self.end(mark::CLOSING, CloseReason::Eof);
+        }
     }
 
     /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
     fn watch_frame(&self, recv: &mut Recv) {
         recv.input.compact_small();
         if recv.input.is_empty() {
-            self.deadlines.clear(Kind::Frame);
-            return;
+            return self.deadlines.clear(Kind::Frame);
         }
-        let begins = recv.consumed();
-        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_begins != begins {
-            recv.frame_begins = begins;
+        let at = recv.consumed();
+        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != at {
+            recv.frame_at = at;
             self.set_deadline(Kind::Frame, self.options.frame_timeout);
         }
     }
@@ -211,12 +253,14 @@ impl Conn {
         self: &Arc<Self>,
         handler: &Arc<dyn Handler>,
         conn: &Connection,
-        recv: &Recv,
+        recv: Option<&Recv>,
     ) -> bool {
         let now = self.home.clock.now_ms();
+        // Whoever works or has to wait with its output is not idle, nor late with a frame.
+        let waits = recv.filter(|recv| !recv.busy && !recv.full);
         if self.deadlines.passed(Kind::Frame, now) {
             self.deadlines.clear(Kind::Frame);
-            if !recv.busy && !recv.input.is_empty() {
+            if waits.is_some_and(|recv| !recv.input.is_empty()) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
                 handler.failed(conn, &error);
                 self.set_reason(CloseReason::FrameTimeout);
@@ -226,7 +270,7 @@ impl Conn {
         }
         if self.deadlines.passed(Kind::Idle, now) {
             self.deadlines.clear(Kind::Idle);
-            if recv.busy || !handler.idle(conn) {
+            if waits.is_none() || !handler.idle(conn) {
                 self.set_deadline(Kind::Idle, self.options.idle_timeout);
                 return false;
             }

@@ -9,9 +9,9 @@
 //! - [`Gate::TURN`] is set while the owner is queued or running: whoever sets it queues the owner,
 //!   exactly once. The thread that took it from the queue is the only one that runs it.
 //! - [`Gate::RUNNING`] is set from `begin` to `end`.
-//! - The rest of the low byte holds *events*: set by anyone, taken by `begin`. None is lost: `end`
+//! - The low byte but these two holds *events*: set by anyone, taken by `begin`. None is lost: `end`
 //!   leaves the gate only in the same step in which it sees that there is none.
-//! - The other bytes hold *marks* that stay until they are cleared by name.
+//! - The other bits are *marks* that stay until they are cleared by name.
 
 use crate::primitive::atomic::{
     AtomicU32,
@@ -54,6 +54,12 @@ impl Gate {
     /// Sets bits without scheduling anything; the word before.
     pub(crate) fn set(&self, bits: u32) -> u32 {
         self.0.fetch_or(bits, AcqRel)
+    }
+
+    /// Sets bits, unless one of `unless` is set. Whether it did.
+    pub(crate) fn set_unless(&self, bits: u32, unless: u32) -> bool {
+        let free = |word| (word & unless == 0).then_some(word | bits);
+        self.0.fetch_update(AcqRel, Acquire, free).is_ok()
     }
 
     /// Clears bits; the word before.

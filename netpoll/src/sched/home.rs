@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -28,8 +28,6 @@ pub(crate) struct Home {
     pub(crate) drive: Drive,
     pub(super) wheel: Mutex<Wheel>,
     pub(crate) clock: Clock,
-    /// The tick at which the driver last looked at the poller: the time for what need not be exact.
-    tick: AtomicU64,
     /// Connections that live here, for the balance.
     pub(crate) load: AtomicUsize,
 }
@@ -43,7 +41,6 @@ impl Home {
             queue: RunQueue::new(),
             drive: Drive::vacant(),
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
-            tick: AtomicU64::new(clock.now_ms()),
             clock,
             load: AtomicUsize::new(0),
         })
@@ -78,18 +75,6 @@ impl Home {
     /// Entries in the timer wheel.
     pub(super) fn timers(&self) -> usize {
         self.wheel.lock().len()
-    }
-
-    /// See the field.
-    pub(crate) fn tick(&self) -> u64 {
-        self.tick.load(Relaxed)
-    }
-
-    /// The driver looks at the poller: reads the clock.
-    pub(super) fn look_at_clock(&self) -> u64 {
-        let now = self.clock.now_ms();
-        self.tick.store(now, Relaxed);
-        now
     }
 
     pub(crate) fn load(&self) -> usize {

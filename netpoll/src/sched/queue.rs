@@ -70,14 +70,13 @@ impl<T: ?Sized> RunQueue<T> {
 
     /// The oldest turn, those put aside first. For whoever may start a handler.
     pub(crate) fn pop(&self) -> Option<Arc<T>> {
-        self.pop_aside().or_else(|| self.pop_fresh())
+        let aside = if self.aside() == 0 { None } else { self.pop_aside() };
+        aside.or_else(|| self.pop_fresh())
     }
 
-    /// The oldest turn that was put aside.
+    /// The oldest turn that was put aside. It takes the lock in any case: who has just made room for a
+    /// handler either finds a turn here, or whoever puts one aside later sees the room.
     pub(crate) fn pop_aside(&self) -> Option<Arc<T>> {
-        if self.aside() == 0 {
-            return None;
-        }
         let mut lists = self.lists.lock();
         let turn = lists.aside.pop_front();
         self.aside.store(lists.aside.len(), Relaxed);

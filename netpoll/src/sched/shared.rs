@@ -33,6 +33,9 @@ const RUNNING: u8 = 0;
 const CLOSING: u8 = 1;
 const STOPPED: u8 = 2;
 
+/// How long threads that are in no handler may take to leave, on a busy machine.
+const LEAVING: Duration = Duration::from_millis(100);
+
 /// See the module's documentation.
 pub(crate) struct Shared {
     me: Weak<Shared>,
@@ -189,6 +192,8 @@ impl Shared {
     fn join(&self, until: Instant) -> usize {
         let mut threads = self.crew.stop();
         threads.extend(self.monitor_thread.lock().take());
+        // At the deadline too, only those that are stuck are left behind.
+        let until = until.max(Instant::now() + LEAVING);
         threads.retain(|thread| thread.thread().id() != thread::current().id());
         let mut left = 0;
         for thread in threads {

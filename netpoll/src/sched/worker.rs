@@ -52,6 +52,9 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
         mem::trim();
         next = worker.shared.crew.next_home();
     }
+    if worker.shared.is_stopped() {
+        worker.finish_leftovers();
+    }
 }
 
 struct Worker {
@@ -151,7 +154,7 @@ impl Worker {
 
     /// Waits for events, if nothing is ready and no `hurry`, and hands them and the timers out.
     fn look(&mut self, home: &Arc<Home>, hurry: bool) -> io::Result<()> {
-        let busy = hurry || home.queue.len() > 0;
+        let busy = hurry || home.queue.len() > 0 || self.may_go_on(home);
         let timeout = if busy { Some(Duration::ZERO) } else { self.park(home) };
         let waited = home.poller.poll(&mut self.events, timeout);
         home.poller.park_end();
@@ -187,12 +190,19 @@ impl Worker {
         timer.into_iter().chain(rest).min()
     }
 
+    /// Whether a handler ended after this worker put a turn aside, so that it may start after all.
+    fn may_go_on(&self, home: &Home) -> bool {
+        home.queue.aside() > 0 && self.shared.crew.may_start()
+    }
+
     fn fire_timers(&mut self, home: &Arc<Home>) {
         let mut due = Vec::new();
-        let now = home.look_at_clock();
+        let now;
         {
             let mut wheel = home.wheel.lock();
-            if wheel.next_expiry().is_none_or(|at| at > now) {
+            let Some(first) = wheel.next_expiry() else { return };
+            now = home.clock.now_ms();
+            if first > now {
                 return;
             }
             wheel.expire(now, |key| due.push(key));
@@ -200,6 +210,15 @@ impl Worker {
         for key in due {
             if let Some(source) = home.poller.source(key.into()) {
                 source.on_timer(now, &mut self.ready);
+            }
+        }
+    }
+
+    /// Runs what nobody drives any more: the ends of connections whose handlers outlived the runtime.
+    fn finish_leftovers(&mut self) {
+        for home in self.shared.homes.clone().iter() {
+            while let Some(turn) = home.queue.pop() {
+                turn.run(&mut self.desk);
             }
         }
     }

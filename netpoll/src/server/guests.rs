@@ -97,7 +97,7 @@ impl Guests {
         // Their ends are on their way; a handler that does not return is not waited for.
         let grace = Instant::now() + Duration::from_millis(100);
         while !live.is_empty() && !self.left.wait_until(&mut live, grace).timed_out() {}
-        Some(ShutdownReport { drained: before - cut.len(), cut })
+        Some(ShutdownReport { drained: before.saturating_sub(cut.len()), cut })
     }
 
     fn has_room(&self) -> bool {

@@ -7,6 +7,7 @@
 
 use std::{
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{
@@ -204,7 +205,8 @@ impl<S: Service> Served<S> {
 
     /// Nothing more is there to read now.
     fn quiet(&self, step: &Step<'_, '_>) -> After {
-        if step.conn.conn.gate.load() & mark::HUNG_UP != 0 {
+        // A hang-up that came after the read has set both: what came before it is read first.
+        if step.conn.conn.gate.load() & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
             return After::Abort(CloseReason::Reset);
         }
         let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
@@ -373,13 +375,21 @@ impl<S: Service> Handler for Served<S> {
         guarded(|| Ok(self.service.on_idle(conn))).unwrap_or(true)
     }
 
+    fn give_up(&self) {
+        let phase = mem::replace(&mut self.state.lock().phase, Phase::Over);
+        // A future that is under way brings the session and a lent reader back.
+        let dropped = guarded(|| {
+            drop(phase);
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            tracing::warn!(%error, "dropping a request's future");
+        }
+    }
+
     fn closed(&self, conn: &Connection, reason: CloseReason) {
-        let session = {
-            let state = &mut *self.state.lock();
-            // A future that is under way is dropped, and brings the session back.
-            state.phase = Phase::Over;
-            state.session.lock().take()
-        };
+        self.give_up();
+        let session = self.state.lock().session.lock().take();
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
             let mut ends: BoxFuture<()> =

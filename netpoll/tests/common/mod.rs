@@ -153,3 +153,32 @@ pub fn wait_until(mut state: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// A runtime of its own, for tests that run with one poller and with more.
+pub fn runtime(pollers: usize) -> Runtime {
+    Runtime::builder().pollers(pollers).max_workers(64).build().unwrap()
+}
+
+/// `short`, or `full` where NETPOLL_FULL=1 asks for the lengths of the scenarios.
+pub fn length(short: usize, full: usize) -> usize {
+    if std::env::var_os("NETPOLL_FULL").is_some_and(|v| v == "1") { full } else { short }
+}
+
+/// Descriptors that this process has open.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// A number below `n`, from a generator that costs nothing and needs no crate.
+pub fn random(state: &mut u64, n: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % n
+}
+
+/// Has the last close of `client` reset the connection.
+pub fn reset(client: TcpStream) {
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+}
