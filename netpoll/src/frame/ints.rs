@@ -167,6 +167,18 @@ macro_rules! ints {
 
 ints!(u8 1, u16 2, u32 4, u64 8, u128 16, i8 1, i16 2, i32 4, i64 8, i128 16);
 
+/// In sizes and counts alone: on the wire it would differ between machines.
+impl Int for usize {
+    #[inline]
+    fn widen(self) -> i128 {
+        self as i128
+    }
+    #[inline]
+    fn narrow(value: i128) -> Option<Self> {
+        value.try_into().ok()
+    }
+}
+
 macro_rules! u24 {
     ($t:ident $E:ident $to:ident $low:expr) => {
         impl Fixed<U24<$E>> for $t {
@@ -273,8 +285,11 @@ impl<'a, S> Wire<'a, S> for bool {
 }
 
 /// The `bool` that `byte`, which stands at `at`, is.
+///
+/// # Errors
+/// It is neither 0 nor 1.
 #[inline]
-pub(super) fn boolean(byte: u8, at: usize) -> Result<bool, DecodeError> {
+pub fn boolean(byte: u8, at: usize) -> Result<bool, DecodeError> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),

@@ -22,6 +22,10 @@ impl<'a, S> Wire<'a, S> for &'a [u8] {
         r.bytes(r.left())
     }
     #[inline]
+    fn get_sized(r: &mut Reader<'a>, n: usize) -> Result<Self, DecodeError> {
+        r.bytes(n)
+    }
+    #[inline]
     fn size(&self) -> usize {
         self.len()
     }

@@ -1,0 +1,109 @@
+//! Tagged enums: a tag, then one of the variants.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::Type;
+
+use super::{
+    expand::{Cx, bind, construct},
+    get,
+    layout::order,
+    model::{Item, Variant, VariantTag},
+    put,
+};
+
+/// Where the tag comes from.
+pub(super) enum Tag<'m> {
+    /// An integer of this type, before the variant.
+    Read(&'m Type),
+    /// The argument of this name.
+    Given(TokenStream),
+}
+
+/// Where the tag of `item` comes from.
+pub(super) fn tag(item: &Item) -> Tag<'_> {
+    let given = item.attrs.args.iter().find(|(name, _)| match &item.attrs.tag {
+        Some(Type::Path(path)) => path.path.is_ident(name),
+        _ => false,
+    });
+    match (given, &item.attrs.tag) {
+        (Some((name, _)), _) => Tag::Given(name.to_token_stream()),
+        (None, Some(ty)) => Tag::Read(ty),
+        (None, None) => unreachable!("checked: an enum has a tag"),
+    }
+}
+
+/// The pattern of a variant's tag.
+pub(super) fn pattern(variant: &Variant) -> TokenStream {
+    match &variant.tag {
+        Some(VariantTag::Value(value)) => value.to_token_stream(),
+        _ => quote!(_),
+    }
+}
+
+/// `((least, fixed), get, size, put)` of an enum.
+pub(super) fn bodies(
+    item: &Item,
+    variants: &[Variant],
+) -> ((TokenStream, TokenStream), TokenStream, TokenStream, TokenStream) {
+    let order = order(item);
+    let tag = tag(item);
+    let least = variants.iter().map(|v| put::least(&Cx::new(item, &v.fields)));
+    let (read, tag_size) = match &tag {
+        Tag::Read(ty) => (
+            quote!(let tag = <#order as p::Repr<#ty>>::get(r).map_err(|e| e.in_field("tag"))?;),
+            quote!(<#order as p::Repr<#ty>>::MIN),
+        ),
+        Tag::Given(name) => (quote!(let tag = #name;), quote!(0)),
+    };
+    let mut known = Vec::new();
+    let mut other = quote! {
+        tag => {
+            return ::core::result::Result::Err(
+                p::DecodeError::new(p::Fault::Tag(tag as i128), at).in_field("tag"),
+            );
+        }
+    };
+    let (mut sizes, mut puts) = (Vec::new(), Vec::new());
+    for variant in variants {
+        let cx = Cx::new(item, &variant.fields);
+        let ident = &variant.ident;
+        let (body, value) = (get::body(&cx), construct(&cx, quote!(Self::#ident)));
+        let body = quote!({ #body #value });
+        let pattern = pattern(variant);
+        let bind = bind(&cx, quote!(Self::#ident));
+        let size = put::size(&cx);
+        sizes.push(quote!(#bind => #size));
+        let put = put::body(&cx);
+        let value = match &variant.tag {
+            Some(VariantTag::Value(value)) => value.to_token_stream(),
+            _ => {
+                let first = cx.var(0);
+                quote!(*#first)
+            }
+        };
+        let write = match &tag {
+            Tag::Read(ty) => quote!(<#order as p::Repr<#ty>>::put(#value, w)?;),
+            Tag::Given(name) => quote! {
+                p::put_check(w, #name == #value, || p::Fault::Tag(#name as i128))?;
+            },
+        };
+        puts.push(quote!(#bind => { #write #put }));
+        match &variant.tag {
+            Some(VariantTag::Other(_)) => {
+                let first = cx.var(0);
+                other = quote!(#first => #body);
+            }
+            _ => known.push(quote!(#pattern => #body)),
+        }
+    }
+    let get = quote! {
+        let at = r.pos();
+        #read
+        ::core::result::Result::Ok(match tag { #(#known,)* #other })
+    };
+    let size = quote!(#tag_size + match self { #(#sizes,)* });
+    let put = quote!(match self { #(#puts,)* } ::core::result::Result::Ok(()));
+    let none = quote!(::core::option::Option::None);
+    ((quote!(#tag_size + p::least([#(#least),*])), none), get, size, put)
+}
