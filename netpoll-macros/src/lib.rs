@@ -6,6 +6,7 @@
 
 mod errors;
 mod frame;
+mod hygiene;
 
 use proc_macro::TokenStream;
 

@@ -1,7 +1,7 @@
 //! Tagged enums: a tag, then one of the variants.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::Type;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     model::{Item, Variant, VariantTag},
     put,
 };
+use crate::hygiene::q;
 
 /// Where the tag comes from.
 pub(super) enum Tag<'m> {
@@ -37,7 +38,7 @@ pub(super) fn tag(item: &Item) -> Tag<'_> {
 pub(super) fn pattern(variant: &Variant) -> TokenStream {
     match &variant.tag {
         Some(VariantTag::Value(value)) => value.to_token_stream(),
-        _ => quote!(_),
+        _ => q!(_),
     }
 }
 
@@ -51,13 +52,13 @@ pub(super) fn bodies(
     let least = variants.iter().map(|v| put::least(&Cx::new(item, &v.fields)));
     let (read, tag_size) = match &tag {
         Tag::Read(ty) => (
-            quote!(let tag = <#order as p::Repr<#ty>>::get(r).map_err(|e| e.in_field("tag"))?;),
-            quote!(<#order as p::Repr<#ty>>::MIN),
+            q!(let tag = <#order as p::Repr<#ty>>::get(r).map_err(|e| e.in_field("tag"))?;),
+            q!(<#order as p::Repr<#ty>>::MIN),
         ),
-        Tag::Given(name) => (quote!(let tag = #name;), quote!(0)),
+        Tag::Given(name) => (q!(let tag = #name;), q!(0)),
     };
     let mut known = Vec::new();
-    let mut other = quote! {
+    let mut other = q! {
         tag => {
             return ::core::result::Result::Err(
                 p::DecodeError::new(p::Fault::Tag(tag as i128), at).in_field("tag"),
@@ -68,42 +69,42 @@ pub(super) fn bodies(
     for variant in variants {
         let cx = Cx::new(item, &variant.fields);
         let ident = &variant.ident;
-        let (body, value) = (get::body(&cx), construct(&cx, quote!(Self::#ident)));
-        let body = quote!({ #body #value });
+        let (body, value) = (get::body(&cx), construct(&cx, q!(Self::#ident)));
+        let body = q!({ #body #value });
         let pattern = pattern(variant);
-        let bind = bind(&cx, quote!(Self::#ident));
+        let bind = bind(&cx, q!(Self::#ident));
         let size = put::size(&cx);
-        sizes.push(quote!(#bind => #size));
+        sizes.push(q!(#bind => #size));
         let put = put::body(&cx);
         let value = match &variant.tag {
             Some(VariantTag::Value(value)) => value.to_token_stream(),
             _ => {
                 let first = cx.var(0);
-                quote!(*#first)
+                q!(*#first)
             }
         };
         let write = match &tag {
-            Tag::Read(ty) => quote!(<#order as p::Repr<#ty>>::put(#value, w)?;),
-            Tag::Given(name) => quote! {
+            Tag::Read(ty) => q!(<#order as p::Repr<#ty>>::put(#value, w)?;),
+            Tag::Given(name) => q! {
                 p::put_check(w, #name == #value, || p::Fault::Tag(#name as i128))?;
             },
         };
-        puts.push(quote!(#bind => { #write #put }));
+        puts.push(q!(#bind => { #write #put }));
         match &variant.tag {
             Some(VariantTag::Other(_)) => {
                 let first = cx.var(0);
-                other = quote!(#first => #body);
+                other = q!(#first => #body);
             }
-            _ => known.push(quote!(#pattern => #body)),
+            _ => known.push(q!(#pattern => #body)),
         }
     }
-    let get = quote! {
+    let get = q! {
         let at = r.pos();
         #read
         ::core::result::Result::Ok(match tag { #(#known,)* #other })
     };
-    let size = quote!(#tag_size + match self { #(#sizes,)* });
-    let put = quote!(match self { #(#puts,)* } ::core::result::Result::Ok(()));
-    let none = quote!(::core::option::Option::None);
-    ((quote!(#tag_size + p::least([#(#least),*])), none), get, size, put)
+    let size = q!(#tag_size + match self { #(#sizes,)* });
+    let put = q!(match self { #(#puts,)* } ::core::result::Result::Ok(()));
+    let none = q!(::core::option::Option::None);
+    ((q!(#tag_size + p::least([#(#least),*])), none), get, size, put)
 }

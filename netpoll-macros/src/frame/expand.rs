@@ -1,7 +1,7 @@
 //! The impls of an item.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident};
 use syn::{Expr, GenericParam, Lit, Path, Type};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     model::{Body, Fields, Item},
     put, scan, types,
 };
+use crate::hygiene::q;
 
 /// A name that no token of the user's can mean.
 pub(super) fn local(name: &str) -> Ident {
@@ -45,8 +46,8 @@ impl<'m> Cx<'m> {
     pub(super) fn decoded(&self, i: usize) -> TokenStream {
         let var = self.var(i);
         match types::auto(&self.fields.list[i].ty) {
-            Some(_) => quote!(#var.get()),
-            None => quote!(#var),
+            Some(_) => q!(#var.get()),
+            None => q!(#var),
         }
     }
 
@@ -60,7 +61,7 @@ impl<'m> Cx<'m> {
         }
         let names = uses.iter().map(|&i| &self.fields.list[i].name);
         let values = uses.iter().map(|&i| value(i));
-        quote!({ #(let #names = #values;)* #expr })
+        q!({ #(let #names = #values;)* #expr })
     }
 
     /// The source text of `expr`, for an error.
@@ -71,7 +72,7 @@ impl<'m> Cx<'m> {
     /// `value`, in an `Option` if the field has a condition.
     pub(super) fn some(&self, i: usize, value: TokenStream) -> TokenStream {
         match self.fields.list[i].attrs.cond {
-            Some(_) => quote!(::core::option::Option::Some(#value)),
+            Some(_) => q!(::core::option::Option::Some(#value)),
             None => value,
         }
     }
@@ -80,27 +81,27 @@ impl<'m> Cx<'m> {
     pub(super) fn max(&self, i: usize) -> TokenStream {
         match &self.fields.list[i].attrs.max {
             Some(max) => max.value.to_token_stream(),
-            None => quote!(::core::primitive::usize::MAX),
+            None => q!(::core::primitive::usize::MAX),
         }
     }
 
     /// Unit, bias and maximum of the length `i`.
     pub(super) fn scale(&self, i: usize) -> (TokenStream, TokenStream, TokenStream) {
         let len = self.fields.list[i].attrs.len.as_ref().map(|l| &l.value);
-        let unit = len.and_then(|l| l.unit.as_ref()).map_or(quote!(1), ToTokens::to_token_stream);
-        let bias = len.and_then(|l| l.bias.as_ref()).map_or(quote!(0), ToTokens::to_token_stream);
+        let unit = len.and_then(|l| l.unit.as_ref()).map_or(q!(1), ToTokens::to_token_stream);
+        let bias = len.and_then(|l| l.bias.as_ref()).map_or(q!(0), ToTokens::to_token_stream);
         let max = len.and_then(|l| l.max.as_ref());
-        let max = max.map_or(quote!(::core::primitive::usize::MAX), ToTokens::to_token_stream);
+        let max = max.map_or(q!(::core::primitive::usize::MAX), ToTokens::to_token_stream);
         (unit, bias, max)
     }
 
     /// The bytes of the constant `lit`.
     pub(super) fn constant(&self, lit: &Lit, repr: &TokenStream) -> TokenStream {
         match lit {
-            Lit::ByteStr(_) => quote!(*#lit),
-            Lit::Byte(_) => quote!([#lit]),
-            _ if repr.to_string().ends_with("Le") => quote!(#lit.to_le_bytes()),
-            _ => quote!(#lit.to_be_bytes()),
+            Lit::ByteStr(_) => q!(*#lit),
+            Lit::Byte(_) => q!([#lit]),
+            _ if repr.to_string().ends_with("Le") => q!(#lit.to_le_bytes()),
+            _ => q!(#lit.to_be_bytes()),
         }
     }
 
@@ -108,7 +109,7 @@ impl<'m> Cx<'m> {
     pub(super) fn function(path: &Path, name: &str) -> TokenStream {
         let span = path.segments.last().map_or_else(Span::call_site, |s| s.ident.span());
         let name = Ident::new(name, span);
-        quote!(#path::#name)
+        q!(#path::#name)
     }
 
     /// The integer of a float's bits.
@@ -137,7 +138,7 @@ impl<'m> Cx<'m> {
 pub(super) fn lifetime(item: &Item) -> TokenStream {
     match item.lifetime() {
         Some(lifetime) => lifetime.to_token_stream(),
-        None => quote!('__a),
+        None => q!('__a),
     }
 }
 
@@ -150,8 +151,7 @@ pub(super) struct Head {
     pub(super) ty: TokenStream,
     /// The type with another lifetime.
     pub(super) bounds: TokenStream,
-    /// The type parameters and constants alone, declared and used.
-    pub(super) own_params: TokenStream,
+    /// The type parameters and constants alone, as arguments.
     pub(super) own_args: TokenStream,
 }
 
@@ -171,7 +171,9 @@ pub(super) fn head(item: &Item) -> Head {
                 let ident = &param.ident;
                 declared.push(plain.to_token_stream());
                 used.push(ident.to_token_stream());
-                bounds.push(quote!(#ident: for<'__w> p::Wire<'__w, #order> + 'static));
+                bounds.push(
+                    q!(#ident: for<'__w> p::Wire<'__w, #order> + ::core::marker::Send + 'static),
+                );
             }
             GenericParam::Const(param) => {
                 let mut plain = param.clone();
@@ -186,29 +188,28 @@ pub(super) fn head(item: &Item) -> Head {
         bounds.extend(clause.predicates.iter().map(ToTokens::to_token_stream));
     }
     let ident = &item.ident;
-    let borrowed = item.lifetime().map(|l| quote!(#l,));
+    let borrowed = item.lifetime().map(|l| q!(#l,));
     let ty = if borrowed.is_none() && used.is_empty() {
-        quote!(#ident)
+        q!(#ident)
     } else {
-        quote!(#ident<#borrowed #(#used),*>)
+        q!(#ident<#borrowed #(#used),*>)
     };
     Head {
-        params: quote!(<#lifetime, #(#declared),*>),
-        params_with_order: quote!(<#lifetime, #(#declared,)* __S>),
+        params: q!(<#lifetime, #(#declared),*>),
+        params_with_order: q!(<#lifetime, #(#declared,)* __S>),
         ty,
-        bounds: if bounds.is_empty() { quote!() } else { quote!(where #(#bounds),*) },
-        own_params: quote!(#(#declared),*),
-        own_args: quote!(#(#used),*),
+        bounds: if bounds.is_empty() { q!() } else { q!(where #(#bounds),*) },
+        own_args: q!(#(#used),*),
     }
 }
 
 /// The impls for an item that has no errors.
 pub(super) fn item(item: &Item) -> TokenStream {
-    let krate = item.attrs.krate.as_ref().map_or(quote!(::netpoll), ToTokens::to_token_stream);
+    let krate = item.attrs.krate.as_ref().map_or(q!(::netpoll), ToTokens::to_token_stream);
     let wire = wire(item);
     let frame = (!item.is_part()).then(|| frame(item));
     let sequenced = sequenced(item);
-    quote! {
+    q! {
         const _: () = {
             use #krate::__private::derived as p;
             #wire
@@ -231,15 +232,15 @@ fn wire(item: &Item) -> TokenStream {
     let (consts, get, size, put) = match &item.body {
         Body::Struct(fields) => {
             let cx = Cx::new(item, fields);
-            let (get, value) = (get::body(&cx), construct(&cx, quote!(Self)));
-            let bind = bind(&cx, quote!(Self));
+            let (get, value) = (get::body(&cx), construct(&cx, q!(Self)));
+            let bind = bind(&cx, q!(Self));
             let (size, put) = (put::size(&cx), put::body(&cx));
             let (min, fixed) = (put::least(&cx), put::fixed(&cx));
             (
                 (min, fixed),
-                quote!(#get ::core::result::Result::Ok(#value)),
-                quote!(let #bind = self; #size),
-                quote!(let #bind = self; #put ::core::result::Result::Ok(())),
+                q!(#get ::core::result::Result::Ok(#value)),
+                q!(let #bind = self; #size),
+                q!(let #bind = self; #put ::core::result::Result::Ok(())),
             )
         }
         Body::Enum(variants) => enums::bodies(item, variants),
@@ -247,19 +248,19 @@ fn wire(item: &Item) -> TokenStream {
     let (min, fixed) = consts;
     let scan::Skip { state, ty: skip_type, body: skip, fills } = scan::item(item);
     let fills = fills.then(|| {
-        quote!(
+        q!(
             const FILLS: bool = true;
         )
     });
     let get = match &item.attrs.depth {
-        Some(depth) => quote!(r.nest(#depth, |r| { #get })),
+        Some(depth) => q!(r.nest(#depth, |r| { #get })),
         None => get,
     };
     let names: Vec<_> = item.attrs.args.iter().map(|(name, _)| name).collect();
     let types = item.attrs.args.iter().map(|(_, ty)| ty);
     if item.attrs.args.is_empty() {
         let sized = item.attrs.keep.then(|| {
-            quote! {
+            q! {
                 fn get_sized(
                     r: &mut p::Reader<#lifetime>,
                     n: usize,
@@ -268,7 +269,7 @@ fn wire(item: &Item) -> TokenStream {
                 }
             }
         });
-        quote! {
+        q! {
             #state
             #[automatically_derived]
             #[diagnostic::do_not_recommend]
@@ -305,7 +306,7 @@ fn wire(item: &Item) -> TokenStream {
             }
         }
     } else {
-        quote! {
+        q! {
             #state
             #[automatically_derived]
             #[diagnostic::do_not_recommend]
@@ -354,15 +355,15 @@ fn frame(item: &Item) -> TokenStream {
     let Head { params, ty, bounds, own_args, .. } = head(item);
     let (ident, lifetime, order) = (&item.ident, lifetime(item), order(item));
     let at = |lifetime: TokenStream| match (item.lifetime(), own_args.is_empty()) {
-        (Some(_), _) => quote!(#ident<#lifetime, #own_args>),
-        (None, true) => quote!(#ident),
-        (None, false) => quote!(#ident<#own_args>),
+        (Some(_), _) => q!(#ident<#lifetime, #own_args>),
+        (None, true) => q!(#ident),
+        (None, false) => q!(#ident<#own_args>),
     };
-    let (fixed, borrowed) = (at(quote!('static)), at(quote!('__b)));
-    let max = item.attrs.max.as_ref().map(|max| quote!(const MAX: usize = #max;));
-    let finish = (!item.attrs.keep).then(|| quote!(r.finish()?;));
+    let (fixed, borrowed) = (at(q!('static)), at(q!('__b)));
+    let max = item.attrs.max.as_ref().map(|max| q!(const MAX: usize = #max;));
+    let finish = (!item.attrs.keep).then(|| q!(r.finish()?;));
     let encode = writes(item).then(|| {
-        quote! {
+        q! {
             #[automatically_derived]
             impl #params p::Encode for #ty #bounds {
                 #[inline]
@@ -379,7 +380,7 @@ fn frame(item: &Item) -> TokenStream {
             }
         }
     });
-    quote! {
+    q! {
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
         impl #params p::Frame for #ty #bounds {
@@ -411,7 +412,7 @@ fn sequenced(item: &Item) -> Option<TokenStream> {
     let field = fields.list.iter().find(|f| f.attrs.seq.is_some())?;
     let Head { params, ty, bounds, .. } = head(item);
     let (member, seq) = (&field.member, &field.ty);
-    Some(quote! {
+    Some(q! {
         #[automatically_derived]
         impl #params p::Sequenced for #ty #bounds {
             type Seq = #seq;
@@ -431,7 +432,7 @@ fn sequenced(item: &Item) -> Option<TokenStream> {
 pub(super) fn construct(cx: &Cx<'_>, path: TokenStream) -> TokenStream {
     let members = cx.fields.list.iter().map(|f| &f.member);
     let vars = (0..cx.fields.list.len()).map(|i| cx.var(i));
-    quote!(#path { #(#members: #vars),* })
+    q!(#path { #(#members: #vars),* })
 }
 
 /// The pattern that binds all variables to references.

@@ -1,7 +1,6 @@
 //! The decoder of a list of fields.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
 use syn::Type;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
     model::Field,
     types::{self, Prim},
 };
+use crate::hygiene::q;
 
 /// Statements that read all fields from `r` into the variables of [`Cx::var`].
 pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
@@ -36,7 +36,7 @@ pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
         let next = units.get(u + 1).map_or(last, Unit::first);
         if starts.contains(&first) {
             let start = start_var(first);
-            out.extend(quote!(let #start = r.pos();));
+            out.extend(q!(let #start = r.pos();));
         }
         for counted in regions.iter().filter(|c| entry(c) == first) {
             out.extend(enter(cx, counted, None));
@@ -48,7 +48,7 @@ pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
                 for item in run.items.iter().filter(|i| i.field != first) {
                     if starts.contains(&item.field) {
                         let (start, back) = (start_var(item.field), run.size - item.at);
-                        out.extend(quote!(let #start = r.pos() - #back;));
+                        out.extend(q!(let #start = r.pos() - #back;));
                     }
                 }
             }
@@ -65,26 +65,26 @@ pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
             let label = cx.fields.list[counted.to.min(last - 1)].label();
             let kept = cx.item.attrs.keep && next == last;
             if !kept {
-                out.extend(quote!(r.finish().map_err(|e| e.in_field(#label))?;));
+                out.extend(q!(r.finish().map_err(|e| e.in_field(#label))?;));
             }
-            out.extend(quote!(r.leave(#region)?;));
+            out.extend(q!(r.leave(#region)?;));
         }
         for sum in sums.iter().filter(|s| s.to + 1 == next) {
             let end = local(&format!("end{}", sum.field));
-            out.extend(quote!(let #end = r.pos();));
+            out.extend(q!(let #end = r.pos();));
         }
     }
     for counted in regions.iter().filter(|c| entry(c) >= last) {
         out.extend(enter(cx, counted, None));
         let region = region_var(counted);
-        out.extend(quote!(r.finish()?; r.leave(#region)?;));
+        out.extend(q!(r.finish()?; r.leave(#region)?;));
     }
     for sum in &sums {
         let field = &cx.fields.list[sum.field];
         let (label, stored) = (field.label(), cx.decoded(sum.field));
         let (from, to) = (start_var(sum.from), local(&format!("end{}", sum.field)));
         let algorithm = sum.algorithm;
-        out.extend(quote! {
+        out.extend(q! {
             p::verify::<#algorithm>(r, #from, #to, #stored).map_err(|e| e.in_field(#label))?;
         });
     }
@@ -112,12 +112,12 @@ fn enter(cx: &Cx<'_>, counted: &Counted, passed: Option<usize>) -> TokenStream {
     let call = match passed {
         _ if counted.from < entry(counted) => {
             let start = start_var(counted.from);
-            quote!(r.enter_to(#start + n))
+            q!(r.enter_to(#start + n))
         }
-        None => quote!(r.enter(n)),
-        Some(passed) => quote!(r.enter_to(r.pos() - #passed + n)),
+        None => q!(r.enter(n)),
+        Some(passed) => q!(r.enter_to(r.pos() - #passed + n)),
     };
-    quote! {
+    q! {
         let n = #amount;
         let #region = #call.map_err(|e| e.in_field(#label))?;
     }
@@ -127,37 +127,37 @@ fn enter(cx: &Cx<'_>, counted: &Counted, passed: Option<usize>) -> TokenStream {
 fn amount(cx: &Cx<'_>, field: usize) -> TokenStream {
     let value = cx.decoded(field);
     let (label, (unit, bias, max)) = (cx.fields.list[field].label(), cx.scale(field));
-    quote!(p::get_amount(r, #value, #unit, #bias, #max).map_err(|e| e.in_field(#label))?)
+    q!(p::get_amount(r, #value, #unit, #bias, #max).map_err(|e| e.in_field(#label))?)
 }
 
 fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
     let size = run.size;
     let names = run.items.iter().map(|item| {
         let (name, end) = (cx.fields.list[item.field].label(), item.at + item.size);
-        quote!((#name, #end))
+        q!((#name, #end))
     });
-    let mut out = quote! {
+    let mut out = q! {
         let b = p::run::<#size>(r, &[#(#names),*])?;
     };
     for item in &run.items {
         let field = &cx.fields.list[item.field];
         let (var, label, at) = (cx.var(item.field), field.label(), item.at);
-        let place = quote!(r.pos() - #size + #at);
+        let place = q!(r.pos() - #size + #at);
         let value = match item.kind {
             Place::Bits { at, bytes, shift, width, first } => {
                 let end = at + bytes;
                 if first {
-                    out.extend(quote!(let g = p::load_bits(&b[#at..#end]);));
+                    out.extend(q!(let g = p::load_bits(&b[#at..#end]);));
                 }
                 let ty = &field.ty;
-                quote!(p::get_bits::<#ty>(g, #shift, #width))
+                q!(p::get_bits::<#ty>(g, #shift, #width))
             }
             Place::Whole => whole(cx, field, at, &place),
         };
-        out.extend(quote!(let #var = #value;));
+        out.extend(q!(let #var = #value;));
         if let Some(check) = &field.attrs.check {
             let (holds, text) = (cx.env(&check.value, |i| cx.decoded(i)), cx.text(&check.value));
-            out.extend(quote! {
+            out.extend(q! {
                 p::get_check(#place, #holds, || p::Fault::Check(#text))
                     .map_err(|e| e.in_field(#label))?;
             });
@@ -173,7 +173,7 @@ fn whole(cx: &Cx<'_>, field: &Field, at: usize, place: &TokenStream) -> TokenStr
     if let Some((lit, size)) = field.magic() {
         let expected = cx.constant(lit, &repr);
         let end = at + size;
-        return quote! {
+        return q! {
             p::get_check(#place, b[#at..#end] == #expected, || p::Fault::Magic)
                 .map_err(|e| e.in_field(#label))?
         };
@@ -181,15 +181,15 @@ fn whole(cx: &Cx<'_>, field: &Field, at: usize, place: &TokenStream) -> TokenStr
     let ty = types::auto(&field.ty).unwrap_or(&field.ty);
     let value = match types::prim(ty) {
         Some(Prim::Bool) => {
-            quote!(p::boolean(b[#at], #place).map_err(|e| e.in_field(#label))?)
+            q!(p::boolean(b[#at], #place).map_err(|e| e.in_field(#label))?)
         }
         Some(Prim::Float(size)) => {
             let bits = Cx::bits_of(size);
-            quote!(<#ty>::from_bits(<#bits as p::Fixed<#repr>>::load(&b[#at..])))
+            q!(<#ty>::from_bits(<#bits as p::Fixed<#repr>>::load(&b[#at..])))
         }
-        _ => quote!(<#ty as p::Fixed<#repr>>::load(&b[#at..])),
+        _ => q!(<#ty as p::Fixed<#repr>>::load(&b[#at..])),
     };
-    if types::auto(&field.ty).is_some() { quote!(p::Auto::new(#value)) } else { value }
+    if types::auto(&field.ty).is_some() { q!(p::Auto::new(#value)) } else { value }
 }
 
 /// A field of its own.
@@ -198,31 +198,31 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     let (var, label, pad) = (cx.var(i), field.label(), field.pad());
     let mut out = TokenStream::new();
     if pad > 0 {
-        out.extend(quote!(r.skip(#pad).map_err(|e| e.in_field(#label))?;));
+        out.extend(q!(r.skip(#pad).map_err(|e| e.in_field(#label))?;));
     }
     let check = field.attrs.check.as_ref();
     if field.attrs.align.is_some() || check.is_some() {
-        out.extend(quote!(let at = r.pos();));
+        out.extend(q!(let at = r.pos();));
     }
     let value = optional(cx, i);
     out.extend(match &field.attrs.cond {
         Some(cond) => {
             let cond = cx.env(&cond.value, |i| cx.decoded(i));
-            quote!(let #var = if #cond { #value } else { ::core::option::Option::None };)
+            q!(let #var = if #cond { #value } else { ::core::option::Option::None };)
         }
-        None => quote!(let #var = #value;),
+        None => q!(let #var = #value;),
     });
     if let Some(align) = &field.attrs.align
         && !matches!(cx.fields.extent(i), Extent::Len(_))
     {
         let align = &align.value;
-        out.extend(quote! {
+        out.extend(q! {
             r.skip(p::gap(r.pos() - at, #align)).map_err(|e| e.in_field(#label))?;
         });
     }
     if let Some(check) = check {
         let (holds, text) = (cx.env(&check.value, |i| cx.decoded(i)), cx.text(&check.value));
-        out.extend(quote! {
+        out.extend(q! {
             p::get_check(at, #holds, || p::Fault::Check(#text)).map_err(|e| e.in_field(#label))?;
         });
     }
@@ -242,13 +242,13 @@ fn optional(cx: &Cx<'_>, i: usize) -> TokenStream {
     };
     let repr = field.prefix_repr(cx.item.attrs.little);
     let value = value(cx, i, Some(number));
-    let read = quote! {
+    let read = q! {
         let n = p::get_prefix::<#number, #repr>(r).map_err(|e| e.in_field(#label))?;
     };
     match &field.attrs.none {
         Some(none) => {
             let none = &none.value;
-            quote! {{
+            q! {{
                 #read
                 if n == #none {
                     ::core::option::Option::None
@@ -257,7 +257,7 @@ fn optional(cx: &Cx<'_>, i: usize) -> TokenStream {
                 }
             }}
         }
-        None => cx.some(i, quote!({ #read #value })),
+        None => cx.some(i, q!({ #read #value })),
     }
 }
 
@@ -266,37 +266,37 @@ fn value(cx: &Cx<'_>, i: usize, prefix: Option<&Type>) -> TokenStream {
     let field = &cx.fields.list[i];
     let label = field.label();
     let max = cx.max(i);
-    let bounded = |number: TokenStream| quote!(p::get_amount(r, #number, 1, 0, #max).map_err(|e| e.in_field(#label))?);
+    let bounded = |number: TokenStream| q!(p::get_amount(r, #number, 1, 0, #max).map_err(|e| e.in_field(#label))?);
     let n = match cx.fields.extent(i) {
         Extent::Own => return own(cx, field, prefix.is_some()),
         Extent::Size(size) => bounded(cx.env(size, |i| cx.decoded(i))),
         Extent::SizeWith(path) => {
             let start = start_var(0);
-            bounded(quote!(#path(r.join(r.since(#start)))))
+            bounded(q!(#path(r.join(r.since(#start)))))
         }
-        Extent::Prefix(_) => bounded(quote!(n)),
+        Extent::Prefix(_) => bounded(q!(n)),
         Extent::Len(len) => amount(cx, len),
         Extent::Until(delimiter) => {
-            let n = bounded(quote!(r.before(#delimiter).map_err(|e| e.in_field(#label))?));
+            let n = bounded(q!(r.before(#delimiter).map_err(|e| e.in_field(#label))?));
             let (value, skip) = (sized(cx, field), delimiter.value().len());
             if field.attrs.inclusive.is_some() {
-                return quote!({ let n = #n + #skip; #value });
+                return q!({ let n = #n + #skip; #value });
             }
-            return quote!({
+            return q!({
                 let n = #n;
                 let value = #value;
                 r.skip(#skip)?;
                 value
             });
         }
-        Extent::Rest => quote!(r.left()),
+        Extent::Rest => q!(r.left()),
     };
     let value = sized(cx, field);
     match &field.attrs.tail {
-        None => quote!({ let n = #n; #value }),
+        None => q!({ let n = #n; #value }),
         Some(tail) => {
             let tail = &tail.value;
-            quote!({
+            q!({
                 let n = #n;
                 let value = #value;
                 p::get_constant(r, #tail).map_err(|e| e.in_field(#label))?;
@@ -313,23 +313,23 @@ fn sized(cx: &Cx<'_>, field: &Field) -> TokenStream {
     let (repr, lifetime, ty) = (field.repr(cx.item.attrs.little), &cx.lifetime, field.inner());
     let plain = matches!(field.repeat(), Repeat::Once) && a.with.is_none() && a.args.is_none();
     if let Some(path) = a.try_map.as_ref().map(|m| &m.value) {
-        let raw = a.raw.as_ref().map_or(quote!(_), |raw| {
+        let raw = a.raw.as_ref().map_or(q!(_), |raw| {
             let raw = &raw.value;
-            quote!(#raw)
+            q!(#raw)
         });
-        return quote! {{
+        return q! {{
             let at = r.pos();
             let raw = p::get_sized::<#raw, #repr>(r, n).map_err(|e| e.in_field(#label))?;
             p::convert(at, raw, #path).map_err(|e| e.in_field(#label))?
         }};
     }
     if plain {
-        return quote! {
+        return q! {
             <#ty as p::Wire<#lifetime, #repr>>::get_sized(r, n).map_err(|e| e.in_field(#label))?
         };
     }
     let inner = own(cx, field, false);
-    quote!(p::get_within(r, n, |r| ::core::result::Result::Ok(#inner))?)
+    q!(p::get_within(r, n, |r| ::core::result::Result::Ok(#inner))?)
 }
 
 /// The value whose own bytes say where it ends, or that ends with its region.
@@ -339,20 +339,20 @@ fn own(cx: &Cx<'_>, field: &Field, counted: bool) -> TokenStream {
     let (repr, lifetime, ty) = (field.repr(cx.item.attrs.little), &cx.lifetime, field.inner());
     let list = |n: TokenStream| {
         let element = types::vec(ty).unwrap_or(ty);
-        quote!(p::get_list::<#element, #repr>(r, #n).map_err(|e| e.in_field(#label))?)
+        q!(p::get_list::<#element, #repr>(r, #n).map_err(|e| e.in_field(#label))?)
     };
     match field.repeat() {
-        Repeat::Prefix(_) if counted => return list(quote!(n)),
+        Repeat::Prefix(_) if counted => return list(q!(n)),
         Repeat::Prefix(prefix) => {
             let prefix_repr = field.prefix_repr(cx.item.attrs.little);
-            return list(quote!({
+            return list(q!({
                 p::get_prefix::<#prefix, #prefix_repr>(r).map_err(|e| e.in_field(#label))?
             }));
         }
         Repeat::Count(count) => {
             let count = cx.env(count, |i| cx.decoded(i));
-            let list = list(quote!(n));
-            return quote!({
+            let list = list(q!(n));
+            return q!({
                 let n = p::get_count(r, #count).map_err(|e| e.in_field(#label))?;
                 #list
             });
@@ -361,18 +361,18 @@ fn own(cx: &Cx<'_>, field: &Field, counted: bool) -> TokenStream {
     }
     if let Some(with) = &a.with {
         let call = Cx::function(&with.value, "get");
-        return quote!(#call(r).map_err(|e| e.in_field(#label))?);
+        return q!(#call(r).map_err(|e| e.in_field(#label))?);
     }
     if let Some(args) = &a.args {
         let args = args.value.iter().map(|arg| cx.env(arg, |i| cx.decoded(i)));
-        return quote! {
+        return q! {
             <#ty as p::WireArgs<#lifetime>>::get_with(r, (#(#args,)*))
                 .map_err(|e| e.in_field(#label))?
         };
     }
     if let (Some(path), Some(raw)) = (&a.try_map, &a.raw) {
         let (path, raw) = (&path.value, &raw.value);
-        return quote! {{
+        return q! {{
             let at = r.pos();
             let raw = <#raw as p::Wire<#lifetime, #repr>>::get(r)
                 .map_err(|e| e.in_field(#label))?;
@@ -381,17 +381,17 @@ fn own(cx: &Cx<'_>, field: &Field, counted: bool) -> TokenStream {
     }
     if let Some(repr) = a.len.as_ref().and_then(|l| l.value.repr.as_ref()) {
         let ty = types::auto(&field.ty).unwrap_or(&field.ty);
-        return quote! {
+        return q! {
             p::Auto::new(<#repr as p::Repr<#ty>>::get(r).map_err(|e| e.in_field(#label))?)
         };
     }
     match types::auto(ty) {
-        Some(ty) => quote! {
+        Some(ty) => q! {
             p::Auto::new(
                 <#ty as p::Wire<#lifetime, #repr>>::get(r).map_err(|e| e.in_field(#label))?
             )
         },
-        None => quote! {
+        None => q! {
             <#ty as p::Wire<#lifetime, #repr>>::get(r).map_err(|e| e.in_field(#label))?
         },
     }

@@ -1,13 +1,13 @@
 //! Where fields stand: runs of fixed size, and single fields between them.
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use syn::{Expr, ExprLit, Lit, Type};
 
 use super::{
     model::{Field, Fields, Item},
     types::{self, Prim},
 };
+use crate::hygiene::q;
 
 /// A run of fields of fixed size, read and written at once, or a field of its own.
 pub(super) enum Unit {
@@ -99,15 +99,15 @@ impl Field {
     pub(super) fn repr(&self, little: bool) -> TokenStream {
         let attrs = &self.attrs;
         let little = attrs.le.is_some() || little && attrs.be.is_none();
-        let order = if little { quote!(p::Le) } else { quote!(p::Be) };
+        let order = if little { q!(p::Le) } else { q!(p::Be) };
         if attrs.u24.is_some() {
-            quote!(p::U24<#order>)
+            q!(p::U24<#order>)
         } else if attrs.varint.is_some() {
-            quote!(p::Varint)
+            q!(p::Varint)
         } else if attrs.zigzag.is_some() {
-            quote!(p::Zigzag)
+            q!(p::Zigzag)
         } else if attrs.ascii.is_some() {
-            quote!(p::Ascii)
+            q!(p::Ascii)
         } else {
             order
         }
@@ -117,7 +117,7 @@ impl Field {
     pub(super) fn prefix_repr(&self, little: bool) -> TokenStream {
         let attrs = &self.attrs;
         let little = attrs.le.is_some() || little && attrs.be.is_none();
-        if little { quote!(p::Le) } else { quote!(p::Be) }
+        if little { q!(p::Le) } else { q!(p::Be) }
     }
 
     /// The bytes of a constant.
@@ -277,5 +277,5 @@ impl Fields {
 
 /// The order of the item's integers.
 pub(super) fn order(item: &Item) -> TokenStream {
-    if item.attrs.little { quote!(p::Le) } else { quote!(p::Be) }
+    if item.attrs.little { q!(p::Le) } else { q!(p::Be) }
 }

@@ -15,9 +15,8 @@ mod scan;
 mod types;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 
-use crate::errors::Errors;
+use crate::{errors::Errors, hygiene::q};
 
 /// The impls for `item`, or its errors with impls that stand in for them.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -38,7 +37,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
         Some(model) if errors.is_empty() => expand::item(model),
         Some(model) => {
             let (errors, impls) = (errors.into_tokens(), fallback::item(model));
-            quote!(#errors #impls)
+            q!(#errors #impls)
         }
         None => errors.into_tokens(),
     }

@@ -1,7 +1,6 @@
 //! The encoder of a list of fields, and what it writes in bytes.
 
 use proc_macro2::TokenStream;
-use quote::quote;
 
 use super::{
     expand::{Cx, local},
@@ -9,6 +8,7 @@ use super::{
     model::Field,
     types::{self, Prim},
 };
+use crate::hygiene::q;
 
 /// The fewest bytes of all fields.
 pub(super) fn least(cx: &Cx<'_>) -> TokenStream {
@@ -30,7 +30,7 @@ pub(super) fn least_from(cx: &Cx<'_>, from: usize) -> TokenStream {
             }
         }
     }
-    quote!(#known #(+ #terms)*)
+    q!(#known #(+ #terms)*)
 }
 
 fn least_of(cx: &Cx<'_>, i: usize) -> (usize, Option<TokenStream>) {
@@ -41,7 +41,7 @@ fn least_of(cx: &Cx<'_>, i: usize) -> (usize, Option<TokenStream>) {
         return (pad, None);
     }
     let prefix_repr = field.prefix_repr(cx.item.attrs.little);
-    let of_prefix = |prefix: &syn::Type| Some(quote!(<#prefix as p::Prefix<#prefix_repr>>::MIN));
+    let of_prefix = |prefix: &syn::Type| Some(q!(<#prefix as p::Prefix<#prefix_repr>>::MIN));
     match (cx.fields.extent(i), field.repeat()) {
         (Extent::Prefix(prefix), _) => (pad, of_prefix(prefix)),
         (Extent::Own, Repeat::Prefix(prefix)) => (pad, of_prefix(prefix)),
@@ -59,17 +59,17 @@ fn own_const(cx: &Cx<'_>, field: &Field, name: &str) -> TokenStream {
     let (ty, name) = (field.inner(), local(name));
     if let Some(repr) = field.attrs.len.as_ref().and_then(|l| l.value.repr.as_ref()) {
         let ty = types::auto(ty).unwrap_or(ty);
-        return quote!(<#repr as p::Repr<#ty>>::#name);
+        return q!(<#repr as p::Repr<#ty>>::#name);
     }
     if let Some(raw) = &field.attrs.raw {
         let raw = &raw.value;
-        return quote!(<#raw as p::Wire<#lifetime, #repr>>::#name);
+        return q!(<#raw as p::Wire<#lifetime, #repr>>::#name);
     }
     let ty = types::auto(ty).unwrap_or(ty);
     if field.attrs.args.is_some() {
-        return quote!(<#ty as p::WireArgs<#lifetime>>::#name);
+        return q!(<#ty as p::WireArgs<#lifetime>>::#name);
     }
-    quote!(<#ty as p::Wire<#lifetime, #repr>>::#name)
+    q!(<#ty as p::Wire<#lifetime, #repr>>::#name)
 }
 
 /// The number of bytes, if it is always the same.
@@ -80,7 +80,7 @@ pub(super) fn fixed(cx: &Cx<'_>) -> TokenStream {
         match unit {
             Unit::Run(run) => {
                 let size = run.size;
-                terms.push(quote!(::core::option::Option::Some(#size)));
+                terms.push(q!(::core::option::Option::Some(#size)));
             }
             Unit::One(i) => {
                 let field = &cx.fields.list[*i];
@@ -94,13 +94,13 @@ pub(super) fn fixed(cx: &Cx<'_>) -> TokenStream {
                     && field.pad() == 0
                     && !types::names(&field.ty, cx.item);
                 if !own {
-                    return quote!(::core::option::Option::None);
+                    return q!(::core::option::Option::None);
                 }
                 terms.push(own_const(cx, field, "FIXED"));
             }
         }
     }
-    quote!(p::sum([#(#terms),*]))
+    q!(p::sum([#(#terms),*]))
 }
 
 /// The bytes of all fields.
@@ -125,7 +125,7 @@ fn size_of(cx: &Cx<'_>, from: usize, to: usize) -> TokenStream {
             Unit::One(_) => {}
         }
     }
-    quote!(#known #(+ #terms)*)
+    q!(#known #(+ #terms)*)
 }
 
 /// The bytes of a field of its own, padding before it apart.
@@ -141,45 +141,45 @@ fn one_size(cx: &Cx<'_>, i: usize) -> TokenStream {
         };
         let prefix_repr = field.prefix_repr(cx.item.attrs.little);
         match (cx.fields.extent(i), field.repeat()) {
-            (Extent::Prefix(prefix), _) => quote!({
+            (Extent::Prefix(prefix), _) => q!({
                 let n = #size;
                 <#prefix as p::Prefix<#prefix_repr>>::size(n as _) + n + #around
             }),
-            (Extent::Own, Repeat::Prefix(prefix)) => quote!({
+            (Extent::Own, Repeat::Prefix(prefix)) => q!({
                 <#prefix as p::Prefix<#prefix_repr>>::size(#value.len() as _) + #size
             }),
-            _ if around > 0 => quote!(#size + #around),
+            _ if around > 0 => q!(#size + #around),
             _ => size,
         }
     };
     let size = if a.cond.is_some() || a.none.is_some() {
-        let value = inner(quote!(value));
+        let value = inner(q!(value));
         let absent = match (&a.none, &a.prefix, &a.count_prefix) {
             (Some(none), Some(prefix), _) | (Some(none), _, Some(prefix)) => {
                 let (none, prefix) = (&none.value, &prefix.value);
                 let repr = field.prefix_repr(cx.item.attrs.little);
-                quote!(<#prefix as p::Prefix<#repr>>::size(#none))
+                q!(<#prefix as p::Prefix<#repr>>::size(#none))
             }
-            _ => quote!(0),
+            _ => q!(0),
         };
-        quote! {
+        q! {
             match #var {
                 ::core::option::Option::Some(value) => #value,
                 ::core::option::Option::None => #absent,
             }
         }
     } else {
-        inner(quote!(#var))
+        inner(q!(#var))
     };
     match &a.align {
         Some(align) => {
             let align = &align.value;
-            quote!({
+            q!({
             let n: usize = #size;
             n + p::gap(n, #align)
             })
         }
-        None => quote!(({ #size })),
+        None => q!(({ #size })),
     }
 }
 
@@ -189,63 +189,63 @@ fn value_size(cx: &Cx<'_>, field: &Field, value: &TokenStream) -> TokenStream {
     let (ty, a) = (field.inner(), &field.attrs);
     if !matches!(field.repeat(), Repeat::Once) {
         let element = types::vec(ty).unwrap_or(ty);
-        return quote!(p::size_list::<#element, #repr>(#value));
+        return q!(p::size_list::<#element, #repr>(#value));
     }
     if let Some(with) = &a.with {
         let call = Cx::function(&with.value, "size");
-        return quote!(#call(#value));
+        return q!(#call(#value));
     }
     if a.try_map.is_some() {
         return match &a.unmap {
             Some(unmap) => {
                 let unmap = &unmap.value;
-                quote!(p::size_of::<_, #repr>(&#unmap(#value)))
+                q!(p::size_of::<_, #repr>(&#unmap(#value)))
             }
-            None => quote!(0),
+            None => q!(0),
         };
     }
     if a.args.is_some() {
-        return quote!(<#ty as p::WireArgs<#lifetime>>::size(#value));
+        return q!(<#ty as p::WireArgs<#lifetime>>::size(#value));
     }
     if let Some(ty) = types::auto(ty) {
         return match &a.len {
             Some(_) => {
                 let (number, repr) = (unchecked(cx, field), length_repr(cx, field));
-                quote!(<#repr as p::Repr<#ty>>::size(#number as #ty))
+                q!(<#repr as p::Repr<#ty>>::size(#number as #ty))
             }
-            None => quote!(<#ty as p::Wire<#lifetime, #repr>>::size(&#value.get())),
+            None => q!(<#ty as p::Wire<#lifetime, #repr>>::size(&#value.get())),
         };
     }
-    quote!(<#ty as p::Wire<#lifetime, #repr>>::size(#value))
+    q!(<#ty as p::Wire<#lifetime, #repr>>::size(#value))
 }
 
 /// How a length stands on the wire.
 fn length_repr(cx: &Cx<'_>, field: &Field) -> TokenStream {
     match field.attrs.len.as_ref().and_then(|l| l.value.repr.as_ref()) {
-        Some(repr) => quote!(#repr),
+        Some(repr) => q!(#repr),
         None => field.repr(cx.item.attrs.little),
     }
 }
 
 /// The number that a length will be, as an `i64`.
 fn unchecked(cx: &Cx<'_>, field: &Field) -> TokenStream {
-    let Some(i) = cx.fields.position(&field.name) else { return quote!(0) };
+    let Some(i) = cx.fields.position(&field.name) else { return q!(0) };
     let counted = cx.fields.lengths();
-    let Some(counted) = counted.iter().find(|c| c.field == i) else { return quote!(0) };
+    let Some(counted) = counted.iter().find(|c| c.field == i) else { return q!(0) };
     let bytes = size_of(cx, counted.from, counted.to + 1);
     let (unit, bias, _) = cx.scale(i);
-    quote!((((#bytes) as i64 - (#bias)) / (#unit)))
+    q!((((#bytes) as i64 - (#bias)) / (#unit)))
 }
 
 /// The number that the length `i` is.
 fn length(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let counted = cx.fields.lengths();
-    let Some(counted) = counted.iter().find(|c| c.field == i) else { return quote!(0) };
+    let Some(counted) = counted.iter().find(|c| c.field == i) else { return q!(0) };
     let bytes = size_of(cx, counted.from, counted.to + 1);
     let ((unit, bias, max), label) = (cx.scale(i), field.label());
     let ty = types::auto(&field.ty).unwrap_or(&field.ty);
-    quote! {
+    q! {
         p::put_amount::<#ty>(w, #bytes, #unit, #bias, #max).map_err(|e| e.in_field(#label))?
     }
 }
@@ -257,8 +257,8 @@ fn seen(cx: &Cx<'_>, i: usize) -> TokenStream {
         return length(cx, i);
     }
     match types::auto(&field.ty) {
-        Some(_) => quote!(#var.get()),
-        None => quote!(*#var),
+        Some(_) => q!(#var.get()),
+        None => q!(*#var),
     }
 }
 
@@ -274,7 +274,7 @@ pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
         let (first, next) = (unit.first(), units.get(u + 1).map_or(last, Unit::first));
         for sum in sums.iter().filter(|s| s.from == first) {
             let from = local(&format!("from{}", sum.field));
-            out.extend(quote!(let #from = w.pos();));
+            out.extend(q!(let #from = w.pos();));
         }
         out.extend(match unit {
             Unit::Run(run) => self::run(cx, run),
@@ -284,7 +284,7 @@ pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
         for sum in sums.iter().filter(|s| s.to + 1 == next && s.field < s.from) {
             let (from, slot) = sum_vars(sum.field);
             let (algorithm, store) = (sum.algorithm, store_sum(cx, sum.field));
-            out.extend(quote! {
+            out.extend(q! {
                 let sum = p::checksum::<#algorithm>(w, #from, w.pos());
                 #store
                 w.fill(#slot, &b);
@@ -303,7 +303,7 @@ fn store_sum(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let ty = types::auto(&field.ty).unwrap_or(&field.ty);
     let repr = field.repr(cx.item.attrs.little);
-    quote! {
+    q! {
         let mut b = [0u8; <#ty as p::Fixed<#repr>>::SIZE];
         <#ty as p::Fixed<#repr>>::store(sum, &mut b);
     }
@@ -317,13 +317,13 @@ fn checksum(cx: &Cx<'_>, i: usize, sums: &[super::expand::Sum<'_>]) -> TokenStre
     let ty = types::auto(&field.ty).unwrap_or(&field.ty);
     let repr = field.repr(cx.item.attrs.little);
     if i < sum.from {
-        return quote!(let #slot = w.reserve(<#ty as p::Fixed<#repr>>::SIZE)?;);
+        return q!(let #slot = w.reserve(<#ty as p::Fixed<#repr>>::SIZE)?;);
     }
     let (algorithm, store) = (sum.algorithm, store_sum(cx, i));
     let to = local(&format!("to{i}"));
     // What it covers ends before it, at once or earlier.
     let behind = size_of(cx, sum.to + 1, i);
-    quote! {
+    q! {
         let #to = w.pos() - (#behind);
         let sum = p::checksum::<#algorithm>(w, #from, #to);
         #store
@@ -333,7 +333,7 @@ fn checksum(cx: &Cx<'_>, i: usize, sums: &[super::expand::Sum<'_>]) -> TokenStre
 
 fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
     let size = run.size;
-    let mut out = quote!(let mut b = [0u8; #size];);
+    let mut out = q!(let mut b = [0u8; #size];);
     for item in &run.items {
         let field = &cx.fields.list[item.field];
         let (var, label, at) = (cx.var(item.field), field.label(), item.at);
@@ -344,21 +344,21 @@ fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
             Place::Bits { at, bytes, shift, width, first } => {
                 let ty = &field.ty;
                 if first {
-                    out.extend(quote!(let mut g = 0u64;));
+                    out.extend(q!(let mut g = 0u64;));
                 }
                 let end = at + bytes;
-                out.extend(quote! {
+                out.extend(q! {
                     g |= p::put_bits::<#ty>(w, *#var, #shift, #width)
                         .map_err(|e| e.in_field(#label))?;
                 });
                 if shift == 0 {
-                    out.extend(quote!(p::store_bits(g, &mut b[#at..#end]);));
+                    out.extend(q!(p::store_bits(g, &mut b[#at..#end]);));
                 }
             }
             Place::Whole => out.extend(whole(cx, item.field, at)),
         }
     }
-    out.extend(quote!(w.write(&b)?;));
+    out.extend(q!(w.write(&b)?;));
     out
 }
 
@@ -368,24 +368,24 @@ fn whole(cx: &Cx<'_>, i: usize, at: usize) -> TokenStream {
     let repr = field.repr(cx.item.attrs.little);
     if let Some((lit, size)) = field.magic() {
         let (constant, end) = (cx.constant(lit, &repr), at + size);
-        return quote!(b[#at..#end].copy_from_slice(&#constant););
+        return q!(b[#at..#end].copy_from_slice(&#constant););
     }
     let ty = types::auto(&field.ty).unwrap_or(&field.ty);
     match types::prim(ty) {
-        Some(Prim::Bool) => quote!(b[#at] = (*#var) as u8;),
+        Some(Prim::Bool) => q!(b[#at] = (*#var) as u8;),
         Some(Prim::Float(size)) => {
             let bits = Cx::bits_of(size);
-            quote!(<#bits as p::Fixed<#repr>>::store(#var.to_bits(), &mut b[#at..]);)
+            q!(<#bits as p::Fixed<#repr>>::store(#var.to_bits(), &mut b[#at..]);)
         }
         _ => {
             let value = seen(cx, i);
             let value = match &field.attrs.u24 {
-                Some(_) => quote! {
+                Some(_) => q! {
                     p::fitting::<#ty, #repr>(w, #value).map_err(|e| e.in_field(#label))?
                 },
                 None => value,
             };
-            quote!(<#ty as p::Fixed<#repr>>::store(#value, &mut b[#at..]);)
+            q!(<#ty as p::Fixed<#repr>>::store(#value, &mut b[#at..]);)
         }
     }
 }
@@ -394,7 +394,7 @@ fn whole(cx: &Cx<'_>, i: usize, at: usize) -> TokenStream {
 fn checked(cx: &Cx<'_>, field: &Field, check: &syn::Expr) -> TokenStream {
     let label = field.label();
     let (holds, text) = (cx.env(check, |i| seen(cx, i)), cx.text(check));
-    quote! {
+    q! {
         p::put_check(w, #holds, || p::Fault::Check(#text)).map_err(|e| e.in_field(#label))?;
     }
 }
@@ -409,16 +409,16 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     }
     let pad = field.pad();
     if pad > 0 {
-        out.extend(quote!(w.zeros(#pad)?;));
+        out.extend(q!(w.zeros(#pad)?;));
     }
     if a.align.is_some() {
-        out.extend(quote!(let at = w.pos();));
+        out.extend(q!(let at = w.pos();));
     }
     out.extend(if a.cond.is_some() || a.none.is_some() {
-        let value = value(cx, i, &quote!(value));
+        let value = value(cx, i, &q!(value));
         let presence = a.cond.as_ref().map(|cond| {
             let cond = cx.env(&cond.value, |i| seen(cx, i));
-            quote! {
+            q! {
                 p::put_check(w, (#cond) == #var.is_some(), || p::Fault::Presence)
                     .map_err(|e| e.in_field(#label))?;
             }
@@ -427,13 +427,13 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
             (Some(none), Some(prefix), _) | (Some(none), _, Some(prefix)) => {
                 let (none, prefix) = (&none.value, &prefix.value);
                 let repr = field.prefix_repr(cx.item.attrs.little);
-                quote! {
+                q! {
                     <#prefix as p::Prefix<#repr>>::put(#none, w).map_err(|e| e.in_field(#label))?;
                 }
             }
-            _ => quote!(),
+            _ => q!(),
         };
-        quote! {
+        q! {
             #presence
             match #var {
                 ::core::option::Option::Some(value) => { #value }
@@ -441,11 +441,11 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
             }
         }
     } else {
-        value(cx, i, &quote!(#var))
+        value(cx, i, &q!(#var))
     });
     if let Some(align) = &a.align {
         let align = &align.value;
-        out.extend(quote!(w.zeros(p::gap(w.pos() - at, #align))?;));
+        out.extend(q!(w.zeros(p::gap(w.pos() - at, #align))?;));
     }
     out
 }
@@ -457,29 +457,29 @@ fn value(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
     let prefix_repr = field.prefix_repr(cx.item.attrs.little);
     let put = put(cx, i, value);
     let size = || value_size(cx, field, value);
-    let same = |said: TokenStream, is: TokenStream| quote!(p::same_size(w, #is, #said).map_err(|e| e.in_field(#label))?;);
+    let same = |said: TokenStream, is: TokenStream| q!(p::same_size(w, #is, #said).map_err(|e| e.in_field(#label))?;);
     let before = match (cx.fields.extent(i), field.repeat()) {
         (Extent::Prefix(prefix), _) => {
             let size = size();
-            quote! {
+            q! {
                 p::put_prefix::<#prefix, #prefix_repr>(w, #size, #max)
                     .map_err(|e| e.in_field(#label))?;
             }
         }
-        (Extent::Own, Repeat::Prefix(prefix)) => quote! {
+        (Extent::Own, Repeat::Prefix(prefix)) => q! {
             p::put_prefix::<#prefix, #prefix_repr>(w, #value.len(), #max)
                 .map_err(|e| e.in_field(#label))?;
         },
         (Extent::Size(said), _) => same(cx.env(said, |i| seen(cx, i)), size()),
-        (_, Repeat::Count(said)) => same(cx.env(said, |i| seen(cx, i)), quote!(#value.len())),
-        _ => quote!(),
+        (_, Repeat::Count(said)) => same(cx.env(said, |i| seen(cx, i)), q!(#value.len())),
+        _ => q!(),
     };
     let behind = match cx.fields.extent(i) {
         Extent::Until(delimiter) => a.inclusive.is_none().then_some(delimiter),
         _ => a.tail.as_ref().map(|t| &t.value),
     };
-    let behind = behind.map(|bytes| quote!(w.write(#bytes)?;));
-    quote!(#before #put #behind)
+    let behind = behind.map(|bytes| q!(w.write(#bytes)?;));
+    q!(#before #put #behind)
 }
 
 /// A statement that writes `value` itself.
@@ -489,26 +489,26 @@ fn put(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
     let (label, ty, a) = (field.label(), field.inner(), &field.attrs);
     let call = if !matches!(field.repeat(), Repeat::Once) {
         let element = types::vec(ty).unwrap_or(ty);
-        quote!(p::put_list::<#element, #repr>(#value, w))
+        q!(p::put_list::<#element, #repr>(#value, w))
     } else if let Some(with) = &a.with {
         let call = Cx::function(&with.value, "put");
-        quote!(#call(#value, w))
+        q!(#call(#value, w))
     } else if a.try_map.is_some() {
         match &a.unmap {
             Some(unmap) => {
                 let unmap = &unmap.value;
-                quote!(p::put_value::<_, #repr>(&#unmap(#value), w))
+                q!(p::put_value::<_, #repr>(&#unmap(#value), w))
             }
-            None => quote!(p::put_check(w, false, || p::Fault::OneWay)),
+            None => q!(p::put_check(w, false, || p::Fault::OneWay)),
         }
     } else if let Some(args) = &a.args {
         let args = args.value.iter().map(|arg| cx.env(arg, |i| seen(cx, i)));
-        quote!(<#ty as p::WireArgs<#lifetime>>::put_with(#value, w, (#(#args,)*)))
+        q!(<#ty as p::WireArgs<#lifetime>>::put_with(#value, w, (#(#args,)*)))
     } else if let Some(auto) = types::auto(ty) {
         let (number, repr) = (seen(cx, i), length_repr(cx, field));
-        quote!(<#repr as p::Repr<#auto>>::put(#number, w))
+        q!(<#repr as p::Repr<#auto>>::put(#number, w))
     } else {
-        quote!(<#ty as p::Wire<#lifetime, #repr>>::put(#value, w))
+        q!(<#ty as p::Wire<#lifetime, #repr>>::put(#value, w))
     };
-    quote!(#call.map_err(|e| e.in_field(#label))?;)
+    q!(#call.map_err(|e| e.in_field(#label))?;)
 }

@@ -1,17 +1,18 @@
 //! The scan of an item: its state, and the steps that pass its fields.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote_spanned};
 use syn::{Expr, Type, spanned::Spanned};
 
 use super::{
     enums::{self, Tag},
-    expand::{Cx, Head, head, local},
+    expand::{Cx, local},
     layout::{Extent, Place, Repeat, Run, Unit, order},
     lengths::Counted,
     model::{Body, Fields, Item, Variant},
     put, types,
 };
+use crate::hygiene::q;
 
 /// The scan of an item.
 pub(super) struct Skip {
@@ -40,67 +41,40 @@ struct Plan<'m> {
     captured: Vec<usize>,
     /// Whether there are states: with one step, variables do.
     stateful: bool,
-    decls: Vec<(Ident, TokenStream)>,
+    /// The state's fields: name, type, and whether the type is another's state.
+    decls: Vec<(Ident, TokenStream, bool)>,
     steps: TokenStream,
     count: u16,
 }
 
 pub(super) fn item(item: &Item) -> Skip {
-    let Head { own_params, own_args, bounds, .. } = head(item);
-    let (generics, args) = if own_args.is_empty() {
-        (quote!(), quote!())
-    } else {
-        (quote!(<#own_params>), quote!(<#own_args>))
-    };
     let fills = item.bodies().iter().any(|fields| has_no_end(fields));
     if fills {
-        let body = quote! {
+        let body = q! {
             let _ = s;
             ::core::result::Result::Err(c.fault(p::Fault::Length(0)))
         };
-        return Skip { state: quote!(), ty: quote!(()), body, fills };
+        return Skip { state: q!(), ty: q!(()), body, fills };
     }
-    let declare = |name: &Ident, plan: &Plan<'_>| {
-        let (names, types): (Vec<_>, Vec<_>) = plan.decls.iter().cloned().unzip();
-        let marker = (!own_args.is_empty())
-            .then(|| quote!(__of: ::core::marker::PhantomData<fn() -> (#own_args,)>,));
-        let mark = (!own_args.is_empty()).then(|| quote!(__of: ::core::marker::PhantomData,));
-        quote! {
-            pub struct #name #generics #bounds { step: u16, #(#names: #types,)* #marker }
-            impl #generics ::core::default::Default for #name #args #bounds {
-                #[inline]
-                fn default() -> Self {
-                    Self { step: 0, #(#names: ::core::default::Default::default(),)* #mark }
-                }
-            }
-        }
-    };
-    let limit = item.attrs.max.as_ref().map(|max| quote!(c.limit(#max);));
+    let limit = item.attrs.max.as_ref().map(|max| q!(c.limit(#max);));
     let (state, ty, body) = match &item.body {
         Body::Struct(fields) => {
             let cx = Cx::new(item, fields);
             let plan = Plan::new(&cx);
+            let (state, ty) = plan.declare(&format_ident!("__Skip"));
             let steps = &plan.steps;
-            let name = format_ident!("__Skip");
-            let body = quote!(#steps ::core::result::Result::Ok(()));
-            if plan.stateful {
-                (declare(&name, &plan), quote!(#name #args), body)
-            } else {
-                (quote!(), quote!(()), quote!(let _ = s; #body))
-            }
+            let unused = (!plan.stateful).then(|| q!(let _ = s;));
+            (state, ty, q!(#unused #steps ::core::result::Result::Ok(())))
         }
-        Body::Enum(variants) => {
-            let (state, body) = variants_of(item, variants, &declare, &generics, &args, &bounds);
-            (state, quote!(::core::option::Option<__Variant #args>), body)
-        }
+        Body::Enum(variants) => variants_of(item, variants),
     };
-    let body = quote!(#limit #body);
+    let body = q!(#limit #body);
     match item.attrs.depth {
         Some(_) => {
-            let body = quote! {
+            let body = q! {
                 p::flat(s, c, <Self as p::Wire<'_, p::Be>>::MIN, |s, owed, c| { #body })
             };
-            Skip { state, ty: quote!(p::Flat<#ty>), body, fills }
+            Skip { state, ty: q!(p::Flat<#ty>), body, fills }
         }
         None => Skip { state, ty, body, fills },
     }
@@ -113,35 +87,23 @@ fn has_no_end(fields: &Fields) -> bool {
         && !fields.lengths().iter().any(|c| c.to == last)
 }
 
-fn variants_of(
-    item: &Item,
-    variants: &[Variant],
-    declare: &dyn Fn(&Ident, &Plan<'_>) -> TokenStream,
-    generics: &TokenStream,
-    args: &TokenStream,
-    bounds: &TokenStream,
-) -> (TokenStream, TokenStream) {
+fn variants_of(item: &Item, variants: &[Variant]) -> (TokenStream, TokenStream, TokenStream) {
     let order = order(item);
     let read = match enums::tag(item) {
-        Tag::Read(ty) => quote!(let tag = <#order as p::Repr<#ty>>::scan(c)?;),
-        Tag::Given(name) => quote!(let tag = #name;),
+        Tag::Read(ty) => q!(let tag = <#order as p::Repr<#ty>>::scan(c)?;),
+        Tag::Given(name) => q!(let tag = #name;),
     };
     let least = variants.iter().map(|v| put::least(&Cx::new(item, &v.fields)));
     let (mut states, mut names, mut types, mut begins, mut steps) =
-        (quote!(), vec![], vec![], vec![], vec![]);
+        (q!(), vec![], vec![], vec![], vec![]);
     for (i, variant) in variants.iter().enumerate() {
         let cx = Cx::new(item, &variant.fields);
         let plan = Plan::new(&cx);
         let name = format_ident!("V{i}");
-        let ty = if plan.stateful {
-            let state = format_ident!("__Skip{i}");
-            states.extend(declare(&state, &plan));
-            quote!(#state #args)
-        } else {
-            quote!(())
-        };
+        let (state, ty) = plan.declare(&format_ident!("__Skip{i}"));
+        states.extend(state);
         let pattern = enums::pattern(variant);
-        let begin = quote! {
+        let begin = q! {
             #pattern => __Variant::#name(::core::default::Default::default())
         };
         match &variant.tag {
@@ -149,8 +111,8 @@ fn variants_of(
             _ => begins.insert(0, begin),
         }
         let body = &plan.steps;
-        let used = if plan.stateful { quote!(s) } else { quote!(_) };
-        steps.push(quote!(__Variant::#name(#used) => { #body }));
+        let used = if plan.stateful { q!(s) } else { q!(_) };
+        steps.push(q!(__Variant::#name(#used) => { #body }));
         names.push(name);
         types.push(ty);
     }
@@ -158,17 +120,17 @@ fn variants_of(
         .iter()
         .all(|v| !matches!(v.tag, Some(super::model::VariantTag::Other(_))))
         .then(|| {
-            quote! {
+            q! {
                 _ => return ::core::result::Result::Err(
                     c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
                 ),
             }
         });
-    let states = quote! {
+    let states = q! {
         #states
-        pub enum __Variant #generics #bounds { #(#names(#types)),* }
+        pub enum __Variant<#(#names),*> { #(#names(#names)),* }
     };
-    let body = quote! {
+    let body = q! {
         let s = match s {
             ::core::option::Option::Some(s) => s,
             ::core::option::Option::None => {
@@ -184,7 +146,7 @@ fn variants_of(
         match s { #(#steps)* }
         ::core::result::Result::Ok(())
     };
-    (states, body)
+    (states, q!(::core::option::Option<__Variant<#(#types),*>>), body)
 }
 
 /// The bytes from the first of `from..to` to the field `to`, if all have a fixed size.
@@ -232,7 +194,7 @@ impl<'m> Plan<'m> {
         if plan.stateful {
             for &i in &plan.captured {
                 let ty = types::scalar(&fields.list[i]);
-                plan.decls.push((format_ident!("v{i}"), ty.unwrap_or(quote!(()))));
+                plan.decls.push((format_ident!("v{i}"), ty.unwrap_or(q!(())), false));
             }
         }
         plan.walk(&units);
@@ -257,20 +219,52 @@ impl<'m> Plan<'m> {
         }
     }
 
+    /// The state's declaration, and its type. The declaration names no other's state, so that a
+    /// type that has none is one error, where it is named.
+    fn declare(&self, name: &Ident) -> (TokenStream, TokenStream) {
+        if !self.stateful {
+            return (q!(), q!(()));
+        }
+        let (mut fields, mut params, mut args) = (vec![], vec![], vec![]);
+        for (field, ty, nested) in &self.decls {
+            if *nested {
+                let param = format_ident!("K{}", params.len());
+                fields.push(q!(#field: #param));
+                params.push(param);
+                args.push(ty);
+            } else {
+                fields.push(q!(#field: #ty));
+            }
+        }
+        let names = self.decls.iter().map(|(name, ..)| name);
+        let declaration = q! {
+            pub struct #name<#(#params),*> { step: u16, #(#fields),* }
+            impl<#(#params: ::core::default::Default),*> ::core::default::Default
+                for #name<#(#params),*>
+            {
+                #[inline]
+                fn default() -> Self {
+                    Self { step: 0, #(#names: ::core::default::Default::default()),* }
+                }
+            }
+        };
+        (declaration, q!(#name<#(#args),*>))
+    }
+
     /// What the scan knows of the field `i`.
     fn seen(&self, i: usize) -> TokenStream {
         let name = format_ident!("v{i}");
         if self.stateful {
-            quote!(s.#name)
+            q!(s.#name)
         } else {
             let name = local(&name.to_string());
-            quote!(#name)
+            q!(#name)
         }
     }
 
     fn keep(&self, i: usize, value: TokenStream) -> TokenStream {
         let place = self.seen(i);
-        if self.stateful { quote!(#place = #value;) } else { quote!(let #place = #value;) }
+        if self.stateful { q!(#place = #value;) } else { q!(let #place = #value;) }
     }
 
     fn env(&self, expr: &Expr) -> TokenStream {
@@ -284,7 +278,7 @@ impl<'m> Plan<'m> {
         }
         let (step, next) = (self.count, self.count + 1);
         self.count = next;
-        self.steps.extend(quote! {
+        self.steps.extend(q! {
             if s.step == #step {
                 #code
                 s.step = #next;
@@ -296,11 +290,11 @@ impl<'m> Plan<'m> {
     /// Remembers where the next step begins.
     fn mark(&mut self, field: usize) -> TokenStream {
         let name = format_ident!("q{field}");
-        if !self.decls.iter().any(|(n, _)| *n == name) {
-            self.decls.push((name.clone(), quote!(usize)));
-            self.step(quote!(s.#name = c.pos();));
+        if !self.decls.iter().any(|(n, ..)| *n == name) {
+            self.decls.push((name.clone(), q!(usize), false));
+            self.step(q!(s.#name = c.pos();));
         }
-        quote!(s.#name)
+        q!(s.#name)
     }
 
     fn walk(&mut self, units: &[Unit]) {
@@ -333,7 +327,7 @@ impl<'m> Plan<'m> {
                 && !matches!(fields.extent(*i), Extent::Len(_))
             {
                 let (start, align) = (format_ident!("q{i}"), &align.value);
-                self.step(quote!(c.skip(p::gap(c.pos() - s.#start, #align))?;));
+                self.step(q!(c.skip(p::gap(c.pos() - s.#start, #align))?;));
             }
         }
         if let End::Deferred(counted) = &self.end {
@@ -341,7 +335,7 @@ impl<'m> Plan<'m> {
             let amount = self.amount(field);
             let least = self.least(from);
             let label = fields.list[field].label();
-            let code = quote! {
+            let code = q! {
                 let n = #amount;
                 c.finish(c.pos().saturating_add(n), #least).map_err(|e| e.in_field(#label))?;
             };
@@ -365,14 +359,14 @@ impl<'m> Plan<'m> {
     fn amount(&self, field: usize) -> TokenStream {
         let value = self.seen(field);
         let (label, (unit, bias, max)) = (self.cx.fields.list[field].label(), self.cx.scale(field));
-        quote!(p::scan_amount(c, #value, #unit, #bias, #max).map_err(|e| e.in_field(#label))?)
+        q!(p::scan_amount(c, #value, #unit, #bias, #max).map_err(|e| e.in_field(#label))?)
     }
 
     fn run(&mut self, run: &Run, next: usize) -> Option<TokenStream> {
         let fields = self.cx.fields;
         let size = run.size;
         let least = self.least(next);
-        let mut out = quote! {
+        let mut out = q! {
             let least = #least;
             c.owe(least);
             let b = c.take::<#size>()?;
@@ -384,7 +378,7 @@ impl<'m> Plan<'m> {
             let repr = field.repr(self.cx.item.attrs.little);
             if let Some((lit, size)) = field.magic() {
                 let (expected, end) = (self.cx.constant(lit, &repr), at + size);
-                out.extend(quote! {
+                out.extend(q! {
                     p::scan_check(c, b[#at..#end] == #expected, || p::Fault::Magic)
                         .map_err(|e| e.in_field(#label))?;
                 });
@@ -394,22 +388,22 @@ impl<'m> Plan<'m> {
                 let value = match item.kind {
                     Place::Bits { at, bytes, shift, width, .. } => {
                         let end = at + bytes;
-                        quote!(p::get_bits::<#ty>(p::load_bits(&b[#at..#end]), #shift, #width))
+                        q!(p::get_bits::<#ty>(p::load_bits(&b[#at..#end]), #shift, #width))
                     }
                     Place::Whole => match types::prim(ty) {
-                        Some(types::Prim::Bool) => quote!(b[#at] != 0),
+                        Some(types::Prim::Bool) => q!(b[#at] != 0),
                         Some(types::Prim::Float(size)) => {
                             let bits = Cx::bits_of(size);
-                            quote!(<#ty>::from_bits(<#bits as p::Fixed<#repr>>::load(&b[#at..])))
+                            q!(<#ty>::from_bits(<#bits as p::Fixed<#repr>>::load(&b[#at..])))
                         }
-                        _ => quote!(<#ty as p::Fixed<#repr>>::load(&b[#at..])),
+                        _ => q!(<#ty as p::Fixed<#repr>>::load(&b[#at..])),
                     },
                 };
                 out.extend(self.keep(item.field, value));
             }
             if let Some(check) = &field.attrs.check {
                 let (holds, text) = (self.env(&check.value), self.cx.text(&check.value));
-                out.extend(quote! {
+                out.extend(q! {
                     p::scan_check(c, #holds, || p::Fault::Check(#text))
                         .map_err(|e| e.in_field(#label))?;
                 });
@@ -433,17 +427,17 @@ impl<'m> Plan<'m> {
         let (label, amount) = (fields.list[field].label(), self.amount(field));
         let least = self.least(field + 1);
         let start = match offset {
-            Some(passed) => quote!((c.pos() - #passed)),
+            Some(passed) => q!((c.pos() - #passed)),
             None if from > field => {
                 let ahead = distance(fields, field + 1, from).unwrap_or(0);
-                quote!(c.pos() + #ahead)
+                q!(c.pos() + #ahead)
             }
             None => {
                 let start = format_ident!("q{from}");
-                quote!(s.#start)
+                q!(s.#start)
             }
         };
-        quote! {
+        q! {
             let n = #amount;
             c.finish((#start).saturating_add(n), #least).map_err(|e| e.in_field(#label))?;
         }
@@ -457,7 +451,7 @@ impl<'m> Plan<'m> {
             self.mark(i);
         }
         if pad > 0 {
-            self.step(quote!(c.skip(#pad)?;));
+            self.step(q!(c.skip(#pad)?;));
         }
         let least = self.least(next);
         let pass = self.pass(i);
@@ -465,18 +459,18 @@ impl<'m> Plan<'m> {
             Some(cond) => {
                 let cond = self.env(&cond.value);
                 if self.captured.contains(&i) {
-                    let pass = self.keep(i, quote!(::core::option::Option::Some(#pass)));
-                    quote!(if #cond { #pass })
+                    let pass = self.keep(i, q!(::core::option::Option::Some(#pass)));
+                    q!(if #cond { #pass })
                 } else {
-                    quote!(if #cond { #pass; })
+                    q!(if #cond { #pass; })
                 }
             }
             None if self.captured.contains(&i) => self.keep(i, pass),
-            None => quote!(#pass;),
+            None => q!(#pass;),
         };
         let check = a.check.as_ref().map(|check| {
             let (holds, text) = (self.env(&check.value), self.cx.text(&check.value));
-            quote! {
+            q! {
                 p::scan_check(c, #holds, || p::Fault::Check(#text))
                     .map_err(|e| e.in_field(#label))?;
             }
@@ -488,9 +482,9 @@ impl<'m> Plan<'m> {
                 }
                 self.finish(None)
             }
-            _ => quote!(),
+            _ => q!(),
         };
-        Some(quote! {
+        Some(q! {
             let least = #least;
             c.owe(least);
             #pass
@@ -508,26 +502,26 @@ impl<'m> Plan<'m> {
         let (label, a, max) = (field.label(), &field.attrs, cx.max(i));
         let little = cx.item.attrs.little;
         let tail = a.tail.as_ref().map_or(0, |t| t.value.value().len());
-        let bounded = |number: TokenStream| quote!(p::scan_amount(c, #number, 1, 0, #max).map_err(|e| e.in_field(#label))?);
+        let bounded = |number: TokenStream| q!(p::scan_amount(c, #number, 1, 0, #max).map_err(|e| e.in_field(#label))?);
         let n = match fields.extent(i) {
             Extent::Own => return self.own(i),
             Extent::Size(size) => bounded(self.env(size)),
             Extent::SizeWith(path) => {
                 let start = self.mark(0);
-                bounded(quote!(#path(&c.since(#start))))
+                bounded(q!(#path(&c.since(#start))))
             }
             Extent::Prefix(prefix) => {
                 let repr = field.prefix_repr(little);
-                let amount = bounded(quote!(n));
-                let pass = quote!(c.skip(#amount.saturating_add(#tail))?);
+                let amount = bounded(q!(n));
+                let pass = q!(c.skip(#amount.saturating_add(#tail))?);
                 let pass = match &a.none {
                     Some(none) => {
                         let none = &none.value;
-                        quote!(if n != #none { #pass; })
+                        q!(if n != #none { #pass; })
                     }
-                    None => quote!(#pass;),
+                    None => q!(#pass;),
                 };
-                return quote!({
+                return q!({
                     let n = p::scan_prefix::<#prefix, #repr>(c)
                         .map_err(|e| e.in_field(#label))?;
                     #pass
@@ -537,18 +531,18 @@ impl<'m> Plan<'m> {
             Extent::Until(delimiter) => {
                 if self.captured.contains(&i) {
                     let ty = types::auto(field.inner()).unwrap_or(field.inner());
-                    return quote! {
+                    return q! {
                         p::scan_digits::<#ty>(c, #delimiter).map_err(|e| e.in_field(#label))?
                     };
                 }
-                let state = self.state(i, quote!(p::Find));
-                return quote! {
+                let state = self.state(i, q!(p::Find));
+                return q! {
                     c.until(&mut #state, #delimiter, #max).map_err(|e| e.in_field(#label))?
                 };
             }
-            Extent::Rest => return quote!(()),
+            Extent::Rest => return q!(()),
         };
-        quote!({
+        q!({
             let n = #n;
             c.skip(n.saturating_add(#tail))?
         })
@@ -556,8 +550,8 @@ impl<'m> Plan<'m> {
 
     fn state(&mut self, i: usize, ty: TokenStream) -> TokenStream {
         let name = format_ident!("f{i}");
-        self.decls.push((name.clone(), ty));
-        quote!(s.#name)
+        self.decls.push((name.clone(), ty, true));
+        q!(s.#name)
     }
 
     fn own(&mut self, i: usize) -> TokenStream {
@@ -572,9 +566,9 @@ impl<'m> Plan<'m> {
             Repeat::Prefix(prefix) => {
                 let none = a.none.as_ref().map(|none| {
                     let none = &none.value;
-                    quote!(let n = if n == #none { 0 } else { n };)
+                    q!(let n = if n == #none { 0 } else { n };)
                 });
-                Some(quote!({
+                Some(q!({
                     let n = p::scan_prefix::<#prefix, #prefix_repr>(c)?;
                     #none
                     n
@@ -582,23 +576,23 @@ impl<'m> Plan<'m> {
             }
             Repeat::Count(count) => {
                 let count = self.env(count);
-                Some(quote!(p::scan_count(c, #count)?))
+                Some(q!(p::scan_count(c, #count)?))
             }
             Repeat::Once => None,
         };
         if types::names(&field.ty, item) {
             let each = types::selves(element, item).unwrap_or(1);
-            let count = count.unwrap_or(quote!(1));
-            return quote!({
+            let count = count.unwrap_or(q!(1));
+            return q!({
                 let n = #count;
                 p::owe(c, owed, n, #each).map_err(|e| e.in_field(#label))?
             });
         }
         if let Some(count) = count {
             let element = stat(element);
-            let skip = quote!(<#element as p::Wire<'static, #repr>>::Skip);
-            let state = self.state(i, quote!(p::ListSkip<#skip>));
-            return quote! {
+            let skip = q!(<#element as p::Wire<'static, #repr>>::Skip);
+            let state = self.state(i, q!(p::ListSkip<#skip>));
+            return q! {
                 p::skip_list::<#element, #repr>(&mut #state, c, |c| {
                     ::core::result::Result::Ok(#count)
                 })
@@ -607,15 +601,15 @@ impl<'m> Plan<'m> {
         }
         if let Some(with) = &a.with {
             let call = Cx::function(&with.value, "skip");
-            return quote!(#call(c).map_err(|e| e.in_field(#label))?);
+            return q!(#call(c).map_err(|e| e.in_field(#label))?);
         }
         let ty = field.inner();
         if let Some(args) = &a.args {
             let args = args.value.iter().map(|arg| self.env(arg));
-            let args = quote!((#(#args,)*));
+            let args = q!((#(#args,)*));
             let ty = stat(ty);
-            let state = self.state(i, quote!(<#ty as p::WireArgs<'static>>::Skip));
-            return quote! {
+            let state = self.state(i, q!(<#ty as p::WireArgs<'static>>::Skip));
+            return q! {
                 <#ty as p::WireArgs<'static>>::skip_with(&mut #state, c, #args)
                     .map_err(|e| e.in_field(#label))?
             };
@@ -624,8 +618,8 @@ impl<'m> Plan<'m> {
         if self.captured.contains(&i) {
             let repr = a.len.as_ref().and_then(|l| l.value.repr.as_ref());
             let default = field.repr(item.attrs.little);
-            let repr = repr.map_or(default, |r| quote!(#r));
-            return quote!(<#repr as p::Repr<#ty>>::scan(c).map_err(|e| e.in_field(#label))?);
+            let repr = repr.map_or(default, |r| q!(#r));
+            return q!(<#repr as p::Repr<#ty>>::scan(c).map_err(|e| e.in_field(#label))?);
         }
         let ends = item.generics.type_params().next().is_none().then(|| {
             let (ty, message) = (stat(ty), format!("nothing says how long `{label}` is"));
@@ -634,8 +628,8 @@ impl<'m> Plan<'m> {
             }
         });
         let ty = stat(ty);
-        let state = self.state(i, quote!(<#ty as p::Wire<'static, #repr>>::Skip));
-        quote!({
+        let state = self.state(i, q!(<#ty as p::Wire<'static, #repr>>::Skip));
+        q!({
             #ends
             <#ty as p::Wire<'static, #repr>>::skip(&mut #state, c)
                 .map_err(|e| e.in_field(#label))?

@@ -5,13 +5,14 @@
 //! the same name is a type error and not a surprise.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::{
     GenericArgument, Lifetime, PathArguments, Type, TypeReference,
     visit::{self, Visit},
 };
 
 use super::model::{Field, Item};
+use crate::hygiene::q;
 
 /// A primitive type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,7 +137,7 @@ fn replace(tokens: TokenStream, name: &str) -> TokenStream {
                     && matches!(tokens.peek(), Some(TokenTree::Ident(i)) if i == name) =>
             {
                 tokens.next();
-                out.extend(quote!('static));
+                out.extend(q!('static));
             }
             token => out.extend([token]),
         }
