@@ -1,8 +1,8 @@
 //! The impls of an item.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident};
-use syn::{Expr, GenericParam, Lit, Path, Type};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::{Expr, GenericParam, Lit, Path, Type, spanned::Spanned};
 
 use super::{
     enums, get,
@@ -187,6 +187,10 @@ pub(super) fn head(item: &Item) -> Head {
     if let Some(clause) = &item.generics.where_clause {
         bounds.extend(clause.predicates.iter().map(ToTokens::to_token_stream));
     }
+    bounds.extend(nested(item).iter().map(|nested| {
+        let (ty, wire) = (&nested.ty, &nested.wire);
+        q!(for<'__w> #ty: #wire)
+    }));
     let ident = &item.ident;
     let borrowed = item.lifetime().map(|l| q!(#l,));
     let ty = if borrowed.is_none() && used.is_empty() {
@@ -203,18 +207,75 @@ pub(super) fn head(item: &Item) -> Head {
     }
 }
 
+/// A field's type that can stand in a frame, and `Wire` as it does, both for a lifetime `'__w`.
+struct Nested<'m> {
+    ty: TokenStream,
+    wire: TokenStream,
+    field: &'m Type,
+    repr: TokenStream,
+}
+
+/// The types of the fields that are read and written as `Wire`, each once. The impls take for
+/// granted that they are, and one check beside them asks it: one mistake is one error.
+fn nested(item: &Item) -> Vec<Nested<'_>> {
+    let mut all: Vec<Nested<'_>> = Vec::new();
+    for field in item.bodies().iter().flat_map(|b| b.list.iter().skip(usize::from(b.tagged))) {
+        let a = &field.attrs;
+        let inner = types::auto(field.inner()).unwrap_or(field.inner());
+        let counted = a.count.is_some() || a.count_prefix.is_some();
+        let ty = if counted { types::vec(inner).unwrap_or(inner) } else { inner };
+        let known = types::prim(ty).is_some()
+            || types::reference(ty).is_some()
+            || types::is_unit(ty)
+            || types::names(ty, item);
+        if known || a.args.is_some() || a.with.is_some() || a.try_map.is_some() {
+            continue;
+        }
+        let repr = field.repr(item.attrs.little);
+        let wire = q!(p::Wire<'__w, #repr>);
+        let nested =
+            Nested { ty: types::at(ty, item.lifetime(), &q!('__w)), wire, field: ty, repr };
+        let same = |n: &Nested<'_>| {
+            n.ty.to_string() == nested.ty.to_string()
+                && n.wire.to_string() == nested.wire.to_string()
+        };
+        if !all.iter().any(same) {
+            all.push(nested);
+        }
+    }
+    all
+}
+
+/// Asks for each field's type whether it can stand in a frame, where it is named.
+fn asked(item: &Item) -> Option<TokenStream> {
+    if item.generics.type_params().next().is_some() || item.generics.const_params().next().is_some()
+    {
+        return None;
+    }
+    let calls: Vec<_> = nested(item)
+        .iter()
+        .map(|nested| {
+            let (ty, repr) = (types::at_static(nested.field, item.lifetime()), &nested.repr);
+            quote_spanned!(nested.field.span()=> p::stands::<#ty, #repr>();)
+        })
+        .collect();
+    (!calls.is_empty()).then(|| q!(const _: fn() = || { #(#calls)* };))
+}
+
 /// The impls for an item that has no errors.
 pub(super) fn item(item: &Item) -> TokenStream {
     let krate = item.attrs.krate.as_ref().map_or(q!(::netpoll), ToTokens::to_token_stream);
     let wire = wire(item);
     let frame = (!item.is_part()).then(|| frame(item));
     let sequenced = sequenced(item);
+    let asked = asked(item);
     q! {
         const _: () = {
             use #krate::__private::derived as p;
             #wire
             #frame
             #sequenced
+            #asked
         };
     }
 }

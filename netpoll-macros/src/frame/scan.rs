@@ -1,8 +1,8 @@
 //! The scan of an item: its state, and the steps that pass its fields.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote_spanned};
-use syn::{Expr, Type, spanned::Spanned};
+use quote::format_ident;
+use syn::{Expr, Type};
 
 use super::{
     enums::{self, Tag},
@@ -621,19 +621,11 @@ impl<'m> Plan<'m> {
             let repr = repr.map_or(default, |r| q!(#r));
             return q!(<#repr as p::Repr<#ty>>::scan(c).map_err(|e| e.in_field(#label))?);
         }
-        let ends = item.generics.type_params().next().is_none().then(|| {
-            let (ty, message) = (stat(ty), format!("nothing says how long `{label}` is"));
-            quote_spanned! {ty.span()=>
-                const _: () = assert!(!<#ty as p::Wire<'static, #repr>>::FILLS, #message);
-            }
-        });
         let ty = stat(ty);
         let state = self.state(i, q!(<#ty as p::Wire<'static, #repr>>::Skip));
-        q!({
-            #ends
-            <#ty as p::Wire<'static, #repr>>::skip(&mut #state, c)
-                .map_err(|e| e.in_field(#label))?
-        })
+        q! {
+            p::skip_own::<#ty, #repr>(&mut #state, c).map_err(|e| e.in_field(#label))?
+        }
     }
 }
 

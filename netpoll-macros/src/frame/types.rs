@@ -115,19 +115,24 @@ pub(super) fn elides(item: &Item) -> bool {
 
 /// `ty` with `'static` for the item's lifetime.
 pub(super) fn at_static(ty: &Type, lifetime: Option<&Lifetime>) -> TokenStream {
+    at(ty, lifetime, &q!('static))
+}
+
+/// `ty` with `to` for the item's lifetime.
+pub(super) fn at(ty: &Type, lifetime: Option<&Lifetime>, to: &TokenStream) -> TokenStream {
     match lifetime {
-        Some(lifetime) => replace(ty.to_token_stream(), &lifetime.ident.to_string()),
+        Some(lifetime) => replace(ty.to_token_stream(), &lifetime.ident.to_string(), to),
         None => ty.to_token_stream(),
     }
 }
 
-fn replace(tokens: TokenStream, name: &str) -> TokenStream {
+fn replace(tokens: TokenStream, name: &str, to: &TokenStream) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Group(group) => {
-                let inner = replace(group.stream(), name);
+                let inner = replace(group.stream(), name, to);
                 let mut new = Group::new(group.delimiter(), inner);
                 new.set_span(group.span());
                 out.extend([TokenTree::Group(new)]);
@@ -137,7 +142,7 @@ fn replace(tokens: TokenStream, name: &str) -> TokenStream {
                     && matches!(tokens.peek(), Some(TokenTree::Ident(i)) if i == name) =>
             {
                 tokens.next();
-                out.extend(q!('static));
+                out.extend(to.clone());
             }
             token => out.extend([token]),
         }

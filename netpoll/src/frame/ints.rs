@@ -97,6 +97,7 @@ macro_rules! ints {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<'a, S: Repr<$t>> Wire<'a, S> for $t {
             const FIXED: Option<usize> = S::FIXED;
             const MIN: usize = S::MIN;
@@ -239,6 +240,7 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
 
 macro_rules! floats {
     ($($t:ident $bits:ident $n:literal),+) => {$(
+        #[diagnostic::do_not_recommend]
         impl<'a, S: Repr<$bits>> Wire<'a, S> for $t {
             const FIXED: Option<usize> = S::FIXED;
             const MIN: usize = S::MIN;
@@ -263,6 +265,7 @@ macro_rules! floats {
 floats!(f32 u32 4, f64 u64 8);
 
 /// One byte, 0 or 1.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for bool {
     const FIXED: Option<usize> = Some(1);
     const MIN: usize = 1;

@@ -9,6 +9,7 @@ use super::{
 };
 
 /// Elements up to the region's end.
+#[diagnostic::do_not_recommend]
 impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -136,6 +137,7 @@ pub fn put<'a, T: Wire<'a, S>, S>(items: &[T], w: &mut Writer<'_>) -> Result<(),
 }
 
 /// As many elements as the array has.
+#[diagnostic::do_not_recommend]
 impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T; N] {
     const FIXED: Option<usize> = match T::FIXED {
         Some(n) => Some(n * N),

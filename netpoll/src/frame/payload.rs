@@ -12,6 +12,7 @@ use super::{
 use crate::buf::LinkSlice;
 
 /// Borrowed where the bytes lie in one node, else copied once to the frame's arena.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for &'a [u8] {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -36,6 +37,7 @@ impl<'a, S> Wire<'a, S> for &'a [u8] {
 }
 
 /// As `&[u8]`, and UTF-8.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for &'a str {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -58,6 +60,7 @@ impl<'a, S> Wire<'a, S> for &'a str {
 }
 
 /// A copy, and UTF-8.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for String {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -79,6 +82,7 @@ impl<'a, S> Wire<'a, S> for String {
 }
 
 /// Never copied.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for Chunks<'a> {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -99,6 +103,7 @@ impl<'a, S> Wire<'a, S> for Chunks<'a> {
 }
 
 /// Counted: never copied, and outlives the frame.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for LinkSlice {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -119,6 +124,7 @@ impl<'a, S> Wire<'a, S> for LinkSlice {
 }
 
 /// Counted, and outlives the frame; copied only if the bytes lie in several nodes.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for Bytes {
     const MIN: usize = 0;
     const FILLS: bool = true;

@@ -218,6 +218,19 @@ pub fn same_size(w: &Writer<'_>, is: usize, said: impl Size) -> Result<(), Encod
     }
 }
 
+/// Asks whether `T` can stand in a frame.
+pub const fn stands<T: Wire<'static, S>, S>() {}
+
+/// Passes a field that has to say itself how long it is.
+#[inline]
+pub fn skip_own<T: Wire<'static, S>, S>(
+    state: &mut T::Skip,
+    c: &mut Cursor<'_>,
+) -> Result<(), Stop> {
+    const { assert!(!T::FILLS, "nothing says how long this field is: `prefix`, `size`, ..") };
+    T::skip(state, c)
+}
+
 /// A prefix of `bytes` bytes or elements, in a scan.
 #[inline]
 pub fn scan_prefix<P: Prefix<S>, S>(c: &mut Cursor<'_>) -> Result<i64, Stop> {

@@ -149,6 +149,7 @@ pub trait WireArgs<'a>: Sized {
     fn put_with(&self, w: &mut Writer<'_>, args: Self::Args) -> Result<(), EncodeError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     const FIXED: Option<usize> = T::FIXED;
     const MIN: usize = T::MIN;
@@ -179,6 +180,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
 macro_rules! tuple {
     ($($T:ident $i:tt),+; $last:ident) => {
         /// One after the other.
+        #[diagnostic::do_not_recommend]
         impl<'a, S, $($T: Wire<'a, S>),+> Wire<'a, S> for ($($T,)+) {
             const FIXED: Option<usize> = sum([$($T::FIXED),+]);
             const MIN: usize = 0 $(+ $T::MIN)+;

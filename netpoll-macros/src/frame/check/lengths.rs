@@ -55,8 +55,8 @@ fn length(fields: &Fields, i: usize, field: &Field, errors: &Errors) {
         } else if literal(max).is_some_and(|max| max > most.saturating_mul(unit)) {
             errors.at(
                 max,
-                format!("this length exceeds {most} never: it has {} bits", bytes * 8),
-                format!("a wider length, as `Auto<u{}>`, or a lower `max`", (bytes * 16).min(64)),
+                format!("this exceeds {most}, the most that {} bits can say", bytes * 8),
+                format!("a wider length, `Auto<u{}>`, or a lower `max`", (bytes * 16).min(64)),
             );
         }
     }

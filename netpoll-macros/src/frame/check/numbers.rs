@@ -79,6 +79,15 @@ pub(super) fn field(field: &Field, errors: &Errors) {
             Err(e) => errors.push(e),
         }
     }
+    for delimiter in [&a.until, &a.tail].into_iter().flatten() {
+        if delimiter.value.value().is_empty() {
+            errors.at(
+                &delimiter.value,
+                "no bytes: a field that ends with them never ends",
+                "`b\"\\r\\n\"`",
+            );
+        }
+    }
     for (key, value) in [("align", &a.align), ("pad", &a.pad)] {
         if let Some(value) = value
             && value.value.base10_parse::<usize>().ok() == Some(0)
