@@ -3,6 +3,8 @@
 mod check;
 mod enums;
 mod expand;
+#[cfg(test)]
+mod expansions;
 mod fallback;
 mod get;
 mod layout;

@@ -45,6 +45,8 @@ struct Plan<'m> {
     decls: Vec<(Ident, TokenStream, bool)>,
     steps: TokenStream,
     count: u16,
+    /// The last step's code, without the test whether it is its turn.
+    last: TokenStream,
 }
 
 pub(super) fn item(item: &Item) -> Skip {
@@ -190,6 +192,7 @@ impl<'m> Plan<'m> {
             decls: Vec::new(),
             steps: TokenStream::new(),
             count: 0,
+            last: TokenStream::new(),
         };
         if plan.stateful {
             for &i in &plan.captured {
@@ -198,6 +201,9 @@ impl<'m> Plan<'m> {
             }
         }
         plan.walk(&units);
+        if plan.count == 1 {
+            plan.unstep();
+        }
         plan
     }
 
@@ -237,14 +243,16 @@ impl<'m> Plan<'m> {
             }
         }
         let names = self.decls.iter().map(|(name, ..)| name);
+        let step = (self.count > 0).then(|| q!(step: u16,));
+        let start = (self.count > 0).then(|| q!(step: 0,));
         let declaration = q! {
-            pub struct #name<#(#params),*> { step: u16, #(#fields),* }
+            pub struct #name<#(#params),*> { #step #(#fields),* }
             impl<#(#params: ::core::default::Default),*> ::core::default::Default
                 for #name<#(#params),*>
             {
                 #[inline]
                 fn default() -> Self {
-                    Self { step: 0, #(#names: ::core::default::Default::default()),* }
+                    Self { #start #(#names: ::core::default::Default::default()),* }
                 }
             }
         };
@@ -278,6 +286,7 @@ impl<'m> Plan<'m> {
         }
         let (step, next) = (self.count, self.count + 1);
         self.count = next;
+        self.last = code.clone();
         self.steps.extend(q! {
             if s.step == #step {
                 #code
@@ -285,6 +294,13 @@ impl<'m> Plan<'m> {
                 c.commit();
             }
         });
+    }
+
+    /// A single step needs no number, and often no state at all.
+    fn unstep(&mut self) {
+        self.steps = std::mem::take(&mut self.last);
+        self.count = 0;
+        self.stateful = !self.decls.is_empty();
     }
 
     /// Remembers where the next step begins.
