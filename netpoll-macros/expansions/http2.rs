@@ -13,6 +13,7 @@
 //         payload: &'a [u8],
 //     }
 
+#[allow(clippy::needless_question_mark)]
 const _: () = {
     use ::netpoll::__private::derived as p;
     #[automatically_derived]

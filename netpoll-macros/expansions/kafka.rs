@@ -16,6 +16,7 @@
 //         body: &'a [u8],
 //     }
 
+#[allow(clippy::needless_question_mark)]
 const _: () = {
     use ::netpoll::__private::derived as p;
     #[automatically_derived]

@@ -13,6 +13,7 @@
 //         Array(#[frame(count_prefix = AsciiCrlf, none = -1)] Option<Vec<Resp<'a>>>),
 //     }
 
+#[allow(clippy::needless_question_mark)]
 const _: () = {
     use ::netpoll::__private::derived as p;
     pub struct __Skip0<K0> {

@@ -267,7 +267,7 @@ enum Payload<'a> {
 struct Number {
     #[frame(if = is_wide)]
     wide: Option<u32>,
-    #[frame(if = !wide.is_some())]
+    #[frame(if = wide.is_none())]
     narrow: Option<u8>,
 }
 

@@ -5,7 +5,7 @@ mod frame_support;
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use frame_support::{add, decoded, nodes};
+use frame_support::{add, decoded};
 use netpoll::{
     Frame,
     buf::LinkBuffer,

@@ -270,6 +270,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
     let sequenced = sequenced(item);
     let asked = asked(item);
     q! {
+        #[allow(clippy::needless_question_mark)]
         const _: () = {
             use #krate::__private::derived as p;
             #wire
