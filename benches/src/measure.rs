@@ -151,7 +151,7 @@ pub fn run(
         per_second: requests / length.as_secs_f64(),
         fast: Latency::from(&window.fast),
         slow: (!window.slow.is_empty()).then(|| Latency::from(&window.slow)),
-        cpu_us: server.map(|time| time.as_secs_f64() * 1e6 / requests.max(1.0)),
+        cpu_us: server.filter(|_| requests > 0.0).map(|time| time.as_secs_f64() * 1e6 / requests),
         calls,
         peak_bytes,
         errors,

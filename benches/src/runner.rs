@@ -106,7 +106,7 @@ fn call(command: &mut Command, case: &Case, options: Options) -> io::Result<Samp
         per_second: called.requests as f64 / called.seconds,
         fast: called.latency,
         slow: None,
-        cpu_us: Some(called.cpu_seconds * 1e6 / called.requests.max(1) as f64),
+        cpu_us: (called.requests > 0).then(|| called.cpu_seconds * 1e6 / called.requests as f64),
         calls: None,
         peak_bytes: None,
         errors: Errors { other: called.errors, ..Errors::default() },
