@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use super::{
     Dispatch, Service,
     call::{Call, Flow, Out},
+    flights::Flights,
     request::{Found, Take},
     session::{Lent, Slot},
 };
@@ -66,17 +67,19 @@ pub(crate) trait Ward: Send + Sync {
 
 /// See the module's documentation.
 pub(crate) struct Served<S: Service> {
-    service: Arc<S>,
+    pub(super) service: Arc<S>,
     ward: Arc<dyn Ward>,
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     state: Mutex<State<S>>,
+    /// Requests that are handled side by side, if they are.
+    pub(super) flights: Option<Arc<Flights>>,
     /// What the last request left is to be looked at again.
     again: AtomicBool,
 }
 
-struct State<S: Service> {
+pub(super) struct State<S: Service> {
     phase: Phase<S::Session>,
-    session: Slot<S::Session>,
+    pub(super) session: Slot<S::Session>,
     scan: <S::Request as Take>::Scan,
 }
 
@@ -89,16 +92,18 @@ enum Phase<T> {
 }
 
 /// What a request's future gives: its answer, and how it went.
-struct Done {
-    out: LinkBuffer,
-    result: Result<Flow>,
+pub(super) struct Done {
+    pub(super) out: LinkBuffer,
+    pub(super) result: Result<Flow>,
 }
 
 impl<S: Service> Served<S> {
     pub(crate) fn new(service: Arc<S>, ward: Arc<dyn Ward>, timeout: Option<Duration>) -> Self {
         let state =
             State { phase: Phase::Fresh, session: Slot::default(), scan: Default::default() };
-        Self { service, ward, timeout, state: Mutex::new(state), again: AtomicBool::new(false) }
+        let flights = Flights::of(S::DISPATCH);
+        let state = Mutex::new(state);
+        Self { service, ward, timeout, state, flights, again: AtomicBool::new(false) }
     }
 
     pub(super) fn service(&self) -> &S {
@@ -210,7 +215,7 @@ impl<S: Service> Served<S> {
             return After::Abort(CloseReason::Reset);
         }
         let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
-        if idle && self.ward.drains() {
+        if idle && self.ward.drains() && !self.is_aloft() {
             return After::Close(CloseReason::Shutdown);
         }
         After::Wait
@@ -235,6 +240,9 @@ impl<S: Service> Served<S> {
             Ok(held) => held,
             Err(error) => return Some(self.fail(step, &error)),
         };
+        if let Some(flights) = &self.flights {
+            return self.launch(flights, state, step, held);
+        }
         let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
             step.conn.conn.set_deadline(Kind::Request, Some(timeout));
             step.conn.conn.arm();
@@ -291,7 +299,7 @@ impl<S: Service> Served<S> {
     }
 
     /// What a request's result means for the connection. `None`: it goes on.
-    fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
+    pub(super) fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
         match result {
             Ok(Flow::Continue) => None,
             Ok(Flow::Close) => Some(After::Close(CloseReason::Local)),
@@ -324,19 +332,13 @@ impl<S: Service> Served<S> {
         After::Abort(CloseReason::Reset)
     }
 
-    fn late(&self, conn: &Conn) -> Error {
+    pub(super) fn late(&self, conn: &Conn) -> Error {
         let limit = self.timeout.unwrap_or_default();
         Error::new(ErrorKind::TimedOut, format!("a request took longer than {limit:?} ({conn})"))
     }
 
-    fn on_error(&self, conn: &Connection, error: &Error) {
-        let told = guarded(|| {
-            self.service.on_error(conn, error);
-            Ok(())
-        });
-        if let Err(error) = told {
-            tracing::warn!(%error, "on_error");
-        }
+    pub(super) fn on_error(&self, conn: &Connection, error: &Error) {
+        tell(&*self.service, conn, error);
     }
 }
 
@@ -346,13 +348,17 @@ impl<S: Service> Handler for Served<S> {
         if let Some(after) = self.open(state, step).or_else(|| self.go_on(state, step)) {
             return after;
         }
+        if let Some(after) = self.land(step) {
+            return after;
+        }
         match state.phase {
             Phase::Over => After::Wait,
             _ => {
                 if self.again.load(Relaxed) && self.again.swap(false, Acquire) {
                     state.scan = Default::default();
                 }
-                self.work(state, step)
+                let after = self.work(state, step);
+                self.while_aloft(after)
             }
         }
     }
@@ -376,6 +382,9 @@ impl<S: Service> Handler for Served<S> {
     }
 
     fn give_up(&self) {
+        if let Some(flights) = &self.flights {
+            flights.abandon();
+        }
         let phase = mem::replace(&mut self.state.lock().phase, Phase::Over);
         // A future that is under way brings the session and a lent reader back.
         let dropped = guarded(|| {
@@ -392,12 +401,11 @@ impl<S: Service> Handler for Served<S> {
         let session = self.state.lock().session.lock().take();
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
-            let mut ends: BoxFuture<()> =
-                Box::pin(async move { service.on_close(&own, session, reason).await });
-            match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
-                Ok(Poll::Ready(())) => {}
-                Ok(Poll::Pending) => conn.conn.runtime.spawn_detached(ends),
-                Err(error) => self.on_error(conn, &error),
+            if let Some(flights) = &self.flights {
+                let end = move || end(&service, &own, session, reason);
+                flights.at_the_end(Box::new(end));
+            } else {
+                end(&service, &own, session, reason);
             }
         }
         self.ward.closed(conn);
@@ -405,6 +413,28 @@ impl<S: Service> Handler for Served<S> {
 
     fn inline(&self) -> bool {
         S::DISPATCH == Dispatch::Inline
+    }
+}
+
+/// Runs `on_close`.
+fn end<S: Service>(service: &Arc<S>, conn: &Connection, session: S::Session, reason: CloseReason) {
+    let (own, of) = (service.clone(), conn.clone());
+    let mut ends: BoxFuture<()> = Box::pin(async move { own.on_close(&of, session, reason).await });
+    match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
+        Ok(Poll::Ready(())) => {}
+        Ok(Poll::Pending) => conn.conn.runtime.spawn_detached(ends),
+        Err(error) => tell(&**service, conn, &error),
+    }
+}
+
+/// Tells `on_error`.
+fn tell<S: Service>(service: &S, conn: &Connection, error: &Error) {
+    let told = guarded(|| {
+        service.on_error(conn, error);
+        Ok(())
+    });
+    if let Err(error) = told {
+        tracing::warn!(%error, "on_error");
     }
 }
 
