@@ -40,6 +40,7 @@ impl Twin<'_> {
         let wants = self.wants().map(|session| {
             let name = &self.name;
             q! {
+                #(#cfgs)*
                 impl __p::Wants for #name {
                     type Session = #session;
                 }
@@ -48,7 +49,6 @@ impl Twin<'_> {
         q! {
             #(#cfgs)*
             #hook
-            #(#cfgs)*
             #wants
         }
     }
@@ -155,9 +155,9 @@ impl Twin<'_> {
         let (number, reply) = if hook.is_numbered() {
             let at_frame = here(hook.frame().map_or(at, Spanned::span));
             let number = quote_spanned!(at_frame=> let number = __p::number(&request););
-            (Some(number), quote_spanned!(at=> __p::numbered(reply, number, &mut out)))
+            (Some(number), quote_spanned!(at=> __p::numbered(reply, number, &mut out).await))
         } else {
-            (None, quote_spanned!(at=> __p::reply(reply, &mut out)))
+            (None, quote_spanned!(at=> __p::reply(reply, &mut out).await))
         };
         let share = concurrent.map(|_| {
             q! {
@@ -183,7 +183,7 @@ impl Twin<'_> {
                 fn on_request<'__a>(
                     server: &'__a #server,
                     call: __p::Call<'__a, #session>,
-                    request: <#frame as __p::Request>::At<'__a>,
+                    request: <Self::Request as __p::Request>::At<'__a>,
                 ) -> #future {
                     async move {
                         let _ = server;
@@ -194,7 +194,7 @@ impl Twin<'_> {
                             #(#takes)*
                             #call
                         };
-                        #reply.await
+                        #reply
                     }
                 }
                 #share
