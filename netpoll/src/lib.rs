@@ -26,6 +26,8 @@ pub use conn::{
 };
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
+pub use frame::Frame;
+pub use netpoll_macros::Frame;
 pub use sched::{
     Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
     sleep, timeout,
@@ -34,3 +36,9 @@ pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport};
 pub use service::{Call, Dispatch, Flow, Out, Raw, Request, Service};
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
+
+/// What the expansions of this crate's macros name; no part of the API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::frame::derived;
+}

@@ -52,6 +52,14 @@ impl Piece {
         }
     }
 
+    /// The bytes.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Own(block) => block.filled(),
+            Self::Shared(slice) => slice,
+        }
+    }
+
     /// The bytes, if they can be changed.
     pub(super) fn as_mut(&mut self) -> Option<&mut [u8]> {
         match self {

@@ -9,6 +9,12 @@ use crate::{
 };
 
 impl LinkBuffer {
+    /// The unflushed bytes, piece by piece: for a checksum of what was written.
+    pub(crate) fn unflushed(&self) -> impl Iterator<Item = &[u8]> {
+        let pieces = self.more.iter().flat_map(|m| &m.pieces).map(Piece::as_slice);
+        pieces.chain(self.tail.iter().map(|t| t.filled()))
+    }
+
     /// Keeps the first `n` unflushed bytes and takes the others back.
     ///
     /// ```

@@ -95,6 +95,12 @@ impl<'w> Cursor<'w> {
         self.max
     }
 
+    /// Lowers the most bytes that the frame may have: `n` from the position on.
+    #[inline]
+    pub fn limit(&mut self, n: usize) {
+        self.max = self.max.min(self.walk.pos.saturating_add(n));
+    }
+
     /// Bytes that this cursor has looked at.
     #[inline]
     pub fn examined(&self) -> u64 {
@@ -186,6 +192,9 @@ impl<'w> Cursor<'w> {
     fn unfinished(&self, end: usize, least: usize) -> Result<(), Stop> {
         if end < self.walk.pos + least {
             return Err(self.fault(Fault::Length(end as i128 - self.walk.pos as i128)));
+        }
+        if end > self.max {
+            return Err(self.fault(Fault::TooLarge { size: end, max: self.max }));
         }
         Err(self.need(end - self.walk.pos))
     }

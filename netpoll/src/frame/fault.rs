@@ -48,6 +48,8 @@ pub enum Fault {
     Range(i128),
     /// An optional field that is absent where its condition says present, or the other way round.
     Presence,
+    /// A field that is read through a function, and has none that would write it.
+    OneWay,
     /// The connection ended within a frame.
     Eof,
     /// No memory for the frame.
@@ -76,6 +78,7 @@ impl fmt::Display for Fault {
             }
             Self::Range(n) => write!(f, "{n} does not fit"),
             Self::Presence => f.write_str("present against its condition, or absent against it"),
+            Self::OneWay => f.write_str("can be read, not written: `unmap = path` is missing"),
             Self::Eof => f.write_str("the connection ended within a frame"),
             Self::Memory => f.write_str("no memory"),
             Self::Other(text) => f.write_str(text),

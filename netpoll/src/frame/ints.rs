@@ -97,6 +97,7 @@ macro_rules! ints {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<'a, S: Repr<$t>> Wire<'a, S> for $t {
             const FIXED: Option<usize> = S::FIXED;
             const MIN: usize = S::MIN;
@@ -167,6 +168,18 @@ macro_rules! ints {
 
 ints!(u8 1, u16 2, u32 4, u64 8, u128 16, i8 1, i16 2, i32 4, i64 8, i128 16);
 
+/// In sizes and counts alone: on the wire it would differ between machines.
+impl Int for usize {
+    #[inline]
+    fn widen(self) -> i128 {
+        self as i128
+    }
+    #[inline]
+    fn narrow(value: i128) -> Option<Self> {
+        value.try_into().ok()
+    }
+}
+
 macro_rules! u24 {
     ($t:ident $E:ident $to:ident $low:expr) => {
         impl Fixed<U24<$E>> for $t {
@@ -227,6 +240,7 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
 
 macro_rules! floats {
     ($($t:ident $bits:ident $n:literal),+) => {$(
+        #[diagnostic::do_not_recommend]
         impl<'a, S: Repr<$bits>> Wire<'a, S> for $t {
             const FIXED: Option<usize> = S::FIXED;
             const MIN: usize = S::MIN;
@@ -251,6 +265,7 @@ macro_rules! floats {
 floats!(f32 u32 4, f64 u64 8);
 
 /// One byte, 0 or 1.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for bool {
     const FIXED: Option<usize> = Some(1);
     const MIN: usize = 1;
@@ -273,8 +288,11 @@ impl<'a, S> Wire<'a, S> for bool {
 }
 
 /// The `bool` that `byte`, which stands at `at`, is.
+///
+/// # Errors
+/// It is neither 0 nor 1.
 #[inline]
-pub(super) fn boolean(byte: u8, at: usize) -> Result<bool, DecodeError> {
+pub fn boolean(byte: u8, at: usize) -> Result<bool, DecodeError> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),

@@ -68,26 +68,52 @@
 //! ```
 
 mod arena;
+mod ascii;
+mod auto;
+mod checksum;
 mod chunks;
 mod cursor;
 mod fault;
 mod ints;
+mod list;
 mod payload;
+mod prefix;
 mod reader;
 mod scan;
 mod source;
+mod support;
 mod traits;
+mod varint;
 mod wire;
 mod writer;
 
 pub use arena::Arena;
+pub use ascii::Ascii;
+pub use auto::Auto;
+pub use checksum::{Adler32, Checksum, Crc32, Crc32c};
 pub use chunks::Chunks;
 pub use cursor::{Cursor, Find, Stop};
 pub use fault::{DecodeError, EncodeError, Fault, ScanError};
 pub use ints::{Be, Fixed, Int, Le, Repr, U24};
-pub use reader::Reader;
+pub use list::ListSkip;
+pub use prefix::{AsciiCrlf, Prefix};
+pub use reader::{Reader, Region};
 pub use scan::{Progress, Scan, Scanner, Window};
 pub use source::{Mark, Source};
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode};
-pub use wire::Wire;
+pub use varint::{Varint, Zigzag};
+pub use wire::{Wire, WireArgs};
 pub use writer::{Patch, Writer};
+
+/// What the expansion of `#[derive(Frame)]` names; no part of the API.
+#[doc(hidden)]
+pub mod derived {
+    pub use super::{
+        Ascii, Auto, Be, Checksum, Cursor, Decode, DecodeError, Encode, EncodeError, Fault, Find,
+        Fixed, Frame, Le, ListSkip, Prefix, Reader, Repr, Scan, Sequenced, Stop, U24, Varint, Wire,
+        WireArgs, Writer, Zigzag,
+        ints::boolean,
+        list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
+        support::*,
+    };
+}

@@ -12,6 +12,7 @@ use super::{
 use crate::buf::LinkSlice;
 
 /// Borrowed where the bytes lie in one node, else copied once to the frame's arena.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for &'a [u8] {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -20,6 +21,10 @@ impl<'a, S> Wire<'a, S> for &'a [u8] {
     #[inline]
     fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         r.bytes(r.left())
+    }
+    #[inline]
+    fn get_sized(r: &mut Reader<'a>, n: usize) -> Result<Self, DecodeError> {
+        r.bytes(n)
     }
     #[inline]
     fn size(&self) -> usize {
@@ -32,6 +37,7 @@ impl<'a, S> Wire<'a, S> for &'a [u8] {
 }
 
 /// As `&[u8]`, and UTF-8.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for &'a str {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -54,6 +60,7 @@ impl<'a, S> Wire<'a, S> for &'a str {
 }
 
 /// A copy, and UTF-8.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for String {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -75,6 +82,7 @@ impl<'a, S> Wire<'a, S> for String {
 }
 
 /// Never copied.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for Chunks<'a> {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -95,6 +103,7 @@ impl<'a, S> Wire<'a, S> for Chunks<'a> {
 }
 
 /// Counted: never copied, and outlives the frame.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for LinkSlice {
     const MIN: usize = 0;
     const FILLS: bool = true;
@@ -115,6 +124,7 @@ impl<'a, S> Wire<'a, S> for LinkSlice {
 }
 
 /// Counted, and outlives the frame; copied only if the bytes lie in several nodes.
+#[diagnostic::do_not_recommend]
 impl<'a, S> Wire<'a, S> for Bytes {
     const MIN: usize = 0;
     const FILLS: bool = true;

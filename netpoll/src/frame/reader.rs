@@ -29,6 +29,16 @@ pub struct Reader<'a> {
     arena: &'a Arena,
 }
 
+/// What a region lies in, while it is being read: [`Reader::enter`].
+#[derive(Debug)]
+#[must_use = "the region ends with `Reader::leave`"]
+pub struct Region<'a> {
+    end: usize,
+    /// The rest of the node, where the region lies in one.
+    rest: Option<&'a [u8]>,
+    more: usize,
+}
+
 impl<'a> Reader<'a> {
     /// A reader of the first `n` bytes of `source`. What has to be copied to be contiguous goes to
     /// `arena`.
@@ -242,6 +252,63 @@ impl<'a> Reader<'a> {
         Err(self.truncated(self.left() + delimiter.len()))
     }
 
+    /// Narrows the region to the next `n` bytes, until [`leave`](Self::leave) is called with what
+    /// this gives.
+    ///
+    /// # Errors
+    /// The region has fewer.
+    #[inline]
+    pub fn enter(&mut self, n: usize) -> Result<Region<'a>, DecodeError> {
+        let end = self.end;
+        let inner = self.pos() + n;
+        if let Some((head, rest)) = self.head.split_at_checked(n) {
+            self.head = head;
+            self.end = inner;
+            return Ok(Region { end, rest: Some(rest), more: std::mem::take(&mut self.more) });
+        }
+        if self.left() < n {
+            return Err(self.truncated(n));
+        }
+        let more = self.left() - n;
+        self.more = n - self.head.len();
+        self.end = inner;
+        Ok(Region { end, rest: None, more })
+    }
+
+    /// Narrows the region to end at the offset `end`, as [`enter`](Self::enter) does.
+    ///
+    /// # Errors
+    /// The region around it ends before; or `end` is before the position.
+    #[inline]
+    pub fn enter_to(&mut self, end: usize) -> Result<Region<'a>, DecodeError> {
+        match end.checked_sub(self.pos()) {
+            Some(n) => self.enter(n),
+            None => Err(self.fail(Fault::Length(end as i128 - self.pos() as i128))),
+        }
+    }
+
+    /// Widens the region to what it was before, and passes what is left of the inner one.
+    ///
+    /// # Errors
+    /// None, if regions are left in the order in which they were entered.
+    #[inline]
+    pub fn leave(&mut self, region: Region<'a>) -> Result<(), DecodeError> {
+        match region.rest {
+            Some(rest) => {
+                self.head = rest;
+                self.more = region.more;
+            }
+            None => {
+                self.skip(self.left())?;
+                self.more = region.more;
+                let chunk = self.src.chunk(self.node);
+                self.refill(&chunk[chunk.len() - self.cut..]);
+            }
+        }
+        self.end = region.end;
+        Ok(())
+    }
+
     /// Reads with `f` a region of `n` bytes, and passes to its end, even where `f` leaves bytes.
     ///
     /// # Errors
@@ -252,29 +319,9 @@ impl<'a> Reader<'a> {
         n: usize,
         f: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
-        let (end, pos) = (self.end, self.pos());
-        if let Some((inner, rest)) = self.head.split_at_checked(n) {
-            let more = std::mem::take(&mut self.more);
-            self.head = inner;
-            self.end = pos + n;
-            let value = f(self)?;
-            self.head = rest;
-            self.more = more;
-            self.end = end;
-            return Ok(value);
-        }
-        if self.left() < n {
-            return Err(self.truncated(n));
-        }
-        let outside = self.left() - n;
-        self.more = n - self.head.len();
-        self.end = pos + n;
+        let region = self.enter(n)?;
         let value = f(self)?;
-        self.skip(self.left())?;
-        self.end = end;
-        self.more = outside;
-        let chunk = self.src.chunk(self.node);
-        self.refill(&chunk[chunk.len() - self.cut..]);
+        self.leave(region)?;
         Ok(value)
     }
 

@@ -153,6 +153,7 @@ impl<T: Wire<'static> + 'static> Scanner for Scan<T> {
         let mut cursor = Cursor::resume(w, self.mark, max);
         let outcome = T::skip(&mut self.state, &mut cursor);
         self.examined += cursor.examined();
+        let max = cursor.max();
         let size = match &outcome {
             Ok(()) => cursor.pos(),
             Err(Stop::Need(size)) => *size,

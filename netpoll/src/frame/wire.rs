@@ -88,6 +88,19 @@ pub trait Wire<'a, S = Be>: Sized {
     /// The bytes are not of its format.
     fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
 
+    /// Reads it from the next `n` bytes, all of which it has to take.
+    ///
+    /// # Errors
+    /// The region has fewer; some are left over; or they are not of its format.
+    #[inline]
+    fn get_sized(r: &mut Reader<'a>, n: usize) -> Result<Self, DecodeError> {
+        r.within(n, |r| {
+            let value = Self::get(r)?;
+            r.finish()?;
+            Ok(value)
+        })
+    }
+
     /// How many bytes [`put`](Self::put) writes.
     fn size(&self) -> usize;
 
@@ -98,6 +111,45 @@ pub trait Wire<'a, S = Be>: Sized {
     fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
 }
 
+/// A type that can stand in a frame if it is told something: a [`Wire`] with arguments, which
+/// `#[frame(args(..))]` and `#[frame(tag = arg)]` on a derived type ask for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` takes no arguments",
+    label = "not a frame with `#[frame(args(..))]` or `#[frame(tag = arg)]`"
+)]
+pub trait WireArgs<'a>: Sized {
+    /// What it is told.
+    type Args: Copy;
+
+    /// How many bytes it has at least.
+    const MIN: usize;
+
+    /// What [`skip_with`](Self::skip_with) remembers while bytes are missing.
+    type Skip: Default + Send + 'static;
+
+    /// As [`Wire::skip`].
+    ///
+    /// # Errors
+    /// As there.
+    fn skip_with(state: &mut Self::Skip, c: &mut Cursor<'_>, args: Self::Args) -> Result<(), Stop>;
+
+    /// As [`Wire::get`].
+    ///
+    /// # Errors
+    /// As there.
+    fn get_with(r: &mut Reader<'a>, args: Self::Args) -> Result<Self, DecodeError>;
+
+    /// As [`Wire::size`].
+    fn size(&self) -> usize;
+
+    /// As [`Wire::put`].
+    ///
+    /// # Errors
+    /// As there.
+    fn put_with(&self, w: &mut Writer<'_>, args: Self::Args) -> Result<(), EncodeError>;
+}
+
+#[diagnostic::do_not_recommend]
 impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     const FIXED: Option<usize> = T::FIXED;
     const MIN: usize = T::MIN;
@@ -128,6 +180,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
 macro_rules! tuple {
     ($($T:ident $i:tt),+; $last:ident) => {
         /// One after the other.
+        #[diagnostic::do_not_recommend]
         impl<'a, S, $($T: Wire<'a, S>),+> Wire<'a, S> for ($($T,)+) {
             const FIXED: Option<usize> = sum([$($T::FIXED),+]);
             const MIN: usize = 0 $(+ $T::MIN)+;

@@ -128,6 +128,17 @@ impl<'w> Writer<'w> {
         self.out.patch(patch.at, bytes);
     }
 
+    /// The bytes `from..to` of the frame, piece by piece, as far as they are written.
+    pub fn written(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
+        let (mut start, from, to) = (0, self.start + from, self.start + to);
+        self.out.unflushed().map(move |piece| {
+            let within = |at: usize| at.clamp(start, start + piece.len()) - start;
+            let part = &piece[within(from)..within(to)];
+            start += piece.len();
+            part
+        })
+    }
+
     /// Takes back all that was written past the position `pos`.
     ///
     /// # Panics

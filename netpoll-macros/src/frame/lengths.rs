@@ -1,0 +1,61 @@
+//! What the lengths of a struct count.
+
+use super::model::{Field, Fields, Range, RangeKind};
+
+/// What a length counts: the fields `from..=to`, all of their bytes on the wire.
+pub(super) struct Counted {
+    /// The length's own field.
+    pub(super) field: usize,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Whether it counts one field and nothing else, by name.
+    pub(super) single: bool,
+}
+
+impl Counted {
+    /// Whether the region begins with or before the length itself.
+    pub(super) fn is_open(&self) -> bool {
+        self.from <= self.field + 1
+    }
+}
+
+impl Fields {
+    /// The fields that `range`, an attribute of the field `at`, covers.
+    pub(super) fn covered(&self, range: &Range, at: usize) -> Option<(usize, usize)> {
+        let last = self.list.len() - 1;
+        Some(match &range.kind {
+            RangeKind::Rest => (at + 1, last),
+            RangeKind::Frame => (0, last),
+            RangeKind::Field(name) => {
+                let i = self.position(name)?;
+                (i, i)
+            }
+            RangeKind::From(name) => (self.position(name)?, last),
+            RangeKind::FromTo(from, to) => (self.position(from)?, self.position(to)?),
+        })
+    }
+
+    /// All lengths.
+    pub(super) fn lengths(&self) -> Vec<Counted> {
+        let counted = |(field, f): (usize, &Field)| {
+            let len = &f.attrs.len.as_ref()?.value;
+            let (from, to) = self.covered(&len.of, field)?;
+            let single = matches!(len.of.kind, RangeKind::Field(_));
+            Some(Counted { field, from, to, single })
+        };
+        self.list.iter().enumerate().filter_map(counted).collect()
+    }
+
+    /// The length that counts the field `i` alone.
+    pub(super) fn length_of(&self, i: usize) -> Option<usize> {
+        self.lengths().iter().find(|c| c.single && c.from == i).map(|c| c.field)
+    }
+
+    /// The lengths that count more than one field, or a range.
+    pub(super) fn regions(&self) -> Vec<Counted> {
+        let mut regions: Vec<_> = self.lengths().into_iter().filter(|c| !c.single).collect();
+        // The outer one is entered first.
+        regions.sort_by_key(|c| (c.from.max(c.field + 1), std::cmp::Reverse(c.to)));
+        regions
+    }
+}

@@ -1,0 +1,180 @@
+//! Elements one after the other: `Vec<T>`, `[T; N]`.
+
+use super::{
+    cursor::{Cursor, Stop},
+    fault::{DecodeError, EncodeError, Fault},
+    reader::Reader,
+    wire::Wire,
+    writer::Writer,
+};
+
+/// Elements up to the region's end.
+#[diagnostic::do_not_recommend]
+impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
+    const MIN: usize = 0;
+    const FILLS: bool = true;
+    type Skip = ();
+
+    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut items = Vec::new();
+        while r.left() > 0 {
+            let before = r.left();
+            items.push(T::get(r).map_err(|e| e.in_element(items.len()))?);
+            if r.left() == before {
+                return Err(r.fail(Fault::Trailing(before)));
+            }
+        }
+        Ok(items)
+    }
+    #[inline]
+    fn size(&self) -> usize {
+        size(self)
+    }
+    #[inline]
+    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        put(self, w)
+    }
+}
+
+/// The bytes that an element has at least, so that bytes bound their number.
+const fn least(min: usize) -> usize {
+    if min == 0 { 1 } else { min }
+}
+
+/// How many elements `n` says, if that many can be in `left` bytes.
+#[inline]
+fn bounded(n: i64, min: usize, left: usize) -> Result<usize, Fault> {
+    let Ok(count) = usize::try_from(n) else { return Err(Fault::Length(n.into())) };
+    let bytes = count.saturating_mul(least(min));
+    if bytes > left { Err(Fault::Truncated(bytes - left)) } else { Ok(count) }
+}
+
+/// Reads `n` elements.
+///
+/// # Errors
+/// The region cannot hold as many; or one is broken.
+#[inline]
+pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Reader<'a>, n: i64) -> Result<Vec<T>, DecodeError> {
+    let count = bounded(n, T::MIN, r.left()).map_err(|fault| r.fail(fault))?;
+    let mut items = Vec::with_capacity(count);
+    for i in 0..count {
+        items.push(T::get(r).map_err(|e| e.in_element(i))?);
+    }
+    Ok(items)
+}
+
+/// Where a scan stands in a list.
+#[derive(Debug)]
+pub struct ListSkip<K> {
+    left: Option<usize>,
+    item: K,
+}
+
+impl<K: Default> Default for ListSkip<K> {
+    #[inline]
+    fn default() -> Self {
+        Self { left: None, item: K::default() }
+    }
+}
+
+/// Passes as many elements as `count` says, which is asked once.
+///
+/// # Errors
+/// Bytes are missing; or the list's end cannot be told.
+pub fn skip<T: Wire<'static, S>, S>(
+    state: &mut ListSkip<T::Skip>,
+    c: &mut Cursor<'_>,
+    count: impl FnOnce(&mut Cursor<'_>) -> Result<i64, Stop>,
+) -> Result<(), Stop> {
+    let mut left = match state.left {
+        Some(left) => left,
+        None => {
+            let n = count(c)?;
+            usize::try_from(n).map_err(|_| c.fault(Fault::Length(n.into())))?
+        }
+    };
+    if let Some(size) = T::FIXED {
+        return c.skip(left.saturating_mul(size));
+    }
+    // Elements that have no bytes end with those that the frame may have.
+    if left > c.max() {
+        return Err(c.need(left));
+    }
+    state.left = Some(left);
+    c.commit();
+    while left > 0 {
+        let owed = (left - 1).saturating_mul(T::MIN);
+        c.owe(owed);
+        T::skip(&mut state.item, c)?;
+        c.settle(owed);
+        left -= 1;
+        *state = ListSkip { left: Some(left), item: T::Skip::default() };
+        c.commit();
+    }
+    state.left = None;
+    Ok(())
+}
+
+/// The bytes of all `items`.
+#[inline]
+pub fn size<'a, T: Wire<'a, S>, S>(items: &[T]) -> usize {
+    match T::FIXED {
+        Some(n) => n * items.len(),
+        None => items.iter().map(T::size).sum(),
+    }
+}
+
+/// Writes all `items`.
+///
+/// # Errors
+/// One cannot be expressed; or there is no memory.
+#[inline]
+pub fn put<'a, T: Wire<'a, S>, S>(items: &[T], w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    for (i, item) in items.iter().enumerate() {
+        item.put(w).map_err(|e| e.in_element(i))?;
+    }
+    Ok(())
+}
+
+/// As many elements as the array has.
+#[diagnostic::do_not_recommend]
+impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T; N] {
+    const FIXED: Option<usize> = match T::FIXED {
+        Some(n) => Some(n * N),
+        None => None,
+    };
+    const MIN: usize = T::MIN * N;
+    type Skip = ListSkip<T::Skip>;
+
+    fn skip(state: &mut Self::Skip, c: &mut Cursor<'_>) -> Result<(), Stop> {
+        if let Some(n) = Self::FIXED {
+            return c.skip(n);
+        }
+        let mut left = state.left.unwrap_or(N);
+        while left > 0 {
+            let owed = (left - 1) * T::MIN;
+            c.owe(owed);
+            T::skip(&mut state.item, c)?;
+            c.settle(owed);
+            left -= 1;
+            *state = ListSkip { left: Some(left), item: T::Skip::default() };
+            c.commit();
+        }
+        Ok(())
+    }
+    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut items = [T::default(); N];
+        for (i, item) in items.iter_mut().enumerate() {
+            *item = T::get(r).map_err(|e| e.in_element(i))?;
+        }
+        Ok(items)
+    }
+    #[inline]
+    fn size(&self) -> usize {
+        size(self)
+    }
+    #[inline]
+    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        put(self, w)
+    }
+}

@@ -1,0 +1,141 @@
+//! Numbers that stand before what they count: [`Prefix`], [`AsciiCrlf`].
+
+use super::{
+    ascii,
+    cursor::{Cursor, Stop},
+    fault::{DecodeError, EncodeError, Fault},
+    ints::{Int, Repr, U24},
+    reader::Reader,
+    writer::Writer,
+};
+
+/// What can stand before a field and say how many bytes or elements it has: the integers of up to
+/// 64 bits, in the order `S`; [`U24`]; [`Varint`](super::Varint); [`AsciiCrlf`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a prefix",
+    label = "not an integer of up to 64 bits, `U24`, `Varint` or `AsciiCrlf`"
+)]
+pub trait Prefix<S> {
+    /// How many bytes it has at least.
+    const MIN: usize;
+
+    /// Reads it while the frame's end is looked for.
+    ///
+    /// # Errors
+    /// Bytes are missing; or they are not a number.
+    fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop>;
+
+    /// Reads it from a complete frame.
+    ///
+    /// # Errors
+    /// The bytes are not a number.
+    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError>;
+
+    /// How many bytes it takes to say `n`.
+    fn size(n: i64) -> usize;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// `n` does not fit; or there is no memory.
+    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+}
+
+macro_rules! prefixes {
+    ($($t:ident),+) => {$(
+        impl<S: Repr<$t>> Prefix<S> for $t {
+            const MIN: usize = S::MIN;
+
+            #[inline]
+            fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
+                S::scan(c).map(clamp)
+            }
+            #[inline]
+            fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+                S::get(r).map(clamp)
+            }
+            #[inline]
+            fn size(n: i64) -> usize {
+                S::size(n as $t)
+            }
+            #[inline]
+            fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+                match n.try_into() {
+                    Ok(n) => S::put(n, w),
+                    Err(_) => Err(w.fail(Fault::Range(n.into()))),
+                }
+            }
+        }
+    )+};
+}
+
+prefixes!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+/// A number that no frame has as many bytes as: beyond all limits, as it was before.
+#[inline]
+fn clamp(n: impl Int) -> i64 {
+    n.widen().min(i64::MAX.into()) as i64
+}
+
+impl<S, E> Prefix<S> for U24<E>
+where
+    U24<E>: Repr<u32>,
+{
+    const MIN: usize = 3;
+
+    #[inline]
+    fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
+        <Self as Repr<u32>>::scan(c).map(i64::from)
+    }
+    #[inline]
+    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+        <Self as Repr<u32>>::get(r).map(i64::from)
+    }
+    #[inline]
+    fn size(_: i64) -> usize {
+        3
+    }
+    #[inline]
+    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match n.try_into() {
+            Ok(n) => <Self as Repr<u32>>::put(n, w),
+            Err(_) => Err(w.fail(Fault::Range(n.into()))),
+        }
+    }
+}
+
+/// Decimal digits, perhaps a minus sign, then CR LF: how Redis writes its lengths.
+#[derive(Clone, Copy, Debug)]
+pub struct AsciiCrlf;
+
+const CRLF: &[u8] = b"\r\n";
+
+/// The digits that a number may have, its sign included.
+const DIGITS: usize = 20;
+
+impl<S> Prefix<S> for AsciiCrlf {
+    const MIN: usize = 3;
+
+    #[inline]
+    fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
+        // The shortest number and CR LF at once: most often one more byte is all that is missing.
+        let (text, n) = c.text::<DIGITS>(CRLF)?;
+        ascii::parse(&text[..n]).ok_or_else(|| c.fault(Fault::Digits))
+    }
+    #[inline]
+    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+        let at = r.pos();
+        let digits = r.until(CRLF, DIGITS)?;
+        ascii::parse(digits).ok_or_else(|| DecodeError::new(Fault::Digits, at))
+    }
+    #[inline]
+    fn size(n: i64) -> usize {
+        ascii::size(n) + CRLF.len()
+    }
+    #[inline]
+    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let mut text = ascii::Text::default();
+        text.digits(n).push(CRLF);
+        w.write(text.as_bytes())
+    }
+}

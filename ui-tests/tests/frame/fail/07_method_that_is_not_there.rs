@@ -1,0 +1,10 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+struct F<'a> {
+    n: u32,
+    #[frame(size = n.len())]
+    body: &'a [u8],
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+enum F {
+    A,
+    B,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+struct F {
+    a: usize,
+}
+
+fn main() {}

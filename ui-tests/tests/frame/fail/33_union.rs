@@ -1,0 +1,9 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+union F {
+    a: u8,
+    b: u8,
+}
+
+fn main() {}
