@@ -28,6 +28,8 @@ pub(crate) struct Recv {
     pub(crate) received: u64,
     /// Where in the stream the partial frame begins that has to be whole by its deadline.
     pub(super) frame_at: u64,
+    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
+    pub(super) linger: Option<usize>,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.

@@ -1,6 +1,6 @@
 //! The turn of a connection: from events to answers, on one thread.
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     connection::Connection,
@@ -8,7 +8,7 @@ use super::{
     deadlines::Kind,
     handler::{After, Handler},
     reason::CloseReason,
-    recv::{Recv, Step},
+    recv::{Filled, Recv, Step},
     state::{event, mark},
 };
 use crate::{
@@ -18,6 +18,25 @@ use crate::{
 
 /// Holders of a connection that nobody else holds: its poller, and the turn.
 const UNHELD: usize = 2;
+
+/// How long a closing connection waits for its peer's end while the peer sends.
+const LINGER: Duration = Duration::from_secs(1);
+/// What it throws away at most in that time.
+const LINGER_BYTES: usize = 16 << 20;
+/// Bytes of one such read, and reads of one turn.
+const LINGER_READ: usize = 64 << 10;
+const LINGER_READS: usize = 16;
+
+/// Whether a closing connection can be closed.
+#[derive(PartialEq, Eq)]
+enum Linger {
+    /// It can.
+    Over,
+    /// The peer may send more.
+    Wait,
+    /// There is more to throw away.
+    Again,
+}
 
 impl Turn for Conn {
     fn run(self: Arc<Self>, desk: &mut Desk) {
@@ -83,11 +102,57 @@ impl Conn {
             self.handler()?.give_up();
             self.recv.lock().take()
         });
-        match recv {
-            Some(recv) => self.finish(recv),
-            None => self.wake_waiters(self.gate.load()),
+        let Some(mut recv) = recv else {
+            self.wake_waiters(self.gate.load());
+            return false;
+        };
+        let lingers = self.linger(&mut recv);
+        match lingers {
+            Linger::Over => self.finish(recv),
+            Linger::Wait | Linger::Again => self.put_back(Some(recv)),
         }
-        false
+        lingers == Linger::Again
+    }
+
+    /// Closing a socket with unread bytes makes the system send a reset, which takes what the peer has
+    /// not read yet with it. So if there are any, only this side's end is sent, and what comes is
+    /// thrown away until the peer's end.
+    fn linger(self: &Arc<Self>, recv: &mut Recv) -> Linger {
+        if self.is_over() || recv.eof || self.gate.load() & mark::HUNG_UP != 0 {
+            return Linger::Over;
+        }
+        let mut left = match recv.linger {
+            Some(left) => left,
+            None => {
+                let unread = !recv.input.is_empty() || matches!(self.socket.peek(), Ok(1..));
+                if !unread || self.socket.shutdown_write().is_err() {
+                    return Linger::Over;
+                }
+                // A peer that goes from now on was not the first.
+                self.gate.set_unless(mark::DISCONNECTED | mark::TOLD, mark::DISCONNECTED);
+                self.set_deadline(Kind::Linger, Some(LINGER));
+                LINGER_BYTES
+            }
+        };
+        if self.deadlines.passed(Kind::Linger, self.home.clock.now_ms()) {
+            return Linger::Over;
+        }
+        for _ in 0..LINGER_READS {
+            recv.input.clear();
+            match recv.read(self, None, LINGER_READ) {
+                Ok(Filled::Some) => left = left.saturating_sub(recv.input.len()),
+                Ok(Filled::Nothing) => {
+                    recv.linger = Some(left);
+                    return Linger::Wait;
+                }
+                Ok(Filled::Eof) | Err(_) => return Linger::Over,
+            }
+            if left == 0 {
+                return Linger::Over;
+            }
+        }
+        recv.linger = Some(left);
+        Linger::Again
     }
 
     /// Runs the handler on what was received.
@@ -116,12 +181,17 @@ impl Conn {
             }
             self.gate.clear(mark::FULL);
         }
+        let consumed = step.recv.as_ref().filter(|_| !busy).map(Recv::consumed);
         let after = handler.step(&mut step);
         let out = mem::take(&mut step.out);
-        if !out.is_empty() {
+        if !out.is_empty() && !self.is_over() {
             self.send(out);
         }
         let recv = step.recv.or_else(|| self.recv.lock().take());
+        if self.options.idle_timeout.is_some() && recv.as_ref().map(Recv::consumed) != consumed {
+            // A request was handled: the peer's silence begins now.
+            self.set_deadline(Kind::Idle, self.options.idle_timeout);
+        }
         self.settle(handler, recv, after)
     }
 
@@ -268,7 +338,9 @@ impl Conn {
                 return true;
             }
         }
-        if self.deadlines.passed(Kind::Idle, now) {
+        // What has come and was not read yet is no silence; the read sets the deadline anew.
+        let unread = self.gate.load() & mark::READABLE != 0 || waits.is_some_and(|r| r.readable);
+        if self.deadlines.passed(Kind::Idle, now) && !unread {
             self.deadlines.clear(Kind::Idle);
             if waits.is_none() || !handler.idle(conn) {
                 self.set_deadline(Kind::Idle, self.options.idle_timeout);
@@ -281,7 +353,7 @@ impl Conn {
         false
     }
 
-    fn timeout_error(&self, what: &str, limit: Option<std::time::Duration>) -> Error {
+    fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
         let limit = limit.unwrap_or_default();
         Error::new(ErrorKind::TimedOut, format!("{what}: not done within {limit:?} ({self})"))
     }

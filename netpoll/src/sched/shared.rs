@@ -20,6 +20,7 @@ use super::{
     crew::Crew,
     home::Home,
     monitor::Monitor,
+    seat,
     task::Tasks,
     turn::Turn,
 };
@@ -166,6 +167,7 @@ impl Shared {
             return 0;
         }
         let until = Instant::now() + deadline;
+        seat::give_away();
         self.tasks.cancel_all();
         let registered = || self.homes.iter().map(|home| home.poller.len()).sum::<usize>();
         let mut guard = self.emptied.0.lock();

@@ -352,7 +352,9 @@ impl<S: Service> Handler for Served<S> {
                 if self.again.load(Relaxed) && self.again.swap(false, Acquire) {
                     state.scan = Default::default();
                 }
-                self.work(state, step)
+                // A scanner is users' code too.
+                catch_unwind(AssertUnwindSafe(|| self.work(state, step)))
+                    .unwrap_or_else(|payload| self.fail(step, &panic_error(&*payload)))
             }
         }
     }
