@@ -17,9 +17,11 @@ pub(crate) enum Kind {
     Write,
     /// The end of the request that is handled.
     Request,
+    /// The end of a closed connection whose peer sends on.
+    Linger,
 }
 
-const KINDS: [Kind; 4] = [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request];
+const KINDS: [Kind; 5] = [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request, Kind::Linger];
 
 /// See the module's documentation.
 #[derive(Default)]

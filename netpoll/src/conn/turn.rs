@@ -7,6 +7,7 @@ use super::{
     core::Conn,
     deadlines::Kind,
     handler::{After, Handler},
+    linger::Linger,
     reason::CloseReason,
     recv::{Recv, Step},
     state::{event, mark},
@@ -83,11 +84,18 @@ impl Conn {
             self.handler()?.give_up();
             self.recv.lock().take()
         });
-        match recv {
-            Some(recv) => self.finish(recv),
-            None => self.wake_waiters(self.gate.load()),
+        let Some(mut recv) = recv else {
+            self.wake_waiters(self.gate.load());
+            return false;
+        };
+        let linger = self.linger(&mut recv);
+        if let Linger::No = linger {
+            self.finish(recv);
+            return false;
         }
-        false
+        self.put_back(Some(recv));
+        self.wake_waiters(self.gate.load());
+        matches!(linger, Linger::Again)
     }
 
     /// Runs the handler on what was received.
