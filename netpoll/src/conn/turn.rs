@@ -7,8 +7,9 @@ use super::{
     core::Conn,
     deadlines::Kind,
     handler::{After, Handler},
+    linger::Linger,
     reason::CloseReason,
-    recv::{Filled, Recv, Step},
+    recv::{Recv, Step},
     state::{event, mark},
 };
 use crate::{
@@ -18,25 +19,6 @@ use crate::{
 
 /// Holders of a connection that nobody else holds: its poller, and the turn.
 const UNHELD: usize = 2;
-
-/// How long a closing connection waits for its peer's end while the peer sends.
-const LINGER: Duration = Duration::from_secs(1);
-/// What it throws away at most in that time.
-const LINGER_BYTES: usize = 16 << 20;
-/// Bytes of one such read, and reads of one turn.
-const LINGER_READ: usize = 64 << 10;
-const LINGER_READS: usize = 16;
-
-/// Whether a closing connection can be closed.
-#[derive(PartialEq, Eq)]
-enum Linger {
-    /// It can.
-    Over,
-    /// The peer may send more.
-    Wait,
-    /// There is more to throw away.
-    Again,
-}
 
 impl Turn for Conn {
     fn run(self: Arc<Self>, desk: &mut Desk) {
@@ -112,47 +94,6 @@ impl Conn {
             Linger::Wait | Linger::Again => self.put_back(Some(recv)),
         }
         lingers == Linger::Again
-    }
-
-    /// Closing a socket with unread bytes makes the system send a reset, which takes what the peer has
-    /// not read yet with it. So if there are any, only this side's end is sent, and what comes is
-    /// thrown away until the peer's end.
-    fn linger(self: &Arc<Self>, recv: &mut Recv) -> Linger {
-        if self.is_over() || recv.eof || self.gate.load() & mark::HUNG_UP != 0 {
-            return Linger::Over;
-        }
-        let mut left = match recv.linger {
-            Some(left) => left,
-            None => {
-                let unread = !recv.input.is_empty() || matches!(self.socket.peek(), Ok(1..));
-                if !unread || self.socket.shutdown_write().is_err() {
-                    return Linger::Over;
-                }
-                // A peer that goes from now on was not the first.
-                self.gate.set_unless(mark::DISCONNECTED | mark::TOLD, mark::DISCONNECTED);
-                self.set_deadline(Kind::Linger, Some(LINGER));
-                LINGER_BYTES
-            }
-        };
-        if self.deadlines.passed(Kind::Linger, self.home.clock.now_ms()) {
-            return Linger::Over;
-        }
-        for _ in 0..LINGER_READS {
-            recv.input.clear();
-            match recv.read(self, None, LINGER_READ) {
-                Ok(Filled::Some) => left = left.saturating_sub(recv.input.len()),
-                Ok(Filled::Nothing) => {
-                    recv.linger = Some(left);
-                    return Linger::Wait;
-                }
-                Ok(Filled::Eof) | Err(_) => return Linger::Over,
-            }
-            if left == 0 {
-                return Linger::Over;
-            }
-        }
-        recv.linger = Some(left);
-        Linger::Again
     }
 
     /// Runs the handler on what was received.
