@@ -59,7 +59,7 @@ pub(crate) struct Conn {
     pub(crate) local: OnceLock<PeerAddress>,
     pub(crate) options: Arc<Settings>,
     /// Empty while a reader has taken it.
-    pub(super) recv: Mutex<Option<Recv>>,
+    pub(super) recv: Mutex<Option<Box<Recv>>>,
     /// Between the wire and `recv`, `send`; none: plain bytes.
     pub(super) transport: Option<Mutex<Box<dyn Transport>>>,
     /// What a completion driver received, until a read takes it; an empty one is the end.
@@ -99,7 +99,7 @@ impl Conn {
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
-            recv: Mutex::new(Some(Recv::default())),
+            recv: Mutex::new(Some(Box::default())),
             transport: options.transport.as_ref().map(|make| Mutex::new(make())),
             options,
             arrived: Mutex::default(),
@@ -222,7 +222,7 @@ impl Conn {
 
     /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
     /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
-    pub(super) fn finish(self: &Arc<Self>, recv: Recv) {
+    pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
         let word = self.gate.set(mark::FINISHED);
         let told = word & (mark::DISCONNECTED | mark::TOLD);
         if word & mark::WRITING != 0 || told == mark::DISCONNECTED {
@@ -348,7 +348,9 @@ impl Source for Conn {
             }
             // A completion driver's: what came waits where the turn's next read finds it.
             Event::Received(bytes) => {
-                bits |= mark::READABLE | if bytes.is_empty() { mark::READ_CLOSED } else { 0 };
+                bits |= mark::READABLE
+                    | mark::ARRIVED
+                    | if bytes.is_empty() { mark::READ_CLOSED } else { 0 };
                 self.arrived.lock().push(bytes);
             }
             Event::Sent(n) => {

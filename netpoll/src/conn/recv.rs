@@ -80,7 +80,7 @@ impl Recv {
             return Ok(Filled::Nothing);
         }
         let had = self.input.len();
-        if self.take_arrived(conn) {
+        if word & mark::ARRIVED != 0 && self.take_arrived(conn) {
             conn.open_wire(&mut self.wire, &mut self.input)?;
             self.received += (self.input.len() - had) as u64;
             return Ok(Filled::Some);
@@ -156,6 +156,7 @@ impl Recv {
 
     /// Takes what a completion driver has brought. False: nothing.
     fn take_arrived(&mut self, conn: &Conn) -> bool {
+        conn.gate.clear(mark::ARRIVED);
         let arrived = mem::take(&mut *conn.arrived.lock());
         let came = !arrived.is_empty();
         for bytes in arrived {
@@ -170,7 +171,7 @@ impl Recv {
 pub(crate) struct Step<'a, 'd> {
     pub(crate) conn: &'a Connection,
     /// Gone while a reader has it.
-    pub(crate) recv: Option<Recv>,
+    pub(crate) recv: Option<Box<Recv>>,
     /// Answers, which leave together at the turn's end.
     pub(crate) out: LinkBuffer,
     pub(super) desk: &'d mut Desk,

@@ -58,14 +58,19 @@ impl Conn {
 
     /// As [`send`](Self::send), with the bytes of the wire.
     fn send_wire(self: &Arc<Self>, bytes: LinkBuffer) {
-        self.pending.fetch_add(bytes.len(), AcqRel);
         if self.gate.set(mark::WRITING) & mark::WRITING == 0 {
             return self.write_out(bytes);
         }
+        self.put_in_line(bytes);
+        self.flush();
+    }
+
+    /// Puts `bytes` behind what waits for the writer.
+    fn put_in_line(&self, bytes: LinkBuffer) {
+        // Counted first: whoever finds them has not to find less pending.
+        self.pending.fetch_add(bytes.len(), AcqRel);
         let mut waiting = self.send.lock();
         *waiting = join(mem::take(&mut *waiting), bytes);
-        drop(waiting);
-        self.flush();
     }
 
     /// Writes what waits, unless another thread does.
@@ -85,24 +90,56 @@ impl Conn {
                 // A turn that saw `WRITING` waits with the end.
                 return self.schedule(event::FLUSH);
             }
-            self.gate.clear(mark::MORE);
-            let mut out = {
-                let mut waiting = self.send.lock();
-                join(mem::take(&mut *waiting), mem::take(&mut first))
+            if self.gate.load() & mark::MORE != 0 {
+                self.gate.clear(mark::MORE);
+            }
+            let blocked = if self.pending() == 0 {
+                self.write_fresh(mem::take(&mut first))
+            } else {
+                self.write_line(mem::take(&mut first))
             };
-            let wrote = self.write_all(&mut out);
-            let blocked = !out.is_empty();
-            if blocked {
-                self.send.lock().prepend(out);
-            }
-            if let Err(e) = wrote {
-                self.broken(&e);
-            }
             let news = if blocked { mark::WRITABLE } else { mark::MORE };
             if !self.release_writing(news) {
                 return;
             }
         }
+    }
+
+    /// Writes what nothing waits before, and counts what the socket does not take. True: it is full.
+    fn write_fresh(self: &Arc<Self>, mut out: LinkBuffer) -> bool {
+        if out.is_empty() {
+            return false;
+        }
+        if let Err(e) = self.write_all(&mut out, |_| {}) {
+            self.broken(&e);
+            return false;
+        }
+        if out.is_empty() {
+            return false;
+        }
+        self.pending.fetch_add(out.len(), AcqRel);
+        self.send.lock().prepend(out);
+        self.await_room();
+        true
+    }
+
+    /// Writes what waits, and `first` behind it. True: the socket is full.
+    fn write_line(self: &Arc<Self>, first: LinkBuffer) -> bool {
+        if !first.is_empty() {
+            self.put_in_line(first);
+        }
+        let mut out = mem::take(&mut *self.send.lock());
+        if let Err(e) = self.write_all(&mut out, |n| self.progress(n)) {
+            self.less_pending(out.len());
+            self.broken(&e);
+            return false;
+        }
+        if out.is_empty() {
+            return false;
+        }
+        self.send.lock().prepend(out);
+        self.await_room();
+        true
     }
 
     /// Clears `WRITING`. True: it is set again and the caller has to write, since somebody came before
@@ -125,43 +162,44 @@ impl Conn {
         self.gate.load() & news != 0 && self.gate.set(mark::WRITING) & mark::WRITING == 0
     }
 
-    /// Writes until `out` is empty or the socket is full.
-    fn write_all(self: &Arc<Self>, out: &mut LinkBuffer) -> io::Result<()> {
+    /// Writes until `out` is empty or the socket is full; `wrote` is told of each call's bytes.
+    fn write_all(&self, out: &mut LinkBuffer, wrote: impl Fn(usize)) -> io::Result<()> {
         if self.gate.load() & mark::WRITABLE == 0 {
             return Ok(());
         }
         let mut asked_again = false;
         while !out.is_empty() {
-            let wrote = {
-                let mut parts = [IoSlice::new(&[]); PARTS];
-                let n = out.io_slices(&mut parts);
-                if n == 1 { self.socket.write(&parts[0]) } else { self.socket.writev(&parts[..n]) }
+            let result = match out.node_count() {
+                1 => self.socket.write(out.node(0)),
+                _ => self.write_nodes(out),
             };
-            match wrote {
+            match result {
                 Ok(n) => {
                     out.skip(n).expect("no more was written than there was");
-                    self.progress(n);
+                    wrote(n);
                     if mem::take(&mut asked_again) {
                         self.gate.set(mark::WRITABLE);
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if asked_again {
-                        self.await_room();
                         return Ok(());
                     }
                     // An event between the call and this line would be lost: clear, then try again.
                     self.gate.clear(mark::WRITABLE);
                     asked_again = true;
                 }
-                Err(e) => {
-                    self.less_pending(out.len());
-                    out.clear();
-                    return Err(e);
-                }
+                Err(e) => return Err(e),
             }
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn write_nodes(&self, out: &LinkBuffer) -> io::Result<usize> {
+        let mut parts = [IoSlice::new(&[]); PARTS];
+        let n = out.io_slices(&mut parts);
+        self.socket.writev(&parts[..n])
     }
 
     fn progress(self: &Arc<Self>, n: usize) {
@@ -191,6 +229,12 @@ impl Conn {
         self.deadlines.clear(Kind::Write);
         self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
         self.wake_waiters(self.gate.load());
+    }
+
+    /// Whether all output has gone to the system.
+    pub(super) fn is_drained(&self) -> bool {
+        // In this order: a writer counts what is left before it stops writing.
+        self.gate.load() & mark::WRITING == 0 && self.pending() == 0
     }
 
     /// How much output is pending.
@@ -253,7 +297,7 @@ impl Conn {
     /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
     pub(super) fn shut_if_drained(&self) {
         let shut = self.gate.load() & (mark::SHUT | mark::SHUT_DONE) == mark::SHUT;
-        if shut && self.pending() == 0 {
+        if shut && self.is_drained() {
             self.gate.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
             let _ = self.socket.shutdown_write();

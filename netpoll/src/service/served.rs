@@ -76,7 +76,9 @@ pub(crate) struct Served<S: Service> {
 
 struct State<S: Service> {
     phase: Phase<S::Session>,
-    session: Slot<S::Session>,
+    session: Option<S::Session>,
+    /// Where a future brings the session back to.
+    slot: Slot<S::Session>,
     scan: <S::Request as Take>::Scan,
 }
 
@@ -96,8 +98,12 @@ struct Done {
 
 impl<S: Service> Served<S> {
     pub(crate) fn new(service: Arc<S>, ward: Arc<dyn Ward>, timeout: Option<Duration>) -> Self {
-        let state =
-            State { phase: Phase::Fresh, session: Slot::default(), scan: Default::default() };
+        let state = State {
+            phase: Phase::Fresh,
+            session: None,
+            slot: Slot::default(),
+            scan: Default::default(),
+        };
         Self { service, ward, timeout, state: Mutex::new(state), again: AtomicBool::new(false) }
     }
 
@@ -130,7 +136,7 @@ impl<S: Service> Served<S> {
         match poll(future, conn) {
             Poll::Pending => Some(After::Busy),
             Poll::Ready(Ok(session)) => {
-                *state.session.lock() = Some(session);
+                state.session = Some(session);
                 state.phase = Phase::Open;
                 conn.conn.gate.set(mark::OPEN);
                 None
@@ -155,6 +161,7 @@ impl<S: Service> Served<S> {
         };
         // Dropping the future brings the session and a lent reader back.
         state.phase = Phase::Open;
+        state.session = state.slot.lock().take();
         conn.deadlines.clear(Kind::Request);
         step.take_back();
         step.out.append(done.out);
@@ -170,11 +177,11 @@ impl<S: Service> Served<S> {
         loop {
             let Some(recv) = &step.recv else { return After::Wait };
             let there = recv.input.len();
+            if requests == 0 {
+                return After::Again;
+            }
             match S::Request::find(&mut state.scan, recv, max) {
                 Ok(Found::Request(n)) => {
-                    if requests == 0 {
-                        return After::Again;
-                    }
                     requests -= 1;
                     if let Some(after) = self.request(state, step, n) {
                         return after;
@@ -244,18 +251,17 @@ impl<S: Service> Served<S> {
             self.start(state, step, held, deadline);
             return self.go_on(state, step);
         }
-        let mut session = Lent::take(&state.session).expect("an open connection has a session");
+        let session = state.session.as_mut().expect("an open connection has a session");
         let mut held = held;
         let out = Out::new(step.conn, &mut step.out);
         let result = guarded(|| {
             let request = S::Request::at(&mut held)?;
-            let call = Call { conn: step.conn, session: session.get(), out, deadline };
+            let call = Call { conn: step.conn, session, out, deadline };
             complete(pin!(self.service.on_request(call, request)), deadline, || {
                 self.late(&step.conn.conn)
             })
         });
         drop(held);
-        drop(session);
         if self.timeout.is_some() {
             step.conn.conn.deadlines.clear(Kind::Request);
         }
@@ -273,7 +279,8 @@ impl<S: Service> Served<S> {
         deadline: Deadline,
     ) {
         let (service, conn) = (self.service.clone(), step.conn.clone());
-        let mut lent = Lent::take(&state.session).expect("an open connection has a session");
+        let session = state.session.take().expect("an open connection has a session");
+        let mut lent = Lent::new(session, &state.slot);
         state.phase = Phase::Busy(Box::pin(async move {
             let mut out = LinkBuffer::new();
             let result = match S::Request::at(&mut held) {
@@ -391,7 +398,10 @@ impl<S: Service> Handler for Served<S> {
 
     fn closed(&self, conn: &Connection, reason: CloseReason) {
         self.give_up();
-        let session = self.state.lock().session.lock().take();
+        let session = {
+            let mut state = self.state.lock();
+            state.session.take().or_else(|| state.slot.lock().take())
+        };
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
             let mut ends: BoxFuture<()> =
