@@ -412,3 +412,48 @@ fn an_async_reader_that_waits_costs_no_core() {
     client.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"ab");
 }
+
+/// Pending output was looked at only where one turn answered much: a peer that asked little at a time
+/// and took no answer made it grow for ever.
+#[test]
+fn small_answers_that_nobody_takes_do_not_pile_up() {
+    struct Later;
+    impl Service for Later {
+        type Session = ();
+        type Request = Bench<'static>;
+        const DISPATCH: Dispatch = Dispatch::Async;
+        async fn on_connect(&self, _: &Connection) -> Result<()> {
+            Ok(())
+        }
+        async fn on_request<'a>(&'a self, mut call: Call<'a, ()>, req: Bench<'a>) -> Result<Flow> {
+            netpoll::sleep(MS).await;
+            call.out.put(&req)?;
+            Ok(Flow::Continue)
+        }
+    }
+    const HIGH: usize = 256 << 10;
+    let runtime = Runtime::builder().pollers(1).build().unwrap();
+    for server in [
+        serve_on(&runtime, Echo::default(), |b| b.write_high(HIGH).write_low(HIGH / 4)),
+        serve_on(&runtime, Later, |b| b.write_high(HIGH).write_low(HIGH / 4)),
+    ] {
+        let mut client = connect(&server);
+        client.set_write_timeout(Some(200 * MS)).unwrap();
+        let part = frame(&[1; 64 << 10]);
+        let mut most = 0;
+        for _ in 0..400 {
+            if client.write_all(&part).is_err() {
+                break;
+            }
+            thread::sleep(Duration::from_micros(1500));
+            most = server
+                .connections()
+                .iter()
+                .map(|conn| conn.pending())
+                .max()
+                .max(Some(most))
+                .unwrap();
+        }
+        assert!(most > 0 && most < HIGH + (192 << 10), "{most} bytes are pending");
+    }
+}

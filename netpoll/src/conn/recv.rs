@@ -196,6 +196,12 @@ impl Step<'_, '_> {
         }
     }
 
+    /// Whether more may be answered: pending output is below the high mark.
+    pub(crate) fn has_room(&self) -> bool {
+        let conn = &self.conn.conn;
+        conn.sent() == Sent::Room || conn.pending() <= conn.options.write_low
+    }
+
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.
     pub(crate) fn send(&mut self) -> bool {
         let out = mem::take(&mut self.out);

@@ -171,6 +171,10 @@ impl<S: Service> Served<S> {
 
     /// Finds requests and has them handled, until nothing is left or the budget is spent.
     fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
+        if !step.has_room() {
+            // Also where each turn's answers are few: what the peer does not take must not grow.
+            return After::Full;
+        }
         let max = step.conn.options().max_frame;
         let mut requests = REQUESTS;
         let mut bytes = BYTES;
