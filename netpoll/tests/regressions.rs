@@ -505,3 +505,40 @@ fn a_detached_connection_can_be_read_from_its_on_close_on() {
     let mut reader = told.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
     assert_eq!(reader.next(3).unwrap(), b"raw");
 }
+
+/// The error of a reset was followed by a clean end.
+#[test]
+fn a_reset_is_never_taken_for_an_end() {
+    let runtime = runtime(1);
+    for _ in 0..50 {
+        let (conn, peer) = pair(&runtime, ConnectionOptions::default());
+        let mut reader = conn.reader().unwrap();
+        common::reset(peer);
+        for _ in 0..3 {
+            let kind = reader.next(1).unwrap_err().kind();
+            assert!(matches!(kind, ErrorKind::Io | ErrorKind::Closed), "{kind:?}");
+        }
+    }
+}
+
+/// A reader that was asked for while its connection ended was told of a handler that there is not.
+#[test]
+fn a_reader_of_a_closed_connection_is_told_so() {
+    let runtime = runtime(2);
+    for _ in 0..300 {
+        let (conn, mut peer) = pair(&runtime, ConnectionOptions::default());
+        peer.write_all(&[1; 1000]).unwrap();
+        let closer = thread::spawn({
+            let conn = conn.clone();
+            move || conn.close()
+        });
+        let error = loop {
+            match conn.reader() {
+                Ok(reader) => drop(reader),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::Closed, "{error:?}");
+        closer.join().unwrap();
+    }
+}

@@ -57,7 +57,7 @@ impl Reader {
             Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             None => {
                 let word = conn.gate.clear(mark::READING);
-                if word & OVER != 0 {
+                if word & (OVER | mark::CLOSING) != 0 {
                     return Err(conn.closed_error());
                 }
                 Err(Error::new(ErrorKind::Limit, format!("its handler reads from {conn}")))

@@ -34,6 +34,8 @@ pub(crate) struct Recv {
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
     pub(crate) eof: bool,
+    /// A read failed. The system tells that once, and of a clean end from then on.
+    broken: bool,
     /// A future of the handler's is under way.
     pub(super) busy: bool,
     /// Pending output is past the mark: nothing is handled until it is below the low one.
@@ -76,7 +78,7 @@ impl Recv {
         if self.eof {
             return Ok(Filled::Eof);
         }
-        if !self.readable || conn.is_over() {
+        if !self.readable || self.broken || conn.is_over() {
             return Ok(Filled::Nothing);
         }
         let had = self.input.len();
@@ -109,7 +111,11 @@ impl Recv {
                 self.readable = false;
                 Ok(Filled::Nothing)
             }
-            Err(e) => Err(Error::io(format!("reading from {conn}"), e)),
+            Err(e) => {
+                self.broken = true;
+                conn.gate.set(mark::HUNG_UP);
+                Err(Error::io(format!("reading from {conn}"), e))
+            }
         }
     }
 
