@@ -118,9 +118,15 @@ impl Dialer {
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
         let until = Instant::now() + self.timeout;
-        let resolving = address.clone();
-        let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
-        let peers = resolved.await??;
+        let peers = if address.needs_resolver() {
+            let resolving = address.clone();
+            let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
+            // A worker may not come free in time.
+            let late = |e: Error| e.context(format_args!("resolving {address}"));
+            timeout(self.timeout, resolved).await.map_err(late)???
+        } else {
+            address.resolve()?
+        };
         let mut last = None;
         for (i, peer) in peers.iter().enumerate() {
             let until = share(until, peers.len() - i);

@@ -33,25 +33,27 @@ fn attacked(
     let echoes = {
         let ends = ends.clone();
         thread::spawn(move || {
-            let mut worst = Duration::ZERO;
+            let (mut worst, mut slow) = (Duration::ZERO, 0u32);
             let mut calls = 0u32;
             while !ends.load(SeqCst) {
                 let since = Instant::now();
                 assert_eq!(call(&mut good, &calls.to_be_bytes()), calls.to_be_bytes());
                 worst = worst.max(since.elapsed());
+                slow += u32::from(since.elapsed() > 50 * MS);
                 calls += 1;
                 thread::sleep(Duration::from_micros(500));
             }
-            (calls, worst)
+            (calls, slow, worst)
         })
     };
     wait_until(|| server.live() == 1);
     attack(&server, &log);
     wait_until(|| server.live() == 1);
     ends.store(true, SeqCst);
-    let (calls, worst) = echoes.join().unwrap();
+    let (calls, slow, worst) = echoes.join().unwrap();
     println!("{calls} echoes of others meanwhile, the slowest took {worst:?}");
-    assert!(calls > 0 && worst < 100 * MS, "{calls} echoes, the slowest took {worst:?}");
+    // Others use this machine too.
+    assert!(calls > 0 && slow <= 2, "{slow} of {calls} were slow, the slowest took {worst:?}");
     wait_until(|| server.live() == 0);
     assert_eq!(runtime.stats().connections, 0);
     let hooks = log.lock();

@@ -64,16 +64,21 @@ fn runtime(pollers: usize, max_workers: usize) -> Runtime {
     Runtime::builder().pollers(pollers).max_workers(max_workers).build().unwrap()
 }
 
-/// How long calls take, one after another, until `until`.
-fn slowest_call(client: &mut TcpStream, until: impl Fn() -> bool) -> (u32, Duration) {
-    let (mut calls, mut slowest) = (0, Duration::ZERO);
+/// Calls one after another until `until`: at most two take longer than `bound`, since others use this
+/// machine too, and there are more than `least`.
+#[track_caller]
+fn calls_are_quick(client: &mut TcpStream, bound: Duration, least: u32, until: impl Fn() -> bool) {
+    let (mut calls, mut slow, mut slowest) = (0, 0, Duration::ZERO);
     while !until() {
         let since = Instant::now();
         assert_eq!(call(client, b"quick"), b"quick");
-        slowest = slowest.max(since.elapsed());
+        let took = since.elapsed();
+        slowest = slowest.max(took);
+        slow += u32::from(took > bound);
         calls += 1;
     }
-    (calls, slowest)
+    println!("{calls} calls of others, {slow} above {bound:?}, the slowest took {slowest:?}");
+    assert!(calls > least && slow <= 2, "{slow} of {calls}, the slowest took {slowest:?}");
 }
 
 #[test]
@@ -244,10 +249,8 @@ fn others_see(hold: fn(Duration), bound: Duration) -> Runtime {
             assert_eq!(call(&mut holder, b"hold"), b"hold");
         }
     });
-    let (calls, slowest) = slowest_call(&mut connect(&server), || held.load(SeqCst) == HOLDS);
+    calls_are_quick(&mut connect(&server), bound, 50, || held.load(SeqCst) == HOLDS);
     holds.join().unwrap();
-    println!("{calls} calls of others, the slowest took {slowest:?}");
-    assert!(calls > 50 && slowest < bound, "{calls} calls, the slowest took {slowest:?}");
     runtime
 }
 
@@ -267,7 +270,7 @@ fn a_handler_that_computes_holds_nobody_up() {
             std::hint::spin_loop();
         }
     };
-    let runtime = others_see(spin, 45 * MS);
+    let runtime = others_see(spin, 40 * MS);
     assert!(runtime.stats().handovers_by_monitor >= 8);
 }
 
@@ -333,9 +336,7 @@ fn a_connection_that_floods_starves_nobody() {
         }
         flood.shutdown(std::net::Shutdown::Write).unwrap();
     });
-    let (calls, slowest) = slowest_call(&mut connect(&server), || Instant::now() >= until);
-    println!("{calls} calls beside a flood, the slowest took {slowest:?}");
-    assert!(calls > 20 && slowest < 60 * MS, "{calls} calls, the slowest took {slowest:?}");
+    calls_are_quick(&mut connect(&server), 60 * MS, 20, || Instant::now() >= until);
     flooder.join().unwrap();
     drainer.join().unwrap();
 }

@@ -175,5 +175,7 @@ fn sleepers_hold_nobody_up() {
         }
     }
     // Unoptimised code is not what the figures are for.
-    assert!(cfg!(debug_assertions), "no round reached the figures:\n{told}");
+    if !cfg!(debug_assertions) {
+        panic!("no round reached the figures:\n{told}");
+    }
 }

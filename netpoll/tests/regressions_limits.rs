@@ -15,8 +15,8 @@ use common::{
     Answer, Bench, Echo, connect, frame, read_frame, serve, serve_on, sleepy, wait_until,
 };
 use netpoll::{
-    Call, Connection, ConnectionOptions, Dialer, Dispatch, Flow, Raw, Reader, Result, Runtime,
-    Service,
+    Call, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, Raw, Reader, Result,
+    Runtime, Service,
     frame::{Frame, Progress, ScanError, Scanner, Window},
 };
 
@@ -456,4 +456,32 @@ fn small_answers_that_nobody_takes_do_not_pile_up() {
         }
         assert!(most > 0 && most < HIGH + (192 << 10), "{most} bytes are pending");
     }
+}
+
+/// An async dial had a worker parse its address, which none could where all were in handlers that
+/// wait for dials.
+#[test]
+fn a_dial_in_a_handler_needs_no_other_worker() {
+    let runtime = Runtime::builder().pollers(1).max_workers(1).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let dialer = Dialer::new().runtime(&runtime).connect_timeout(2000 * MS);
+    let service = Answer::by(move |call: &mut Call<'_, u32>, frame: &[u8]| {
+        let dial = netpoll::timeout(5000 * MS, dialer.dial_async(&address));
+        netpoll::block_on(dial)??;
+        dialer.dial(&address)?;
+        // A name takes a worker, and there is none: an error in time, and no wait for ever.
+        let name = address.replace("127.0.0.1", "localhost");
+        let quick = dialer.clone().connect_timeout(50 * MS);
+        assert_eq!(
+            netpoll::block_on(quick.dial_async(&name)).unwrap_err().kind(),
+            ErrorKind::TimedOut
+        );
+        call.out.put(&Bench(frame))?;
+        Ok(Flow::Continue)
+    });
+    let server = serve_on(&runtime, service, |b| b);
+    let mut client = connect(&server);
+    client.write_all(&frame(b"dial")).unwrap();
+    assert_eq!(read_frame(&mut client), b"dial");
 }

@@ -32,7 +32,7 @@ fn until_end(client: &mut TcpStream, since: Instant) -> Duration {
 #[track_caller]
 fn assert_on_time(took: Duration, timeout: Duration) {
     assert!(took + MS >= timeout, "{took:?} is before {timeout:?}");
-    assert!(took <= timeout + 60 * MS, "{took:?} is long after {timeout:?}");
+    assert!(took <= timeout + 100 * MS, "{took:?} is long after {timeout:?}");
 }
 
 #[test]
