@@ -31,7 +31,7 @@ fn an_idle_timeout_is_not_early_after_a_long_quiet() {
     let start = Instant::now();
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
     let took = start.elapsed();
-    assert!(took >= 195 * MS && took < 300 * MS, "{took:?}");
+    assert!(took >= 195 * MS && took < 600 * MS, "{took:?}");
 }
 
 /// As above, for output that an outside thread writes.
@@ -63,7 +63,7 @@ fn a_deadline_that_nobody_acts_on_costs_no_core() {
     let runtime = Runtime::builder().pollers(1).build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = ConnectionOptions::default();
-    options.idle_timeout = Some(100 * MS);
+    options.idle_timeout = Some(400 * MS);
     options.write_high = 64 << 20;
     let dialer = Dialer::new().runtime(&runtime).options(options);
     let conn = dialer.dial(&listener.local_addr().unwrap().to_string()).unwrap();
@@ -72,7 +72,7 @@ fn a_deadline_that_nobody_acts_on_costs_no_core() {
     conn.write(&vec![7; 16 << 20]).unwrap();
     conn.close();
     let before = runtime.stats().turns;
-    thread::sleep(400 * MS);
+    thread::sleep(900 * MS);
     let turns = runtime.stats().turns - before;
     assert!(turns < 20, "{turns} turns of a connection that waits");
 }
