@@ -137,17 +137,14 @@ fn a_wait_ends_when_another_thread_closes() {
         for how in [Connection::close, Connection::abort] {
             for asynchronous in [false, true] {
                 let (conn, _peer) = pair(&runtime);
-                let reads = thread::spawn({
-                    let conn = conn.clone();
-                    move || {
-                        let mut reader = conn.reader().unwrap();
-                        let result = if asynchronous {
-                            netpoll::block_on(reader.fill_async(1))
-                        } else {
-                            reader.fill(1)
-                        };
-                        result.unwrap_err().kind()
-                    }
+                let mut reader = conn.reader().unwrap();
+                let reads = thread::spawn(move || {
+                    let result = if asynchronous {
+                        netpoll::block_on(reader.fill_async(1))
+                    } else {
+                        reader.fill(1)
+                    };
+                    result.unwrap_err().kind()
                 });
                 thread::sleep(Duration::from_millis(10));
                 let start = Instant::now();

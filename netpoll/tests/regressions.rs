@@ -190,10 +190,10 @@ fn a_deadline_beside_a_busy_handler_fires_once() {
 fn a_deadline_beside_the_last_output_fires_once() {
     let runtime = runtime(1);
     let quick = options(|o| o.idle_timeout = Some(Duration::from_millis(100)));
-    let (conn, mut peer) = pair(&runtime, quick);
     let mut bytes = LinkBuffer::new();
     bytes.write(&vec![7; 32 << 20]).unwrap();
     bytes.flush();
+    let (conn, mut peer) = pair(&runtime, quick);
     conn.send(bytes).unwrap();
     conn.close();
     thread::sleep(Duration::from_millis(300));

@@ -24,6 +24,7 @@ use super::{
     recv::Recv,
     state::{self, GONE, OVER, event, mark},
     wait::Waiters,
+    writing,
 };
 use crate::{
     addr::PeerAddress,
@@ -223,7 +224,7 @@ impl Conn {
     /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
     /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
     pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
-        let word = self.gate.set(mark::FINISHED);
+        let word = writing::finish(&self.gate);
         let told = word & (mark::DISCONNECTED | mark::TOLD);
         if word & mark::WRITING != 0 || told == mark::DISCONNECTED {
             *self.recv.lock() = Some(recv);
@@ -295,18 +296,7 @@ impl Conn {
 
     /// Lets `f` use the socket while nobody can close it. `None`: it has ended, or somebody writes.
     pub(super) fn with_socket<T>(self: &Arc<Self>, f: impl FnOnce(&Socket) -> T) -> Option<T> {
-        if self.gate.load() & mark::FINISHED != 0 {
-            return None;
-        }
-        let before = self.gate.set(mark::WRITING);
-        if before & mark::WRITING != 0 {
-            return None;
-        }
-        let result = (before & mark::FINISHED == 0).then(|| f(&self.socket));
-        if self.release_writing(mark::MORE) {
-            self.write_out(LinkBuffer::new());
-        }
-        result
+        writing::borrow(self, || f(&self.socket))
     }
 
     /// Takes the turn's `handler` off; the connection goes on raw.

@@ -40,6 +40,7 @@ pub(crate) mod state;
 mod turn;
 mod wait;
 mod writer;
+mod writing;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};

@@ -1,9 +1,9 @@
 //! The sending half: many threads append, one writes.
 //!
-//! Whoever has output sets [`mark::WRITING`] and, if it was not set, takes all that waits and writes
-//! it in as few calls as the socket allows. Who comes meanwhile appends, sets [`mark::MORE`] and
-//! leaves: the writer goes on until nobody came. So the output of many threads leaves in few writes,
-//! and nobody waits for another's system call.
+//! Whoever has output and finds nobody writing takes all that waits and writes it in as few calls as
+//! the socket allows. Who comes meanwhile appends and leaves: the writer goes on until nobody came
+//! ([`writing`]). So the output of many threads leaves in few writes, and nobody waits for another's
+//! system call.
 
 use std::{
     io::{self, IoSlice},
@@ -19,10 +19,12 @@ use super::{
     deadlines::Kind,
     reason::CloseReason,
     state::{OVER, event, mark},
+    writing::{self, Outlet},
 };
 use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    sched::gate::Gate,
 };
 
 /// Parts of one `writev`.
@@ -58,11 +60,7 @@ impl Conn {
 
     /// As [`send`](Self::send), with the bytes of the wire.
     fn send_wire(self: &Arc<Self>, bytes: LinkBuffer) {
-        if self.gate.set(mark::WRITING) & mark::WRITING == 0 {
-            return self.write_out(bytes);
-        }
-        self.put_in_line(bytes);
-        self.flush();
+        writing::send(self, bytes);
     }
 
     /// Puts `bytes` behind what waits for the writer.
@@ -75,34 +73,7 @@ impl Conn {
 
     /// Writes what waits, unless another thread does.
     pub(crate) fn flush(self: &Arc<Self>) {
-        if self.gate.set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {
-            self.write_out(LinkBuffer::new());
-        }
-    }
-
-    /// Only for the thread that set `WRITING`, which this clears. `first` goes after what waits.
-    pub(super) fn write_out(self: &Arc<Self>, mut first: LinkBuffer) {
-        loop {
-            if self.gate.load() & mark::FINISHED != 0 {
-                self.send.lock().clear();
-                self.pending.store(0, Relaxed);
-                self.gate.clear(mark::WRITING | mark::MORE);
-                // A turn that saw `WRITING` waits with the end.
-                return self.schedule(event::FLUSH);
-            }
-            if self.gate.load() & mark::MORE != 0 {
-                self.gate.clear(mark::MORE);
-            }
-            let blocked = if self.pending() == 0 {
-                self.write_fresh(mem::take(&mut first))
-            } else {
-                self.write_line(mem::take(&mut first))
-            };
-            let news = if blocked { mark::WRITABLE } else { mark::MORE };
-            if !self.release_writing(news) {
-                return;
-            }
-        }
+        writing::flush(self);
     }
 
     /// Writes what nothing waits before, and counts what the socket does not take. True: it is full.
@@ -140,26 +111,6 @@ impl Conn {
         self.send.lock().prepend(out);
         self.await_room();
         true
-    }
-
-    /// Clears `WRITING`. True: it is set again and the caller has to write, since somebody came before
-    /// it was cleared and left, with `news`: more to write, or that there is room again.
-    pub(super) fn release_writing(self: &Arc<Self>, news: u32) -> bool {
-        let before = self.gate.clear(mark::WRITING);
-        // The turn that ends the connection, or one direction of it, may wait for this.
-        let ends = before & (mark::FINISHED | mark::ABORTING) != 0;
-        let drained = before & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
-        let waits = before & (mark::FULL | mark::WAITING) != 0;
-        if waits && self.pending() <= self.options.write_low {
-            self.wake_waiters(before);
-            if before & mark::FULL != 0 && self.gate.clear(mark::FULL) & mark::FULL != 0 {
-                self.schedule(event::FLUSH);
-            }
-        }
-        if ends || drained {
-            self.schedule(event::FLUSH);
-        }
-        self.gate.load() & news != 0 && self.gate.set(mark::WRITING) & mark::WRITING == 0
     }
 
     /// Writes until `out` is empty or the socket is full; `wrote` is told of each call's bytes.
@@ -302,6 +253,43 @@ impl Conn {
             // The peer may be gone, which the reading side tells.
             let _ = self.socket.shutdown_write();
         }
+    }
+}
+
+impl Outlet for Arc<Conn> {
+    type Bytes = LinkBuffer;
+
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn append(&self, bytes: LinkBuffer) {
+        self.put_in_line(bytes);
+    }
+
+    fn write(&self, last: LinkBuffer) -> bool {
+        if self.pending() == 0 { self.write_fresh(last) } else { self.write_line(last) }
+    }
+
+    fn stopped(&self, word: u32) {
+        // The turn that ends the connection, or one direction of it, may wait for this.
+        let ends = word & (mark::FINISHED | mark::ABORTING) != 0;
+        let drained = word & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
+        let waits = word & (mark::FULL | mark::WAITING) != 0;
+        if waits && self.pending() <= self.options.write_low {
+            self.wake_waiters(word);
+            if word & mark::FULL != 0 && self.gate.clear(mark::FULL) & mark::FULL != 0 {
+                self.schedule(event::FLUSH);
+            }
+        }
+        if ends || drained {
+            self.schedule(event::FLUSH);
+        }
+    }
+
+    fn ended(&self) {
+        self.send.lock().clear();
+        self.pending.store(0, Relaxed);
     }
 }
 
