@@ -186,6 +186,13 @@ mod models {
             true
         }
 
+        /// All three bytes of a test left, 1 before 2.
+        fn assert_sent(&self) {
+            let out = self.out.lock().clone();
+            assert_eq!((out.len(), self.pending.load(Relaxed)), (3, 0), "{out:?}");
+            assert!(out.iter().position(|&b| b == 1) < out.iter().position(|&b| b == 2));
+        }
+
         /// The peer takes a byte: what the selector does then.
         fn take_one(&self) {
             self.room.fetch_add(1, AcqRel);
@@ -282,9 +289,25 @@ mod models {
             selector.join().unwrap();
             model.take_one();
             while model.turn() {}
-            let out = model.out.lock().clone();
-            assert_eq!((out.len(), model.pending.load(Relaxed)), (3, 0), "{out:?}");
-            assert!(out.iter().position(|&b| b == 1) < out.iter().position(|&b| b == 2));
+            model.assert_sent();
+        });
+    }
+
+    /// As above with room for all: no event comes to help.
+    #[test]
+    fn loom_a_writer_goes_on_until_nobody_came() {
+        check(|| {
+            let model = Model::new(3);
+            let sender = thread::spawn({
+                let model = model.clone();
+                move || {
+                    model.send(1);
+                    model.send(2);
+                }
+            });
+            model.send(7);
+            sender.join().unwrap();
+            model.assert_sent();
         });
     }
 
