@@ -321,6 +321,7 @@ impl<S: Service> Served<S> {
             ErrorKind::Malformed => CloseReason::Malformed,
             ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
             ErrorKind::Limit => CloseReason::MemoryLimit,
+            ErrorKind::TimedOut => CloseReason::HandlerTimeout,
             _ => CloseReason::HandlerError,
         })
     }
