@@ -228,7 +228,7 @@ fn a_raw_reader_gives_up_after_its_read_timeout() {
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
         assert!(start.elapsed() >= Duration::from_millis(60));
         wait_until(|| runtime.stats().connections == 0);
-        assert_eq!(*log.lock(), ["error TimedOut", "close HandlerError"]);
+        assert_eq!(*log.lock(), ["error TimedOut", "close HandlerTimeout"]);
     }
 }
 

@@ -242,7 +242,7 @@ fn an_async_request() {
     client.write_all(&frame(&[250])).unwrap();
     assert_on_time(until_end(&mut client, since), 80 * MS);
     wait_until(|| server.live() == 0);
-    assert_eq!(*log.lock(), ["dropped", "TimedOut", "HandlerError"]);
+    assert_eq!(*log.lock(), ["dropped", "TimedOut", "HandlerTimeout"]);
     wait_until(|| runtime.stats().timers <= 1);
 }
 
