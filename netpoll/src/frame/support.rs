@@ -153,7 +153,7 @@ fn amount(number: impl Size, unit: i64, bias: i64, max: usize) -> Result<usize, 
     }
 }
 
-/// [`amount`], in a scan.
+/// The bytes that `number` counts, in a scan.
 #[inline]
 pub fn scan_amount(
     c: &Cursor<'_>,
@@ -165,7 +165,7 @@ pub fn scan_amount(
     amount(number, unit, bias, max).map_err(|fault| c.fault(fault))
 }
 
-/// [`amount`], in a decoder.
+/// The bytes that `number` counts, in a decoder.
 #[inline]
 pub fn get_amount(
     r: &Reader<'_>,
@@ -189,7 +189,7 @@ pub fn get_count(r: &Reader<'_>, number: impl Size) -> Result<i64, DecodeError> 
     number.number().map_err(|fault| r.fail(fault))
 }
 
-/// The number that stands for `bytes` of them: the inverse of [`amount`].
+/// The number that stands for `bytes` of them: the inverse of [`get_amount`].
 #[inline]
 pub fn put_amount<T: Int>(
     w: &Writer<'_>,
