@@ -231,8 +231,11 @@ const _: () = {
                                         ::core::option::Option::None
                                     } else {
                                         ::core::option::Option::Some({
-                                            p::get_list::<Resp<'a>, p::Be>(r, n)
-                                                .map_err(|e| e.in_field("Array.0"))?
+                                            {
+                                                let n = n;
+                                                p::get_list::<Resp<'a>, p::Be>(r, n)
+                                                    .map_err(|e| e.in_field("Array.0"))?
+                                            }
                                         })
                                     }
                                 };

@@ -642,6 +642,13 @@ impl<'m> Plan<'m> {
             }
             Repeat::Once => None,
         };
+        let count = count.map(|count| match Cx::most(field) {
+            Some(most) => q!({
+                let n = #count;
+                p::scan_amount(c, n, 1, 0, #most)? as i64
+            }),
+            None => count,
+        });
         if types::names(&field.ty, item) {
             let each = types::selves(element, item).unwrap_or(1);
             let count = count.unwrap_or(q!(1));
