@@ -349,6 +349,11 @@ pub fn put_check(
 /// Passes to the delimiter's end, for a number of digits; gives the number.
 #[inline]
 pub fn scan_digits<T: Int>(c: &mut Cursor<'_>, delimiter: &[u8]) -> Result<T, Stop> {
+    if delimiter == b"\r\n"
+        && let Some(n) = c.short_number()
+    {
+        return T::narrow(n.into()).ok_or_else(|| c.fault(Fault::Digits));
+    }
     let (text, n) = c.text::<20>(delimiter)?;
     ascii::parse(&text[..n]).ok_or_else(|| c.fault(Fault::Digits))
 }
