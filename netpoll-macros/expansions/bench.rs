@@ -38,16 +38,12 @@ const _: () = {
         fn get(r: &mut p::Reader<'a>) -> ::core::result::Result<Self, p::DecodeError> {
             let b = p::run::<4usize>(r, &[("n", 4usize)])?;
             let f0 = p::Auto::new(<u32 as p::Fixed<p::Be>>::load(&b[0usize..]));
-            let n = p::get_amount(r, f0.get(), 1, 0, ::core::primitive::usize::MAX)
-                .map_err(|e| e.in_field("n"))?;
-            let region0 = r.enter(n).map_err(|e| e.in_field("n"))?;
             let f1 = {
-                let n = r.left();
+                let n = p::get_amount(r, f0.get(), 1, 0, ::core::primitive::usize::MAX)
+                    .map_err(|e| e.in_field("n"))?;
                 <&'a [u8] as p::Wire<'a, p::Be>>::get_sized(r, n)
                     .map_err(|e| e.in_field("body"))?
             };
-            r.finish().map_err(|e| e.in_field("body"))?;
-            r.leave(region0)?;
             ::core::result::Result::Ok(Self { n: f0, body: f1 })
         }
         #[inline]

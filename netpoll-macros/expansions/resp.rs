@@ -38,11 +38,9 @@ const _: () = {
             }
         }
     }
-    pub enum __Variant<V0, V1, V2, V3> {
+    pub enum __Variant<V0, V1> {
         V0(V0),
         V1(V1),
-        V2(V2),
-        V3(V3),
     }
     #[automatically_derived]
     #[diagnostic::do_not_recommend]
@@ -56,7 +54,7 @@ const _: () = {
                 0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
             ]);
         type Skip = p::Flat<
-            ::core::option::Option<__Variant<__Skip0<p::Find>, __Skip1<p::Find>, (), ()>>,
+            ::core::option::Option<__Variant<__Skip0<p::Find>, __Skip1<p::Find>>>,
         >;
         #[inline]
         fn skip(
@@ -68,78 +66,83 @@ const _: () = {
                 c,
                 <Self as p::Wire<'_, p::Be>>::MIN,
                 |s, owed, c| {
-                    let s = match s {
-                        ::core::option::Option::Some(s) => s,
-                        ::core::option::Option::None => {
-                            let least = p::least([
-                                2usize,
-                                2usize,
-                                0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
-                                0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
-                            ]);
-                            c.owe(least);
-                            let tag = <p::Be as p::Repr<u8>>::scan(c)?;
-                            c.settle(least);
-                            let variant = match tag {
-                                b'*' => __Variant::V3(::core::default::Default::default()),
-                                b'$' => __Variant::V2(::core::default::Default::default()),
-                                b':' => __Variant::V1(::core::default::Default::default()),
-                                b'+' => __Variant::V0(::core::default::Default::default()),
-                                _ => {
-                                    return ::core::result::Result::Err(
-                                        c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
-                                    );
-                                }
-                            };
-                            c.commit();
-                            s.insert(variant)
+                    if s.is_none() {
+                        let least = p::least([
+                            2usize,
+                            2usize,
+                            0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
+                            0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
+                        ]);
+                        c.owe(least);
+                        let tag = <p::Be as p::Repr<u8>>::scan(c)?;
+                        c.settle(least);
+                        match tag {
+                            b'+' => {
+                                *s = ::core::option::Option::Some(
+                                    __Variant::V0(::core::default::Default::default()),
+                                );
+                            }
+                            b':' => {
+                                *s = ::core::option::Option::Some(
+                                    __Variant::V1(::core::default::Default::default()),
+                                );
+                            }
+                            b'$' => {
+                                let least = 0usize;
+                                c.owe(least);
+                                {
+                                    let n = p::scan_prefix::<AsciiCrlf, p::Be>(c)
+                                        .map_err(|e| e.in_field("Bulk.0"))?;
+                                    if n != -1 {
+                                        c.skip(
+                                            p::scan_amount(c, n, 1, 0, ::core::primitive::usize::MAX)
+                                                .map_err(|e| e.in_field("Bulk.0"))?
+                                                .saturating_add(2usize),
+                                        )?;
+                                    }
+                                };
+                                c.settle(least);
+                                return ::core::result::Result::Ok(());
+                            }
+                            b'*' => {
+                                let least = 0usize;
+                                c.owe(least);
+                                {
+                                    let n = {
+                                        let n = p::scan_prefix::<AsciiCrlf, p::Be>(c)?;
+                                        let n = if n == -1 { 0 } else { n };
+                                        n
+                                    };
+                                    p::owe(c, owed, n, 1usize)
+                                        .map_err(|e| e.in_field("Array.0"))?
+                                };
+                                c.settle(least);
+                                return ::core::result::Result::Ok(());
+                            }
+                            _ => {
+                                return ::core::result::Result::Err(
+                                    c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
+                                );
+                            }
                         }
-                    };
+                        c.commit();
+                    }
                     match s {
-                        __Variant::V0(s) => {
+                        ::core::option::Option::Some(__Variant::V0(s)) => {
                             let least = 0usize;
                             c.owe(least);
                             c.until(&mut s.f0, b"\r\n", ::core::primitive::usize::MAX)
                                 .map_err(|e| e.in_field("Simple.0"))?;
                             c.settle(least);
                         }
-                        __Variant::V1(s) => {
+                        ::core::option::Option::Some(__Variant::V1(s)) => {
                             let least = 0usize;
                             c.owe(least);
                             c.until(&mut s.f0, b"\r\n", ::core::primitive::usize::MAX)
                                 .map_err(|e| e.in_field("Int.0"))?;
                             c.settle(least);
                         }
-                        __Variant::V2(_) => {
-                            let least = 0usize;
-                            c.owe(least);
-                            {
-                                let n = p::scan_prefix::<AsciiCrlf, p::Be>(c)
-                                    .map_err(|e| e.in_field("Bulk.0"))?;
-                                if n != -1 {
-                                    c.skip(
-                                        p::scan_amount(c, n, 1, 0, ::core::primitive::usize::MAX)
-                                            .map_err(|e| e.in_field("Bulk.0"))?
-                                            .saturating_add(2usize),
-                                    )?;
-                                }
-                            };
-                            c.settle(least);
-                        }
-                        __Variant::V3(_) => {
-                            let least = 0usize;
-                            c.owe(least);
-                            {
-                                let n = {
-                                    let n = p::scan_prefix::<AsciiCrlf, p::Be>(c)?;
-                                    let n = if n == -1 { 0 } else { n };
-                                    n
-                                };
-                                p::owe(c, owed, n, 1usize)
-                                    .map_err(|e| e.in_field("Array.0"))?
-                            };
-                            c.settle(least);
-                        }
+                        ::core::option::Option::None => {}
                     }
                     ::core::result::Result::Ok(())
                 },
@@ -228,8 +231,11 @@ const _: () = {
                                         ::core::option::Option::None
                                     } else {
                                         ::core::option::Option::Some({
-                                            p::get_list::<Resp<'a>, p::Be>(r, n)
-                                                .map_err(|e| e.in_field("Array.0"))?
+                                            {
+                                                let n = n;
+                                                p::get_list::<Resp<'a>, p::Be>(r, n)
+                                                    .map_err(|e| e.in_field("Array.0"))?
+                                            }
                                         })
                                     }
                                 };

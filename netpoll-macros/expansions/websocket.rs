@@ -25,115 +25,78 @@
 #[allow(clippy::needless_question_mark)]
 const _: () = {
     use ::netpoll::__private::derived as p;
-    pub struct __Skip<K0> {
-        step: u16,
-        v3: bool,
-        v4: u8,
-        v5: Option<u16>,
-        v6: Option<u64>,
-        f7: K0,
-    }
-    impl<K0: ::core::default::Default> ::core::default::Default for __Skip<K0> {
-        #[inline]
-        fn default() -> Self {
-            Self {
-                step: 0,
-                v3: ::core::default::Default::default(),
-                v4: ::core::default::Default::default(),
-                v5: ::core::default::Default::default(),
-                v6: ::core::default::Default::default(),
-                f7: ::core::default::Default::default(),
-            }
-        }
-    }
     #[automatically_derived]
     #[diagnostic::do_not_recommend]
     impl<'a, __S> p::Wire<'a, __S> for Ws<'a> {
         const FIXED: ::core::option::Option<usize> = ::core::option::Option::None;
         const MIN: usize = 2usize;
-        type Skip = __Skip<<u32 as p::Wire<'static, p::Be>>::Skip>;
+        type Skip = ();
         #[inline]
         fn skip(
             s: &mut Self::Skip,
             c: &mut p::Cursor<'_>,
         ) -> ::core::result::Result<(), p::Stop> {
-            if s.step == 0u16 {
-                let least = 0usize;
-                c.owe(least);
-                let b = c.take::<2usize>()?;
-                c.settle(least);
-                s.v3 = p::get_bits::<bool>(p::load_bits(&b[1usize..2usize]), 7u32, 1u32);
-                s.v4 = p::get_bits::<u8>(p::load_bits(&b[1usize..2usize]), 0u32, 7u32);
-                s.step = 1u16;
-                c.commit();
+            let _ = s;
+            let least = 0usize;
+            c.owe(least);
+            let b = c.take::<2usize>()?;
+            c.settle(least);
+            let v3 = p::get_bits::<bool>(p::load_bits(&b[1usize..2usize]), 7u32, 1u32);
+            let v4 = p::get_bits::<u8>(p::load_bits(&b[1usize..2usize]), 0u32, 7u32);
+            let least = 0usize;
+            c.owe(least);
+            let v5 = if {
+                let n7 = v4;
+                n7 == 126
+            } {
+                ::core::option::Option::Some(
+                    <p::Be as p::Repr<u16>>::scan(c).map_err(|e| e.in_field("n16"))?,
+                )
+            } else {
+                ::core::option::Option::None
+            };
+            c.settle(least);
+            let least = 0usize;
+            c.owe(least);
+            let v6 = if {
+                let n7 = v4;
+                n7 == 127
+            } {
+                ::core::option::Option::Some(
+                    <p::Be as p::Repr<u64>>::scan(c).map_err(|e| e.in_field("n64"))?,
+                )
+            } else {
+                ::core::option::Option::None
+            };
+            c.settle(least);
+            let least = 0usize;
+            c.owe(least);
+            if {
+                let mask = v3;
+                mask
+            } {
+                p::skip_own::<u32, p::Be>(&mut (), c).map_err(|e| e.in_field("key"))?;
             }
-            if s.step == 1u16 {
-                let least = 0usize;
-                c.owe(least);
-                if {
-                    let n7 = s.v4;
-                    n7 == 126
-                } {
-                    s.v5 = ::core::option::Option::Some(
-                        <p::Be as p::Repr<u16>>::scan(c).map_err(|e| e.in_field("n16"))?,
-                    );
-                }
-                c.settle(least);
-                s.step = 2u16;
-                c.commit();
-            }
-            if s.step == 2u16 {
-                let least = 0usize;
-                c.owe(least);
-                if {
-                    let n7 = s.v4;
-                    n7 == 127
-                } {
-                    s.v6 = ::core::option::Option::Some(
-                        <p::Be as p::Repr<u64>>::scan(c).map_err(|e| e.in_field("n64"))?,
-                    );
-                }
-                c.settle(least);
-                s.step = 3u16;
-                c.commit();
-            }
-            if s.step == 3u16 {
-                let least = 0usize;
-                c.owe(least);
-                if {
-                    let mask = s.v3;
-                    mask
-                } {
-                    p::skip_own::<u32, p::Be>(&mut s.f7, c)
-                        .map_err(|e| e.in_field("key"))?;
-                }
-                c.settle(least);
-                s.step = 4u16;
-                c.commit();
-            }
-            if s.step == 4u16 {
-                let least = 0usize;
-                c.owe(least);
-                {
-                    let n = p::scan_amount(
-                            c,
-                            {
-                                let n7 = s.v4;
-                                let n16 = s.v5;
-                                let n64 = s.v6;
-                                ws_len(n7, n16, n64)
-                            },
-                            1,
-                            0,
-                            ::core::primitive::usize::MAX,
-                        )
-                        .map_err(|e| e.in_field("body"))?;
-                    c.skip(n.saturating_add(0usize))?
-                };
-                c.settle(least);
-                s.step = 5u16;
-                c.commit();
-            }
+            c.settle(least);
+            let least = 0usize;
+            c.owe(least);
+            {
+                let n = p::scan_amount(
+                        c,
+                        {
+                            let n7 = v4;
+                            let n16 = v5;
+                            let n64 = v6;
+                            ws_len(n7, n16, n64)
+                        },
+                        1,
+                        0,
+                        ::core::primitive::usize::MAX,
+                    )
+                    .map_err(|e| e.in_field("body"))?;
+                c.skip(n.saturating_add(0usize))?
+            };
+            c.settle(least);
             ::core::result::Result::Ok(())
         }
         #[inline]

@@ -5,7 +5,8 @@
 //! thread belong to the process and are part of every runtime's sum.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    ptr,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -70,29 +71,40 @@ pub(crate) struct Group(Mutex<Threads>);
 
 #[derive(Default)]
 struct Threads {
-    live: Vec<Arc<Cells>>,
+    live: Vec<&'static Cells>,
     retired: [u64; COUNT],
 }
 
 /// This thread's place in a group; folded into the group's sum when the thread ends.
 struct Membership {
     group: Arc<Group>,
-    cells: Arc<Cells>,
+    cells: &'static Cells,
 }
 
 static OUTSIDE: LazyLock<Arc<Group>> = LazyLock::new(Arc::default);
 
+/// Cells of threads that have ended, all zero. They are never freed, but used again, so that a thread
+/// finds its own without a check whether they are still there.
+static SPARE: Mutex<Vec<&'static Cells>> = Mutex::new(Vec::new());
+
 thread_local! {
+    static CELLS: Cell<Option<&'static Cells>> = const { Cell::new(None) };
     static MINE: RefCell<Option<Membership>> = const { RefCell::new(None) };
 }
 
 impl Group {
-    /// Counts what this thread does from now on in this group.
+    /// Counts what this thread does from now on in this group. A thread that is ending counts nothing
+    /// more.
     pub(crate) fn join(self: &Arc<Self>) {
-        let cells = Arc::new(Cells([const { AtomicU64::new(0) }; COUNT]));
-        self.0.lock().live.push(cells.clone());
-        let old = MINE.replace(Some(Membership { group: self.clone(), cells }));
-        drop(old);
+        let _ = MINE.try_with(|mine| {
+            let spare = SPARE.lock().pop();
+            let cells = spare.unwrap_or_else(|| {
+                Box::leak(Box::new(Cells([const { AtomicU64::new(0) }; COUNT])))
+            });
+            self.0.lock().live.push(cells);
+            drop(mine.replace(Some(Membership { group: self.clone(), cells })));
+            CELLS.set(Some(cells));
+        });
     }
 
     /// This group's sums and the process's, at one moment each.
@@ -114,29 +126,35 @@ impl Group {
 
 impl Drop for Membership {
     fn drop(&mut self) {
+        CELLS.set(None);
         let mut threads = self.group.0.lock();
-        threads.live.retain(|c| !Arc::ptr_eq(c, &self.cells));
+        threads.live.retain(|cells| !ptr::eq(*cells, self.cells));
         for (sum, cell) in threads.retired.iter_mut().zip(&self.cells.0) {
-            *sum += cell.load(Relaxed);
+            *sum += cell.swap(0, Relaxed);
         }
+        drop(threads);
+        SPARE.lock().push(self.cells);
     }
 }
 
 /// Adds `n` to this thread's `counter`.
 #[inline]
 pub(crate) fn add(counter: Counter, n: u64) {
-    // A thread that is ending counts nothing more.
-    let _ = MINE.try_with(|mine| {
-        if let Some(member) = &*mine.borrow() {
-            let cell = &member.cells.0[counter as usize];
+    match CELLS.get() {
+        Some(cells) => {
+            let cell = &cells.0[counter as usize];
             cell.store(cell.load(Relaxed) + n, Relaxed);
-            return;
         }
-        OUTSIDE.join();
-        if let Some(member) = &*mine.borrow() {
-            member.cells.0[counter as usize].store(n, Relaxed);
-        }
-    });
+        None => add_first(counter, n),
+    }
+}
+
+#[cold]
+fn add_first(counter: Counter, n: u64) {
+    OUTSIDE.join();
+    if let Some(cells) = CELLS.get() {
+        cells.0[counter as usize].store(n, Relaxed);
+    }
 }
 
 /// Sums of all counters.

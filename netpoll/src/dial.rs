@@ -13,6 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     sched::{Runtime, blocking, park, sleep, timeout},
     sys::{Connecting, Socket},
+    timer::instant_after,
     transport::Transport,
 };
 
@@ -89,7 +90,7 @@ impl Dialer {
     /// the last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
-        let until = Instant::now() + self.timeout;
+        let until = instant_after(self.timeout);
         let peers = blocking(|| address.resolve())?;
         self.each(&address, &peers, until, |peer, until| {
             let (conn, state) = loop {
@@ -117,10 +118,16 @@ impl Dialer {
     /// As [`dial`](Self::dial).
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
-        let until = Instant::now() + self.timeout;
-        let resolving = address.clone();
-        let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
-        let peers = resolved.await??;
+        let until = instant_after(self.timeout);
+        let peers = if address.needs_resolver() {
+            let resolving = address.clone();
+            let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
+            // A worker may not come free in time.
+            let late = |e: Error| e.context(format_args!("resolving {address}"));
+            timeout(self.timeout, resolved).await.map_err(late)???
+        } else {
+            address.resolve()?
+        };
         let mut last = None;
         for (i, peer) in peers.iter().enumerate() {
             let until = share(until, peers.len() - i);

@@ -20,6 +20,14 @@ pub(crate) use wheel::Wheel;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock(());
 
+/// The instant at which `delay` from now has passed; one decades away where that would be past what
+/// an `Instant` can express.
+pub(crate) fn instant_after(delay: Duration) -> Instant {
+    const DECADES: Duration = Duration::from_secs(30 * 365 * 86_400);
+    let now = Instant::now();
+    now.checked_add(delay).unwrap_or_else(|| now + DECADES)
+}
+
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {

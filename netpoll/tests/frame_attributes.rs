@@ -577,3 +577,18 @@ fn a_scan_says_how_much_is_missing_at_once() {
     let found = scan.scan(&Window::new(&b""[..]), 99).unwrap();
     assert_eq!(found, Progress::Need(1 + 2 + 3 + 1 + 1 + 2));
 }
+
+#[derive(Debug, Frame)]
+struct Few {
+    #[frame(count_prefix = u16, max = 2)]
+    list: Vec<u8>,
+}
+
+#[test]
+fn elements_have_a_most() {
+    check::<Few>(b"\0\x02ab", Few { list: b"ab".into() });
+    let e = Scan::<Few>::default().scan(&Window::new(&b"\0\x03"[..]), 99).unwrap_err();
+    assert_eq!((e.field(), e.fault()), ("list", &Fault::TooLarge { size: 3, max: 2 }));
+    assert!(decoded::<Few>(&nodes([&b"\0\x03abc"[..]]), 5).is_err());
+    assert!(frame::encode(&Few { list: vec![0; 3] }, &mut LinkBuffer::new()).is_err());
+}

@@ -1,10 +1,12 @@
 //! Requests as they come from the wire: an array of strings, or an inline line of words.
+//!
+//! The array is declared; that a line may stand in its place is not a format, and written by hand.
 
 use netpoll::{
-    Result,
+    Frame, Result,
     frame::{
-        Cursor, Decode, DecodeError, Fault, Find, Frame, Mark, Progress, Reader, ScanError,
-        Scanner, Stop, Window,
+        AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Mark, Progress, Reader, ScanError,
+        Scanner, Stop, Window, Wire,
     },
 };
 
@@ -90,31 +92,44 @@ impl<'a> Decode<'a> for Request<'a> {
         let count = number::parse(r.until(CRLF, DIGITS)?).unwrap_or(0).max(0) as usize;
         let mut args = Args::default();
         for _ in 0..count {
-            r.skip(b"$".len())?;
-            let len = number::parse(r.until(CRLF, DIGITS)?).ok_or_else(|| r.fail(Fault::Digits))?;
-            args.push(r.bytes(len as usize)?);
-            r.skip(CRLF.len())?;
+            args.push(<Text<'_> as Wire<'_>>::get(r)?.bytes);
         }
         Ok(Self(Form::Array(args)))
     }
 }
 
+/// What follows `*`.
+#[derive(Frame)]
+struct Array<'a> {
+    #[frame(ascii, until = b"\r\n")]
+    count: i64,
+    #[frame(count = count.max(0), max = MOST)]
+    strings: Vec<Text<'a>>,
+}
+
+#[derive(Frame)]
+struct Text<'a> {
+    #[frame(magic = b"$")]
+    kind: (),
+    #[frame(prefix = AsciiCrlf, max = LONGEST, tail = b"\r\n")]
+    bytes: &'a [u8],
+}
+
 /// Finds where a request ends.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RequestScan {
     state: State,
     mark: Mark,
     need: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum State {
     #[default]
     Start,
     /// The search for the line's end.
     Inline(Find),
-    /// So many strings are still to come.
-    Array(usize),
+    Array(<Array<'static> as Wire<'static>>::Skip),
 }
 
 impl Scanner for RequestScan {
@@ -144,7 +159,7 @@ impl State {
             match self {
                 Self::Start => {
                     *self = match c.take()? {
-                        [b'*'] => Self::Array(count(c)?),
+                        [b'*'] => Self::Array(Default::default()),
                         [b'\n'] => return Ok(()),
                         [_] => Self::Inline(Find::default()),
                     };
@@ -157,48 +172,27 @@ impl State {
                         Err(need) => Err(need),
                     };
                 }
-                Self::Array(left) => {
-                    c.owe(*left * SHORTEST);
-                    while *left > 0 {
-                        c.settle(SHORTEST);
-                        string(c)?;
-                        *left -= 1;
-                        c.commit();
-                    }
-                    return Ok(());
+                Self::Array(state) => {
+                    return match <Array<'static> as Wire<'static>>::skip(state, c) {
+                        Err(Stop::Fault(error)) => Err(explain(c, &error)),
+                        passed => passed,
+                    };
                 }
             }
         }
     }
 }
 
-/// Passes the rest of `*count`, and gives it.
-fn count(c: &mut Cursor<'_>) -> Result<usize, Stop> {
-    match line(c, "invalid multibulk length")? {
-        ..=0 => Ok(0),
-        n if n <= MOST => Ok(n as usize),
-        _ => Err(fault(c, "invalid multibulk length")),
-    }
-}
-
-/// Passes a string.
-fn string(c: &mut Cursor<'_>) -> Result<(), Stop> {
-    let [kind] = c.take()?;
-    if kind != b'$' {
-        return Err(fault(c, &format!("expected '$', got '{}'", char::from(kind))));
-    }
-    match line(c, "invalid bulk length")? {
-        len @ 0..=LONGEST => c.skip(len as usize + CRLF.len()),
-        _ => Err(fault(c, "invalid bulk length")),
-    }
-}
-
-/// Passes a line, and gives the number that it is.
-fn line(c: &mut Cursor<'_>, otherwise: &str) -> Result<i64, Stop> {
-    match c.text::<DIGITS>(CRLF) {
-        Ok((text, len)) => number::parse(&text[..len]).ok_or_else(|| fault(c, otherwise)),
-        Err(Stop::Fault(_)) => Err(fault(c, otherwise)),
-        Err(need) => Err(need),
+/// `error` in the words of Redis.
+#[cold]
+fn explain(c: &Cursor<'_>, error: &ScanError) -> Stop {
+    match error.field() {
+        "strings.kind" => {
+            let kind = c.since(c.pos() - 1).first().copied().map_or('?', char::from);
+            fault(c, &format!("expected '$', got '{kind}'"))
+        }
+        "strings.bytes" => fault(c, "invalid bulk length"),
+        _ => fault(c, "invalid multibulk length"),
     }
 }
 
@@ -245,14 +239,11 @@ const CRLF: &[u8] = b"\r\n";
 /// As many digits as any `i64` has, with its sign.
 const DIGITS: usize = 20;
 
-/// The shortest string: `$0\r\n\r\n`.
-const SHORTEST: usize = 6;
-
 /// The most strings in a request.
-const MOST: i64 = 1 << 20;
+const MOST: usize = 1 << 20;
 
 /// The longest string: 512 MiB, as in Redis.
-const LONGEST: i64 = 512 << 20;
+const LONGEST: usize = 512 << 20;
 
 /// The longest inline request: 64 KiB, as in Redis.
 const LONGEST_LINE: usize = 64 << 10;

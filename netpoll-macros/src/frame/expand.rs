@@ -85,6 +85,13 @@ impl<'m> Cx<'m> {
         }
     }
 
+    /// The most elements of `field`, if there is a bound.
+    pub(super) fn most(field: &super::model::Field) -> Option<&Expr> {
+        let a = &field.attrs;
+        let counted = a.count.is_some() || a.count_prefix.is_some();
+        a.max.as_ref().filter(|_| counted).map(|max| &max.value)
+    }
+
     /// Unit, bias and maximum of the length `i`.
     pub(super) fn scale(&self, i: usize) -> (TokenStream, TokenStream, TokenStream) {
         let len = self.fields.list[i].attrs.len.as_ref().map(|l| &l.value);

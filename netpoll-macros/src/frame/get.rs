@@ -339,7 +339,16 @@ fn own(cx: &Cx<'_>, field: &Field, counted: bool) -> TokenStream {
     let (repr, lifetime, ty) = (field.repr(cx.item.attrs.little), &cx.lifetime, field.inner());
     let list = |n: TokenStream| {
         let element = types::vec(ty).unwrap_or(ty);
-        q!(p::get_list::<#element, #repr>(r, #n).map_err(|e| e.in_field(#label))?)
+        let bound = Cx::most(field).map(|most| {
+            q! {
+                p::get_amount(r, n, 1, 0, #most).map_err(|e| e.in_field(#label))?;
+            }
+        });
+        q!({
+            let n = #n;
+            #bound
+            p::get_list::<#element, #repr>(r, n).map_err(|e| e.in_field(#label))?
+        })
     };
     match field.repeat() {
         Repeat::Prefix(_) if counted => return list(q!(n)),

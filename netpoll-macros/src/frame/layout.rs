@@ -197,10 +197,10 @@ impl Fields {
             Extent::Prefix(&prefix.value)
         } else if let Some(until) = &attrs.until {
             Extent::Until(&until.value)
-        } else if attrs.rest.is_some() {
-            Extent::Rest
         } else if let Some(len) = self.length_of(i) {
             Extent::Len(len)
+        } else if attrs.rest.is_some() {
+            Extent::Rest
         } else {
             Extent::Own
         }

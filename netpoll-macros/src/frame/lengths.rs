@@ -19,6 +19,15 @@ impl Counted {
     }
 }
 
+impl Field {
+    /// Whether all bytes of a range that it is alone in are its value.
+    fn fills(&self) -> bool {
+        let a = &self.attrs;
+        let plain = a.cond.is_none() && a.tail.is_none() && a.align.is_none() && self.pad() == 0;
+        a.rest.is_some() && plain
+    }
+}
+
 impl Fields {
     /// The fields that `range`, an attribute of the field `at`, covers.
     pub(super) fn covered(&self, range: &Range, at: usize) -> Option<(usize, usize)> {
@@ -40,7 +49,8 @@ impl Fields {
         let counted = |(field, f): (usize, &Field)| {
             let len = &f.attrs.len.as_ref()?.value;
             let (from, to) = self.covered(&len.of, field)?;
-            let single = matches!(len.of.kind, RangeKind::Field(_));
+            let single = matches!(len.of.kind, RangeKind::Field(_))
+                || from == to && from > field && self.list[from].fills();
             Some(Counted { field, from, to, single })
         };
         self.list.iter().enumerate().filter_map(counted).collect()

@@ -42,8 +42,10 @@ fn least_of(cx: &Cx<'_>, i: usize) -> (usize, Option<TokenStream>) {
     }
     let prefix_repr = field.prefix_repr(cx.item.attrs.little);
     let of_prefix = |prefix: &syn::Type| Some(q!(<#prefix as p::Prefix<#prefix_repr>>::MIN));
+    let tail = a.tail.as_ref().filter(|_| a.none.is_none()).map_or(0, |t| t.value.value().len());
     match (cx.fields.extent(i), field.repeat()) {
-        (Extent::Prefix(prefix), _) => (pad, of_prefix(prefix)),
+        (Extent::Prefix(prefix), _) => (pad + tail, of_prefix(prefix)),
+        (Extent::Size(_) | Extent::SizeWith(_), _) => (pad + tail, None),
         (Extent::Own, Repeat::Prefix(prefix)) => (pad, of_prefix(prefix)),
         (Extent::Until(delimiter), _) => (pad + delimiter.value().len(), None),
         (Extent::Own, Repeat::Once) if a.with.is_none() && !types::names(&field.ty, cx.item) => {

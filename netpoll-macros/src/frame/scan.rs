@@ -9,7 +9,7 @@ use super::{
     expand::{Cx, local},
     layout::{Extent, Place, Repeat, Run, Unit, order},
     lengths::Counted,
-    model::{Body, Fields, Item, Variant},
+    model::{Body, Field, Fields, Item, Variant},
     put, types,
 };
 use crate::hygiene::q;
@@ -98,57 +98,84 @@ fn variants_of(item: &Item, variants: &[Variant]) -> (TokenStream, TokenStream, 
     let least = variants.iter().map(|v| put::least(&Cx::new(item, &v.fields)));
     let (mut states, mut names, mut types, mut begins, mut steps) =
         (q!(), vec![], vec![], vec![], vec![]);
+    let mut other = q! {
+        _ => return ::core::result::Result::Err(
+            c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
+        ),
+    };
     for (i, variant) in variants.iter().enumerate() {
         let cx = Cx::new(item, &variant.fields);
         let plan = Plan::new(&cx);
-        let name = format_ident!("V{i}");
-        let (state, ty) = plan.declare(&format_ident!("__Skip{i}"));
-        states.extend(state);
-        let pattern = enums::pattern(variant);
-        let begin = q! {
-            #pattern => __Variant::#name(::core::default::Default::default())
+        let (pattern, body) = (enums::pattern(variant), &plan.steps);
+        let begin = if plan.stateful {
+            let (state, ty) = plan.declare(&format_ident!("__Skip{i}"));
+            let name = format_ident!("V{i}");
+            states.extend(state);
+            steps.push(q!(::core::option::Option::Some(__Variant::#name(s)) => { #body }));
+            let begin = q!(__Variant::#name(::core::default::Default::default()));
+            names.push(name);
+            types.push(ty);
+            q!(#pattern => *s = ::core::option::Option::Some(#begin),)
+        } else {
+            q!(#pattern => { #body return ::core::result::Result::Ok(()); })
         };
         match &variant.tag {
-            Some(super::model::VariantTag::Other(_)) => begins.push(begin),
-            _ => begins.insert(0, begin),
+            Some(super::model::VariantTag::Other(_)) => other = begin,
+            _ => begins.push(begin),
         }
-        let body = &plan.steps;
-        let used = if plan.stateful { q!(s) } else { q!(_) };
-        steps.push(q!(__Variant::#name(#used) => { #body }));
-        names.push(name);
-        types.push(ty);
     }
-    let other = variants
-        .iter()
-        .all(|v| !matches!(v.tag, Some(super::model::VariantTag::Other(_))))
-        .then(|| {
-            q! {
-                _ => return ::core::result::Result::Err(
-                    c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
-                ),
-            }
-        });
+    let begin = q! {
+        let least = p::least([#(#least),*]);
+        c.owe(least);
+        #read
+        c.settle(least);
+        match tag { #(#begins)* #other }
+    };
+    if steps.is_empty() {
+        return (q!(), q!(()), q!(let _ = s; #begin));
+    }
     let states = q! {
         #states
         pub enum __Variant<#(#names),*> { #(#names(#names)),* }
     };
     let body = q! {
-        let s = match s {
-            ::core::option::Option::Some(s) => s,
-            ::core::option::Option::None => {
-                let least = p::least([#(#least),*]);
-                c.owe(least);
-                #read
-                c.settle(least);
-                let variant = match tag { #(#begins,)* #other };
-                c.commit();
-                s.insert(variant)
-            }
-        };
-        match s { #(#steps)* }
+        if s.is_none() {
+            #begin
+            c.commit();
+        }
+        match s {
+            #(#steps)*
+            ::core::option::Option::None => {}
+        }
         ::core::result::Result::Ok(())
     };
     (states, q!(::core::option::Option<__Variant<#(#types),*>>), body)
+}
+
+/// Units beyond which a scan remembers how far it came.
+const RESTARTS: usize = 8;
+
+/// Whether the field of its own `i` is passed with one short look and no state.
+fn is_short(cx: &Cx<'_>, i: usize, captured: bool) -> bool {
+    let field = &cx.fields.list[i];
+    if types::names(&field.ty, cx.item) {
+        // Its elements are owed, and passed by whoever holds it.
+        return true;
+    }
+    match (cx.fields.extent(i), field.repeat()) {
+        (Extent::Size(_) | Extent::Prefix(_) | Extent::Len(_), _) => true,
+        (Extent::Until(_), _) => captured,
+        (Extent::Own, Repeat::Once) => captured || is_number(field),
+        _ => false,
+    }
+}
+
+/// Whether its type is a number, whatever stands for it on the wire.
+fn is_number(field: &Field) -> bool {
+    let a = &field.attrs;
+    let ty = types::auto(field.inner()).unwrap_or(field.inner());
+    let ty = a.raw.as_ref().map_or(ty, |raw| &raw.value);
+    types::prim(ty).is_some() && a.with.is_none() && a.args.is_none()
 }
 
 /// The bytes from the first of `from..to` to the field `to`, if all have a fixed size.
@@ -181,14 +208,18 @@ impl<'m> Plan<'m> {
         };
         let mut units = fields.units(cut, |_| false);
         units.retain(|u| u.first() < stop);
-        let single = matches!(&units[..], [] | [Unit::Run(_)]);
-        let deferred = matches!(end, End::Deferred(_));
         let captured = captured(fields, stop, &end);
+        // A few short looks need no memory of the ones before: they are made again.
+        let stateful = units.len() > RESTARTS
+            || units.iter().any(|unit| match unit {
+                Unit::Run(_) => false,
+                Unit::One(i) => !is_short(cx, *i, captured.contains(i)),
+            });
         let mut plan = Self {
             cx,
             end,
             captured,
-            stateful: !single || deferred,
+            stateful,
             decls: Vec::new(),
             steps: TokenStream::new(),
             count: 0,
@@ -201,7 +232,7 @@ impl<'m> Plan<'m> {
             }
         }
         plan.walk(&units);
-        if plan.count == 1 {
+        if plan.stateful && plan.count == 1 {
             plan.unstep();
         }
         plan
@@ -306,17 +337,31 @@ impl<'m> Plan<'m> {
     /// Remembers where the next step begins.
     fn mark(&mut self, field: usize) -> TokenStream {
         let name = format_ident!("q{field}");
+        let place = self.start(field);
         if !self.decls.iter().any(|(n, ..)| *n == name) {
-            self.decls.push((name.clone(), q!(usize), false));
-            self.step(q!(s.#name = c.pos();));
+            self.decls.push((name, q!(usize), false));
+            let code =
+                if self.stateful { q!(#place = c.pos();) } else { q!(let #place = c.pos();) };
+            self.step(code);
         }
-        q!(s.#name)
+        place
+    }
+
+    /// Where the field began, once [`mark`](Self::mark) has said to remember it.
+    fn start(&self, field: usize) -> TokenStream {
+        let name = format_ident!("q{field}");
+        if self.stateful {
+            q!(s.#name)
+        } else {
+            let name = local(&name.to_string());
+            q!(#name)
+        }
     }
 
     fn walk(&mut self, units: &[Unit]) {
         let fields = self.cx.fields;
         let from_start = self.cx.measures_from_start();
-        if from_start && self.stateful {
+        if from_start {
             self.mark(0);
         }
         for (u, unit) in units.iter().enumerate() {
@@ -342,8 +387,8 @@ impl<'m> Plan<'m> {
                 && let Some(align) = &fields.list[*i].attrs.align
                 && !matches!(fields.extent(*i), Extent::Len(_))
             {
-                let (start, align) = (format_ident!("q{i}"), &align.value);
-                self.step(q!(c.skip(p::gap(c.pos() - s.#start, #align))?;));
+                let (start, align) = (self.start(*i), &align.value);
+                self.step(q!(c.skip(p::gap(c.pos() - #start, #align))?;));
             }
         }
         if let End::Deferred(counted) = &self.end {
@@ -449,8 +494,8 @@ impl<'m> Plan<'m> {
                 q!(c.pos() + #ahead)
             }
             None => {
-                let start = format_ident!("q{from}");
-                q!(s.#start)
+                let start = self.start(from);
+                q!(#start)
             }
         };
         q! {
@@ -475,8 +520,9 @@ impl<'m> Plan<'m> {
             Some(cond) => {
                 let cond = self.env(&cond.value);
                 if self.captured.contains(&i) {
-                    let pass = self.keep(i, q!(::core::option::Option::Some(#pass)));
-                    q!(if #cond { #pass })
+                    let none = q!(::core::option::Option::None);
+                    let some = q!(::core::option::Option::Some(#pass));
+                    self.keep(i, q!(if #cond { #some } else { #none }))
                 } else {
                     q!(if #cond { #pass; })
                 }
@@ -596,6 +642,13 @@ impl<'m> Plan<'m> {
             }
             Repeat::Once => None,
         };
+        let count = count.map(|count| match Cx::most(field) {
+            Some(most) => q!({
+                let n = #count;
+                p::scan_amount(c, n, 1, 0, #most)? as i64
+            }),
+            None => count,
+        });
         if types::names(&field.ty, item) {
             let each = types::selves(element, item).unwrap_or(1);
             let count = count.unwrap_or(q!(1));
@@ -636,6 +689,11 @@ impl<'m> Plan<'m> {
             let default = field.repr(item.attrs.little);
             let repr = repr.map_or(default, |r| q!(#r));
             return q!(<#repr as p::Repr<#ty>>::scan(c).map_err(|e| e.in_field(#label))?);
+        }
+        if is_number(field) {
+            return q! {
+                p::skip_own::<#ty, #repr>(&mut (), c).map_err(|e| e.in_field(#label))?
+            };
         }
         let ty = stat(ty);
         let state = self.state(i, q!(<#ty as p::Wire<'static, #repr>>::Skip));

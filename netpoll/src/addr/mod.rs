@@ -4,7 +4,7 @@ mod peer;
 
 use std::{
     fmt,
-    net::{Ipv6Addr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     path::PathBuf,
     str::FromStr,
 };
@@ -48,6 +48,15 @@ pub enum Address {
 }
 
 impl Address {
+    /// Whether [`resolve`](Self::resolve) asks the system's resolver, and so may block.
+    pub(crate) fn needs_resolver(&self) -> bool {
+        match self {
+            // An address with a zone is left to the resolver too.
+            Self::Tcp { host, .. } => host.parse::<IpAddr>().is_err(),
+            Self::Unix(_) | Self::Abstract(_) => false,
+        }
+    }
+
     /// The socket addresses behind this address, in the order in which the resolver gives them.
     ///
     /// Asks the system's resolver for a host's name, and so may block.

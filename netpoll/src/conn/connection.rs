@@ -227,7 +227,7 @@ impl Connection {
     /// # Errors
     /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.
     pub fn reader(&self) -> Result<Reader> {
-        if self.conn.gate.load() & OVER != 0 {
+        if self.conn.gate.load() & (OVER | mark::CLOSING) != 0 {
             return Err(self.conn.closed_error());
         }
         if self.conn.handler().is_some() {

@@ -4,7 +4,10 @@
 //! the wheel stands for all of them, at the earliest of when it was set; a deadline that moves later
 //! leaves it there, and the entry that fires too early is set anew.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
 
 /// What has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +20,11 @@ pub(crate) enum Kind {
     Write,
     /// The end of the request that is handled.
     Request,
+    /// The peer's end, after this side has sent its own.
+    Linger,
 }
 
-const KINDS: [Kind; 4] = [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request];
+const KINDS: [Kind; 5] = [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request, Kind::Linger];
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -58,12 +63,9 @@ impl Deadlines {
     /// The tick at which the wheel must have an entry that it has not.
     pub(crate) fn to_arm(&self) -> Option<u64> {
         let first = KINDS.into_iter().filter_map(|kind| self.get(kind)).min()?;
-        let armed = self.armed.load(Relaxed);
-        if armed != 0 && armed <= first {
-            return None;
-        }
-        self.armed.store(first, Relaxed);
-        Some(first)
+        // The turn and a writer may both come here: a later entry must not hide an earlier one.
+        let sooner = |armed| (armed == 0 || armed > first).then_some(first);
+        self.armed.fetch_update(AcqRel, Relaxed, sooner).ok().map(|_| first)
     }
 
     /// The wheel fired at `now`. False: this entry is not the one that counts.

@@ -20,15 +20,19 @@
 //!   turn runs, and takes nothing but shared references.
 //!
 //! The end of a connection, in order: a mark says that it ends (`CLOSING`, `ABORTING`) or the peer
-//! went; the turn sends what waits (not when aborting), sets `FINISHED`, removes the registration,
-//! closes the socket, frees the buffers, wakes the waiters, runs `on_disconnect` (if the peer went and
-//! it has not run), `on_close`, the close callbacks; then the connection is no longer counted.
+//! went; the turn sends what waits and reads what comes beside it ([`linger`]; neither when aborting),
+//! sets `FINISHED`, removes the registration, closes the socket, frees the buffers, wakes the waiters,
+//! runs `on_disconnect` (if the peer went first and it has not run), `on_close`, the close callbacks;
+//! then the connection is no longer counted ([`end`]).
 
 mod cancel;
 mod connection;
 pub(crate) mod core;
 pub(crate) mod deadlines;
+mod end;
+mod events;
 pub(crate) mod handler;
+mod linger;
 mod options;
 mod reader;
 mod reason;
@@ -38,6 +42,7 @@ pub(crate) mod state;
 mod turn;
 mod wait;
 mod writer;
+mod writing;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};

@@ -38,7 +38,7 @@ use crate::{
 pub struct Reader {
     conn: Arc<Conn>,
     /// There until the drop.
-    recv: Option<Recv>,
+    recv: Option<Box<Recv>>,
     /// A turn's, which goes on with what is given back.
     lent: bool,
 }
@@ -57,7 +57,7 @@ impl Reader {
             Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             None => {
                 let word = conn.gate.clear(mark::READING);
-                if word & OVER != 0 {
+                if word & (OVER | mark::CLOSING) != 0 {
                     return Err(conn.closed_error());
                 }
                 Err(Error::new(ErrorKind::Limit, format!("its handler reads from {conn}")))
@@ -66,7 +66,7 @@ impl Reader {
     }
 
     /// A reader of what the turn has; the turn finds it in the slot again.
-    pub(crate) fn lend(conn: &Arc<Conn>, recv: Recv) -> Self {
+    pub(crate) fn lend(conn: &Arc<Conn>, recv: Box<Recv>) -> Self {
         conn.gate.set(mark::READING);
         Self { conn: conn.clone(), recv: Some(recv), lent: true }
     }

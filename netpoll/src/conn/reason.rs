@@ -18,16 +18,14 @@ pub enum CloseReason {
     IdleTimeout,
     /// A frame was not whole `frame_timeout` after its first byte.
     FrameTimeout,
-    /// A handler waited for bytes for longer than `read_timeout`.
-    ReadTimeout,
+    /// A handler ran into a timeout: its request's, or of a read or write that it waited for.
+    HandlerTimeout,
     /// The peer took no byte of the pending output for `write_timeout`.
     WriteTimeout,
     /// A frame is larger than `max_frame`.
     FrameTooLarge,
     /// Bytes that are no frame.
     Malformed,
-    /// The handler consumed nothing of what there is, and cannot be called again without progress.
-    NoProgress,
     /// A handler returned an error.
     HandlerError,
     /// A handler panicked.
@@ -54,11 +52,10 @@ impl fmt::Display for CloseReason {
             Self::Shutdown => "the server shuts down",
             Self::IdleTimeout => "nothing was received for the idle timeout",
             Self::FrameTimeout => "a frame was not whole within the frame timeout",
-            Self::ReadTimeout => "no bytes came within the read timeout",
+            Self::HandlerTimeout => "a handler ran into a timeout",
             Self::WriteTimeout => "the peer took no bytes within the write timeout",
             Self::FrameTooLarge => "a frame is larger than max_frame",
             Self::Malformed => "bytes that are no frame",
-            Self::NoProgress => "the handler consumed nothing",
             Self::HandlerError => "a handler returned an error",
             Self::Panic => "a handler panicked",
             Self::MemoryLimit => "the memory limit was reached",

@@ -28,10 +28,14 @@ pub(crate) struct Recv {
     pub(crate) received: u64,
     /// Where in the stream the partial frame begins that has to be whole by its deadline.
     pub(super) frame_at: u64,
+    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
+    pub(super) linger: Option<usize>,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
     pub(crate) eof: bool,
+    /// A read failed. The system tells that once, and of a clean end from then on.
+    broken: bool,
     /// A future of the handler's is under way.
     pub(super) busy: bool,
     /// Pending output is past the mark: nothing is handled until it is below the low one.
@@ -74,11 +78,11 @@ impl Recv {
         if self.eof {
             return Ok(Filled::Eof);
         }
-        if !self.readable || conn.is_over() {
+        if !self.readable || self.broken || conn.is_over() {
             return Ok(Filled::Nothing);
         }
         let had = self.input.len();
-        if self.take_arrived(conn) {
+        if word & mark::ARRIVED != 0 && self.take_arrived(conn) {
             conn.open_wire(&mut self.wire, &mut self.input)?;
             self.received += (self.input.len() - had) as u64;
             return Ok(Filled::Some);
@@ -107,7 +111,11 @@ impl Recv {
                 self.readable = false;
                 Ok(Filled::Nothing)
             }
-            Err(e) => Err(Error::io(format!("reading from {conn}"), e)),
+            Err(e) => {
+                self.broken = true;
+                conn.gate.set(mark::HUNG_UP);
+                Err(Error::io(format!("reading from {conn}"), e))
+            }
         }
     }
 
@@ -154,6 +162,7 @@ impl Recv {
 
     /// Takes what a completion driver has brought. False: nothing.
     fn take_arrived(&mut self, conn: &Conn) -> bool {
+        conn.gate.clear(mark::ARRIVED);
         let arrived = mem::take(&mut *conn.arrived.lock());
         let came = !arrived.is_empty();
         for bytes in arrived {
@@ -168,7 +177,7 @@ impl Recv {
 pub(crate) struct Step<'a, 'd> {
     pub(crate) conn: &'a Connection,
     /// Gone while a reader has it.
-    pub(crate) recv: Option<Recv>,
+    pub(crate) recv: Option<Box<Recv>>,
     /// Answers, which leave together at the turn's end.
     pub(crate) out: LinkBuffer,
     pub(super) desk: &'d mut Desk,
@@ -191,6 +200,12 @@ impl Step<'_, '_> {
         if self.recv.is_none() {
             self.recv = self.conn.conn.recv.lock().take();
         }
+    }
+
+    /// Whether more may be answered: pending output is below the high mark.
+    pub(crate) fn has_room(&self) -> bool {
+        let conn = &self.conn.conn;
+        conn.sent() == Sent::Room || conn.pending() <= conn.options.write_low
     }
 
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.

@@ -1,9 +1,9 @@
 //! The sending half: many threads append, one writes.
 //!
-//! Whoever has output sets [`mark::WRITING`] and, if it was not set, takes all that waits and writes
-//! it in as few calls as the socket allows. Who comes meanwhile appends, sets [`mark::MORE`] and
-//! leaves: the writer goes on until nobody came. So the output of many threads leaves in few writes,
-//! and nobody waits for another's system call.
+//! Whoever has output and finds nobody writing takes all that waits and writes it in as few calls as
+//! the socket allows. Who comes meanwhile appends and leaves: the writer goes on until nobody came
+//! ([`writing`]). So the output of many threads leaves in few writes, and nobody waits for another's
+//! system call.
 
 use std::{
     io::{self, IoSlice},
@@ -19,10 +19,12 @@ use super::{
     deadlines::Kind,
     reason::CloseReason,
     state::{OVER, event, mark},
+    writing::{self, Outlet},
 };
 use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    sched::gate::Gate,
 };
 
 /// Parts of one `writev`.
@@ -58,110 +60,97 @@ impl Conn {
 
     /// As [`send`](Self::send), with the bytes of the wire.
     fn send_wire(self: &Arc<Self>, bytes: LinkBuffer) {
+        writing::send(self, bytes);
+    }
+
+    /// Puts `bytes` behind what waits for the writer.
+    fn put_in_line(&self, bytes: LinkBuffer) {
+        // Counted first: whoever finds them has not to find less pending.
         self.pending.fetch_add(bytes.len(), AcqRel);
-        if self.gate.set(mark::WRITING) & mark::WRITING == 0 {
-            return self.write_out(bytes);
-        }
         let mut waiting = self.send.lock();
         *waiting = join(mem::take(&mut *waiting), bytes);
-        drop(waiting);
-        self.flush();
     }
 
     /// Writes what waits, unless another thread does.
     pub(crate) fn flush(self: &Arc<Self>) {
-        if self.gate.set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {
-            self.write_out(LinkBuffer::new());
-        }
+        writing::flush(self);
     }
 
-    /// Only for the thread that set `WRITING`, which this clears. `first` goes after what waits.
-    pub(super) fn write_out(self: &Arc<Self>, mut first: LinkBuffer) {
-        loop {
-            if self.gate.load() & mark::FINISHED != 0 {
-                self.send.lock().clear();
-                self.pending.store(0, Relaxed);
-                self.gate.clear(mark::WRITING | mark::MORE);
-                // A turn that saw `WRITING` waits with the end.
-                return self.schedule(event::FLUSH);
-            }
-            self.gate.clear(mark::MORE);
-            let mut out = {
-                let mut waiting = self.send.lock();
-                join(mem::take(&mut *waiting), mem::take(&mut first))
-            };
-            let wrote = self.write_all(&mut out);
-            let blocked = !out.is_empty();
-            if blocked {
-                self.send.lock().prepend(out);
-            }
-            if let Err(e) = wrote {
-                self.broken(&e);
-            }
-            let news = if blocked { mark::WRITABLE } else { mark::MORE };
-            if !self.release_writing(news) {
-                return;
-            }
+    /// Writes what nothing waits before, and counts what the socket does not take. True: it is full.
+    fn write_fresh(self: &Arc<Self>, mut out: LinkBuffer) -> bool {
+        if out.is_empty() {
+            return false;
         }
+        if let Err(e) = self.write_all(&mut out, |_| {}) {
+            self.broken(&e);
+            return false;
+        }
+        if out.is_empty() {
+            return false;
+        }
+        self.pending.fetch_add(out.len(), AcqRel);
+        self.send.lock().prepend(out);
+        self.await_room();
+        true
     }
 
-    /// Clears `WRITING`. True: it is set again and the caller has to write, since somebody came before
-    /// it was cleared and left, with `news`: more to write, or that there is room again.
-    pub(super) fn release_writing(self: &Arc<Self>, news: u32) -> bool {
-        let before = self.gate.clear(mark::WRITING);
-        // The turn that ends the connection, or one direction of it, may wait for this.
-        let ends = before & (mark::FINISHED | mark::ABORTING) != 0;
-        let drained = before & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
-        let waits = before & (mark::FULL | mark::WAITING) != 0;
-        if waits && self.pending() <= self.options.write_low {
-            self.wake_waiters(before);
-            if before & mark::FULL != 0 && self.gate.clear(mark::FULL) & mark::FULL != 0 {
-                self.schedule(event::FLUSH);
-            }
+    /// Writes what waits, and `first` behind it. True: the socket is full.
+    fn write_line(self: &Arc<Self>, first: LinkBuffer) -> bool {
+        if !first.is_empty() {
+            self.put_in_line(first);
         }
-        if ends || drained {
-            self.schedule(event::FLUSH);
+        let mut out = mem::take(&mut *self.send.lock());
+        if let Err(e) = self.write_all(&mut out, |n| self.progress(n)) {
+            self.less_pending(out.len());
+            self.broken(&e);
+            return false;
         }
-        self.gate.load() & news != 0 && self.gate.set(mark::WRITING) & mark::WRITING == 0
+        if out.is_empty() {
+            return false;
+        }
+        self.send.lock().prepend(out);
+        self.await_room();
+        true
     }
 
-    /// Writes until `out` is empty or the socket is full.
-    fn write_all(self: &Arc<Self>, out: &mut LinkBuffer) -> io::Result<()> {
+    /// Writes until `out` is empty or the socket is full; `wrote` is told of each call's bytes.
+    fn write_all(&self, out: &mut LinkBuffer, wrote: impl Fn(usize)) -> io::Result<()> {
         if self.gate.load() & mark::WRITABLE == 0 {
             return Ok(());
         }
         let mut asked_again = false;
         while !out.is_empty() {
-            let wrote = {
-                let mut parts = [IoSlice::new(&[]); PARTS];
-                let n = out.io_slices(&mut parts);
-                if n == 1 { self.socket.write(&parts[0]) } else { self.socket.writev(&parts[..n]) }
+            let result = match out.node_count() {
+                1 => self.socket.write(out.node(0)),
+                _ => self.write_nodes(out),
             };
-            match wrote {
+            match result {
                 Ok(n) => {
                     out.skip(n).expect("no more was written than there was");
-                    self.progress(n);
+                    wrote(n);
                     if mem::take(&mut asked_again) {
                         self.gate.set(mark::WRITABLE);
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if asked_again {
-                        self.await_room();
                         return Ok(());
                     }
                     // An event between the call and this line would be lost: clear, then try again.
                     self.gate.clear(mark::WRITABLE);
                     asked_again = true;
                 }
-                Err(e) => {
-                    self.less_pending(out.len());
-                    out.clear();
-                    return Err(e);
-                }
+                Err(e) => return Err(e),
             }
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn write_nodes(&self, out: &LinkBuffer) -> io::Result<usize> {
+        let mut parts = [IoSlice::new(&[]); PARTS];
+        let n = out.io_slices(&mut parts);
+        self.socket.writev(&parts[..n])
     }
 
     fn progress(self: &Arc<Self>, n: usize) {
@@ -191,6 +180,12 @@ impl Conn {
         self.deadlines.clear(Kind::Write);
         self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
         self.wake_waiters(self.gate.load());
+    }
+
+    /// Whether all output has gone to the system.
+    pub(super) fn is_drained(&self) -> bool {
+        // In this order: a writer counts what is left before it stops writing.
+        self.gate.load() & mark::WRITING == 0 && self.pending() == 0
     }
 
     /// How much output is pending.
@@ -253,11 +248,48 @@ impl Conn {
     /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
     pub(super) fn shut_if_drained(&self) {
         let shut = self.gate.load() & (mark::SHUT | mark::SHUT_DONE) == mark::SHUT;
-        if shut && self.pending() == 0 {
+        if shut && self.is_drained() {
             self.gate.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
             let _ = self.socket.shutdown_write();
         }
+    }
+}
+
+impl Outlet for Arc<Conn> {
+    type Bytes = LinkBuffer;
+
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn append(&self, bytes: LinkBuffer) {
+        self.put_in_line(bytes);
+    }
+
+    fn write(&self, last: LinkBuffer) -> bool {
+        if self.pending() == 0 { self.write_fresh(last) } else { self.write_line(last) }
+    }
+
+    fn stopped(&self, word: u32) {
+        // The turn that ends the connection, or one direction of it, may wait for this.
+        let ends = word & (mark::FINISHED | mark::ABORTING) != 0;
+        let drained = word & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
+        let waits = word & (mark::FULL | mark::WAITING) != 0;
+        if waits && self.pending() <= self.options.write_low {
+            self.wake_waiters(word);
+            if word & mark::FULL != 0 && self.gate.clear(mark::FULL) & mark::FULL != 0 {
+                self.schedule(event::FLUSH);
+            }
+        }
+        if ends || drained {
+            self.schedule(event::FLUSH);
+        }
+    }
+
+    fn ended(&self) {
+        self.send.lock().clear();
+        self.pending.store(0, Relaxed);
     }
 }
 

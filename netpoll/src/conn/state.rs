@@ -16,6 +16,8 @@ pub(crate) mod event {
 
 /// Marks: they stay until they are cleared by name.
 pub(crate) mod mark {
+    /// A completion driver has brought bytes.
+    pub(crate) const ARRIVED: u32 = 1 << 12;
     /// `SHUT` was carried out.
     pub(crate) const SHUT_DONE: u32 = 1 << 13;
     /// The turn stopped at the high mark of pending output: who sends the rest schedules it.

@@ -1,12 +1,13 @@
 //! The turn of a connection: from events to answers, on one thread.
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     connection::Connection,
     core::Conn,
     deadlines::Kind,
     handler::{After, Handler},
+    linger::Linger,
     reason::CloseReason,
     recv::{Recv, Step},
     state::{event, mark},
@@ -21,12 +22,12 @@ const UNHELD: usize = 2;
 
 impl Turn for Conn {
     fn run(self: Arc<Self>, desk: &mut Desk) {
-        let word = self.gate.begin();
-        let again = self.take_turn(desk, word);
-        self.arm();
-        if self.gate.end(again) {
-            let home = self.home.clone();
-            home.push(self);
+        let conn = Connection::unowned(self);
+        let word = conn.conn.gate.begin();
+        let again = conn.take_turn(desk, word);
+        conn.conn.arm();
+        if conn.conn.gate.end(again) {
+            conn.conn.home.push(conn.conn.clone());
         }
     }
 
@@ -42,94 +43,109 @@ impl Turn for Conn {
     }
 }
 
-impl Conn {
+impl Connection {
     /// True: there is more to do at once.
-    fn take_turn(self: &Arc<Self>, desk: &mut Desk, word: u32) -> bool {
+    fn take_turn(&self, desk: &mut Desk, word: u32) -> bool {
+        let conn = &self.conn;
         if word & event::TIMER != 0 {
-            self.check_write_timeout();
+            conn.check_write_timeout();
         }
-        if self.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
-            self.flush();
+        if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
+            conn.flush();
         }
         if word & event::FLUSH != 0 {
-            self.shut_if_drained();
+            conn.shut_if_drained();
         }
         // Flags that came since `begin` count: some of them this turn has set itself.
-        let word = word | self.gate.load();
+        let word = word | conn.gate.load();
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
-            || word & mark::CLOSING != 0 && self.pending() == 0;
+            || word & mark::CLOSING != 0 && conn.is_drained();
         if ends {
-            let recv = self.recv.lock().take();
-            return self.end_turn(recv);
+            let recv = conn.recv.lock().take();
+            return conn.end_turn(recv);
         }
-        match self.handler() {
+        match conn.handler() {
             Some(handler) if word & mark::CLOSING == 0 => {
-                let recv = self.recv.lock().take();
+                let recv = conn.recv.lock().take();
                 self.serve(handler, recv, desk, word)
             }
             // What was received belongs to a reader, which may come at any time.
             _ => {
-                self.look_after(word);
-                self.wake_waiters(self.gate.load());
+                conn.look_after(word);
+                conn.wake_waiters(conn.gate.load());
                 false
             }
         }
     }
 
+    /// Runs the handler on what was received.
+    fn serve(
+        &self,
+        handler: &Arc<dyn Handler>,
+        recv: Option<Box<Recv>>,
+        desk: &mut Desk,
+        word: u32,
+    ) -> bool {
+        let conn = &self.conn;
+        let busy = recv.as_ref().is_none_or(|recv| recv.busy);
+        if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
+            conn.disconnect(&**handler, word);
+        }
+        if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
+            return conn.end_turn(recv);
+        }
+        let mut step = Step { conn: self, recv, out: Default::default(), desk };
+        if let Some(recv) = &mut step.recv
+            && mem::take(&mut recv.full)
+        {
+            if conn.pending() > conn.options.write_low {
+                recv.full = true;
+                return conn.await_low_mark(step.recv);
+            }
+            conn.gate.clear(mark::FULL);
+        }
+        let consumed = step.recv.as_ref().filter(|_| !busy).map(|recv| recv.consumed());
+        let after = handler.step(&mut step);
+        let out = mem::take(&mut step.out);
+        if !out.is_empty() && !conn.is_over() {
+            conn.send(out);
+        }
+        let recv = step.recv.or_else(|| conn.recv.lock().take());
+        if conn.options.idle_timeout.is_some()
+            && recv.as_ref().map(|recv| recv.consumed()) != consumed
+        {
+            // A request was handled: the peer's silence begins now.
+            conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
+        }
+        conn.settle(handler, recv, after)
+    }
+}
+
+impl Conn {
     /// The connection is to end: with what was received, or later, when its reader gives it back.
-    fn end_turn(self: &Arc<Self>, recv: Option<Recv>) -> bool {
+    fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> bool {
         let recv = recv.or_else(|| {
             // A future that has the reader, and that nobody polls any more.
             self.handler()?.give_up();
             self.recv.lock().take()
         });
-        match recv {
-            Some(recv) => self.finish(recv),
-            None => self.wake_waiters(self.gate.load()),
+        let Some(mut recv) = recv else {
+            self.wake_waiters(self.gate.load());
+            return false;
+        };
+        let lingers = self.linger(&mut recv);
+        match lingers {
+            Linger::Over => self.finish(recv),
+            Linger::Wait | Linger::Again => self.put_back(Some(recv)),
         }
-        false
-    }
-
-    /// Runs the handler on what was received.
-    fn serve(
-        self: &Arc<Self>,
-        handler: &Arc<dyn Handler>,
-        recv: Option<Recv>,
-        desk: &mut Desk,
-        word: u32,
-    ) -> bool {
-        let conn = Connection::unowned(self.clone());
-        let busy = recv.as_ref().is_none_or(|recv| recv.busy);
-        if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
-            self.disconnect(&**handler, word);
-        }
-        if word & event::TIMER != 0 && self.check_receive_timeouts(handler, &conn, recv.as_ref()) {
-            return self.end_turn(recv);
-        }
-        let mut step = Step { conn: &conn, recv, out: Default::default(), desk };
-        if let Some(recv) = &mut step.recv
-            && mem::take(&mut recv.full)
-        {
-            if self.pending() > self.options.write_low {
-                recv.full = true;
-                return self.await_low_mark(step.recv);
-            }
-            self.gate.clear(mark::FULL);
-        }
-        let after = handler.step(&mut step);
-        let out = mem::take(&mut step.out);
-        if !out.is_empty() {
-            self.send(out);
-        }
-        let recv = step.recv.or_else(|| self.recv.lock().take());
-        self.settle(handler, recv, after)
+        lingers == Linger::Again
     }
 
     /// Brings the connection into the state that the step's end asks for.
     fn settle(
         self: &Arc<Self>,
         handler: &Arc<dyn Handler>,
-        recv: Option<Recv>,
+        recv: Option<Box<Recv>>,
         after: After,
     ) -> bool {
         let Some(mut recv) = recv else {
@@ -176,14 +192,14 @@ impl Conn {
         again
     }
 
-    fn put_back(&self, recv: Option<Recv>) {
+    fn put_back(&self, recv: Option<Box<Recv>>) {
         if recv.is_some() {
             *self.recv.lock() = recv;
         }
     }
 
     /// Nothing is handled until little output is pending. True: that is so already.
-    fn await_low_mark(&self, recv: Option<Recv>) -> bool {
+    fn await_low_mark(&self, recv: Option<Box<Recv>>) -> bool {
         self.put_back(recv);
         // Whoever writes looks at the mark after it has written: one of the two sees the other.
         self.gate.set(mark::FULL);
@@ -191,11 +207,11 @@ impl Conn {
     }
 
     /// Ends the connection as soon as what waits is sent.
-    fn close_by_turn(self: &Arc<Self>, recv: Recv) -> bool {
+    fn close_by_turn(self: &Arc<Self>, recv: Box<Recv>) -> bool {
         self.gate.set(mark::CLOSING);
         self.deadlines.clear(Kind::Frame);
         self.deadlines.clear(Kind::Idle);
-        if self.pending() == 0 {
+        if self.is_drained() {
             return self.end_turn(Some(recv));
         }
         self.put_back(Some(recv));
@@ -268,7 +284,9 @@ impl Conn {
                 return true;
             }
         }
-        if self.deadlines.passed(Kind::Idle, now) {
+        // What has come and was not read yet is no silence; the read sets the deadline anew.
+        let unread = self.gate.load() & mark::READABLE != 0 || waits.is_some_and(|r| r.readable);
+        if self.deadlines.passed(Kind::Idle, now) && !unread {
             self.deadlines.clear(Kind::Idle);
             if waits.is_none() || !handler.idle(conn) {
                 self.set_deadline(Kind::Idle, self.options.idle_timeout);
@@ -276,12 +294,12 @@ impl Conn {
             }
             self.set_reason(CloseReason::IdleTimeout);
             self.gate.set(mark::CLOSING);
-            return self.pending() == 0;
+            return self.is_drained();
         }
         false
     }
 
-    fn timeout_error(&self, what: &str, limit: Option<std::time::Duration>) -> Error {
+    fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
         let limit = limit.unwrap_or_default();
         Error::new(ErrorKind::TimedOut, format!("{what}: not done within {limit:?} ({self})"))
     }

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use super::{core::Conn, state::mark};
 use crate::{
     error::{Error, ErrorKind, Result},
     sched::park,
+    timer::instant_after,
 };
 
 /// The list of waiters of one connection.
@@ -65,7 +66,7 @@ impl Conn {
     where
         F: FnMut(&Conn) -> Option<T> + Unpin,
     {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = timeout.map(instant_after);
         park::wait_for(self.until(condition), deadline).ok_or_else(|| {
             let limit = timeout.unwrap_or_default();
             Error::new(ErrorKind::TimedOut, format!("{what}: nothing within {limit:?} ({self})"))

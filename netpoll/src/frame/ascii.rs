@@ -36,6 +36,22 @@ pub(super) fn parse<T: Int>(text: &[u8]) -> Option<T> {
     T::narrow(if negative { -i128::from(value) } else { value.into() })
 }
 
+/// A number of one to eight digits with CR LF behind it, at the beginning of `text`, and what
+/// follows.
+#[inline]
+pub(super) fn short(text: &[u8]) -> Option<(i64, &[u8])> {
+    let mut value = 0;
+    for (i, &byte) in text.iter().enumerate().take(9) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let rest = text[i..].strip_prefix(b"\r\n")?;
+            return (i > 0).then_some((value, rest));
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    None
+}
+
 /// How many characters `n` has.
 #[inline]
 pub(super) fn size(n: i64) -> usize {

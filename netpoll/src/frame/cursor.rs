@@ -1,6 +1,7 @@
 //! A scan's position in what has arrived.
 
 use super::{
+    ascii,
     fault::{Fault, ScanError},
     scan::Window,
     source::{Mark, Walk},
@@ -258,6 +259,17 @@ impl<'w> Cursor<'w> {
         self.walk.copy(&mut text[..before]);
         self.walk.advance(delimiter.len());
         Ok((text, before))
+    }
+
+    /// A number that CR LF ends, of the bytes that lie in this node, if it is as short as most are.
+    #[inline]
+    pub(super) fn short_number(&mut self) -> Option<i64> {
+        let (n, rest) = ascii::short(self.walk.cur)?;
+        let passed = self.walk.cur.len() - rest.len();
+        self.walk.pos += passed;
+        self.examined += passed as u64;
+        self.walk.cur = rest;
+        Some(n)
     }
 
     /// A copy of all bytes from `from` to the position.

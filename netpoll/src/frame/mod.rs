@@ -100,7 +100,7 @@ pub use prefix::{AsciiCrlf, Prefix};
 pub use reader::{Reader, Region};
 pub use scan::{Progress, Scan, Scanner, Window};
 pub use source::{Mark, Source};
-pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode};
+pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip};
 pub use varint::{Varint, Zigzag};
 pub use wire::{Wire, WireArgs};
 pub use writer::{Patch, Writer};

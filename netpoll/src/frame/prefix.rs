@@ -118,12 +118,17 @@ impl<S> Prefix<S> for AsciiCrlf {
 
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
-        // The shortest number and CR LF at once: most often one more byte is all that is missing.
+        if let Some(n) = c.short_number() {
+            return Ok(n);
+        }
         let (text, n) = c.text::<DIGITS>(CRLF)?;
         ascii::parse(&text[..n]).ok_or_else(|| c.fault(Fault::Digits))
     }
     #[inline]
     fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+        if let Some(n) = r.short_number() {
+            return Ok(n);
+        }
         let at = r.pos();
         let digits = r.until(CRLF, DIGITS)?;
         ascii::parse(digits).ok_or_else(|| DecodeError::new(Fault::Digits, at))

@@ -2,6 +2,7 @@
 
 use super::{
     arena::Arena,
+    ascii,
     chunks::Chunks,
     fault::{DecodeError, Fault},
     source::{Mark, Source, Walk},
@@ -193,11 +194,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The region has fewer.
     #[inline]
-    pub fn skip(&mut self, mut n: usize) -> Result<(), DecodeError> {
+    pub fn skip(&mut self, n: usize) -> Result<(), DecodeError> {
         if let Some(rest) = self.head.get(n..) {
             self.head = rest;
             return Ok(());
         }
+        self.skip_across(n)
+    }
+
+    #[cold]
+    fn skip_across(&mut self, mut n: usize) -> Result<(), DecodeError> {
         if self.left() < n {
             return Err(self.truncated(n));
         }
@@ -220,6 +226,14 @@ impl<'a> Reader<'a> {
         let bytes = self.bytes(n)?;
         self.skip(delimiter.len())?;
         Ok(bytes)
+    }
+
+    /// A number that CR LF ends, of the bytes that lie in this node, if it is as short as most are.
+    #[inline]
+    pub(super) fn short_number(&mut self) -> Option<i64> {
+        let (n, rest) = ascii::short(self.head)?;
+        self.head = rest;
+        Some(n)
     }
 
     /// How many bytes stand before the next `delimiter`.
@@ -259,19 +273,23 @@ impl<'a> Reader<'a> {
     /// The region has fewer.
     #[inline]
     pub fn enter(&mut self, n: usize) -> Result<Region<'a>, DecodeError> {
-        let end = self.end;
-        let inner = self.pos() + n;
         if let Some((head, rest)) = self.head.split_at_checked(n) {
+            let end = self.end;
+            self.end = self.pos() + n;
             self.head = head;
-            self.end = inner;
             return Ok(Region { end, rest: Some(rest), more: std::mem::take(&mut self.more) });
         }
+        self.enter_across(n)
+    }
+
+    #[cold]
+    fn enter_across(&mut self, n: usize) -> Result<Region<'a>, DecodeError> {
         if self.left() < n {
             return Err(self.truncated(n));
         }
-        let more = self.left() - n;
+        let (end, more) = (self.end, self.left() - n);
+        self.end = self.pos() + n;
         self.more = n - self.head.len();
-        self.end = inner;
         Ok(Region { end, rest: None, more })
     }
 
@@ -298,14 +316,18 @@ impl<'a> Reader<'a> {
                 self.head = rest;
                 self.more = region.more;
             }
-            None => {
-                self.skip(self.left())?;
-                self.more = region.more;
-                let chunk = self.src.chunk(self.node);
-                self.refill(&chunk[chunk.len() - self.cut..]);
-            }
+            None => self.leave_across(region.more)?,
         }
         self.end = region.end;
+        Ok(())
+    }
+
+    #[cold]
+    fn leave_across(&mut self, more: usize) -> Result<(), DecodeError> {
+        self.skip(self.left())?;
+        self.more = more;
+        let chunk = self.src.chunk(self.node);
+        self.refill(&chunk[chunk.len() - self.cut..]);
         Ok(())
     }
 

@@ -109,11 +109,7 @@ impl<'a> Walk<'a> {
     pub(super) fn resume(src: Source<'a>, mark: Mark) -> Self {
         let chunk = src.chunk(mark.node);
         let cur = chunk.get(mark.pos - mark.start..).unwrap_or_default();
-        let mut walk = Self { cur, pos: mark.pos, node: mark.node, src };
-        if cur.is_empty() {
-            walk.settle();
-        }
-        walk
+        Self { cur, pos: mark.pos, node: mark.node, src }
     }
 
     #[inline]
@@ -135,12 +131,16 @@ impl<'a> Walk<'a> {
 
     /// Moves `n` bytes forward, of which the source has as many.
     #[inline]
-    pub(super) fn advance(&mut self, mut n: usize) {
+    pub(super) fn advance(&mut self, n: usize) {
         self.pos += n;
-        if n < self.cur.len() {
-            self.cur = &self.cur[n..];
-            return;
+        match self.cur.get(n..) {
+            Some(rest) => self.cur = rest,
+            None => self.advance_across(n),
         }
+    }
+
+    #[cold]
+    fn advance_across(&mut self, mut n: usize) {
         loop {
             let here = n.min(self.cur.len());
             self.cur = &self.cur[here..];
@@ -160,6 +160,7 @@ impl<'a> Walk<'a> {
             to[done..done + here].copy_from_slice(&self.cur[..here]);
             done += here;
             self.advance(here);
+            self.settle();
         }
     }
 
@@ -173,16 +174,18 @@ impl<'a> Walk<'a> {
         self.settle();
         while self.pos < end && !self.cur.is_empty() {
             let window = &self.cur[..self.cur.len().min(end - self.pos)];
-            let Some(at) = memchr::memchr(first, window) else {
-                self.advance(window.len());
-                continue;
-            };
-            self.advance(at);
-            match self.matches(delimiter, end) {
-                Match::Yes => return Ok(()),
-                Match::No => self.advance(1),
-                Match::Short(missing) => return Err(missing),
+            match memchr::memchr(first, window) {
+                None => self.advance(window.len()),
+                Some(at) => {
+                    self.advance(at);
+                    match self.matches(delimiter, end) {
+                        Match::Yes => return Ok(()),
+                        Match::No => self.advance(1),
+                        Match::Short(missing) => return Err(missing),
+                    }
+                }
             }
+            self.settle();
         }
         Err(delimiter.len())
     }
@@ -199,7 +202,10 @@ impl<'a> Walk<'a> {
                 Some(_) if ahead.pos >= end => return Match::Short(delimiter.len() - i),
                 None => return Match::Short(delimiter.len() - i),
                 Some(&other) if other != byte => return Match::No,
-                Some(_) => ahead.advance(1),
+                Some(_) => {
+                    ahead.advance(1);
+                    ahead.settle();
+                }
             }
         }
         Match::Yes

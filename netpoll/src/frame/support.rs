@@ -153,7 +153,7 @@ fn amount(number: impl Size, unit: i64, bias: i64, max: usize) -> Result<usize, 
     }
 }
 
-/// [`amount`], in a scan.
+/// The bytes that `number` counts, in a scan.
 #[inline]
 pub fn scan_amount(
     c: &Cursor<'_>,
@@ -165,7 +165,7 @@ pub fn scan_amount(
     amount(number, unit, bias, max).map_err(|fault| c.fault(fault))
 }
 
-/// [`amount`], in a decoder.
+/// The bytes that `number` counts, in a decoder.
 #[inline]
 pub fn get_amount(
     r: &Reader<'_>,
@@ -189,7 +189,7 @@ pub fn get_count(r: &Reader<'_>, number: impl Size) -> Result<i64, DecodeError> 
     number.number().map_err(|fault| r.fail(fault))
 }
 
-/// The number that stands for `bytes` of them: the inverse of [`amount`].
+/// The number that stands for `bytes` of them: the inverse of [`get_amount`].
 #[inline]
 pub fn put_amount<T: Int>(
     w: &Writer<'_>,
@@ -349,6 +349,11 @@ pub fn put_check(
 /// Passes to the delimiter's end, for a number of digits; gives the number.
 #[inline]
 pub fn scan_digits<T: Int>(c: &mut Cursor<'_>, delimiter: &[u8]) -> Result<T, Stop> {
+    if delimiter == b"\r\n"
+        && let Some(n) = c.short_number()
+    {
+        return T::narrow(n.into()).ok_or_else(|| c.fault(Fault::Digits));
+    }
     let (text, n) = c.text::<20>(delimiter)?;
     ascii::parse(&text[..n]).ok_or_else(|| c.fault(Fault::Digits))
 }

@@ -6,17 +6,19 @@ use super::{
     arena::Arena,
     fault::{DecodeError, EncodeError},
     reader::Reader,
-    scan::Scanner,
+    scan::{Progress, Scanner, Window},
     source::Source,
     writer::Writer,
 };
-use crate::buf::LinkBuffer;
+use crate::{Error, ErrorKind, buf::LinkBuffer};
 
 /// A format: what a connection speaks.
 ///
 /// Finding a frame's end ([`Scan`](Self::Scan)) is apart from decoding it ([`At`](Self::At)): the
 /// scanner resumes as bytes arrive and borrows nothing; the decoder runs once, over exactly one
 /// complete frame, and can borrow all of it.
+///
+#[doc = include_str!("grammar.md")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame",
     label = "not a frame",
@@ -121,4 +123,33 @@ pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usi
             Err(e)
         }
     }
+}
+
+/// Finds, decodes and encodes the one frame that `wire` is: a first test of a format.
+///
+/// ```
+/// use netpoll::{Frame, frame};
+///
+/// #[derive(Frame)]
+/// struct Name<'a>(#[frame(prefix = u8)] &'a str);
+///
+/// assert_eq!(frame::round_trip::<Name<'_>>(b"\x02me")?, b"\x02me");
+/// assert!(frame::round_trip::<Name<'_>>(b"\x03me").is_err());
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+///
+/// # Errors
+/// The bytes are not one frame of the format `F`, or cannot be expressed in it.
+pub fn round_trip<F: Frame>(wire: &[u8]) -> crate::Result<Vec<u8>>
+where
+    for<'a> F::At<'a>: Encode,
+{
+    let found = F::Scan::default().scan(&Window::new(wire), F::MAX)?;
+    if found != Progress::Ready(wire.len()) {
+        let message = format!("of {} bytes the scan says {found:?}", wire.len());
+        return Err(Error::new(ErrorKind::Malformed, message));
+    }
+    let (arena, mut out) = (Arena::new(), LinkBuffer::new());
+    encode(&decode::<F>(wire, wire.len(), &arena)?, &mut out)?;
+    Ok(out.to_vec())
 }

@@ -193,6 +193,15 @@ impl Acceptor {
 }
 
 impl Turn for Acceptor {
+    fn run_io(self: Arc<Self>) {
+        let state = &mut *self.state.lock();
+        if self.gate.load() & CLOSE == 0 {
+            self.wait_for_turn(state);
+        } else if !state.closed {
+            self.shut(state);
+        }
+    }
+
     fn run(self: Arc<Self>, _desk: &mut Desk) {
         let events = self.gate.begin();
         let again = {
@@ -215,6 +224,17 @@ impl Turn for Acceptor {
         if self.gate.end(again) {
             let home = self.home.clone();
             home.push(self);
+        }
+    }
+}
+
+impl Acceptor {
+    /// While no handler may start, nobody is accepted: the listener, which would be reported again and
+    /// again, is registered anew by the turn.
+    fn wait_for_turn(&self, state: &mut State) {
+        if state.registered.is_some() {
+            self.deregister(state);
+            let _queued = self.gate.notify(RESUME);
         }
     }
 }

@@ -64,8 +64,10 @@ impl Builder {
         self
     }
 
-    /// Handlers that may run or wait at once. When so many do, requests wait in their queues and in
-    /// their sockets, while what was answered is still sent. Default: 512. At least one for each poller.
+    /// Handlers that may run or wait at once. Each poller keeps the place of one for itself, so that
+    /// with `p` pollers no other starts while `n - p + 1` wait. Then requests wait in their queues and
+    /// in their sockets, while what was answered is still sent. Default: 512. At least one for each
+    /// poller.
     #[must_use]
     pub fn max_workers(mut self, n: usize) -> Self {
         self.0.max_workers = n;

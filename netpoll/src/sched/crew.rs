@@ -9,7 +9,10 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicIsize, Ordering::Relaxed},
+        atomic::{
+            AtomicIsize, AtomicUsize,
+            Ordering::{AcqRel, Relaxed},
+        },
     },
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
@@ -30,6 +33,8 @@ pub(crate) struct Crew {
     /// Workers in a turn whose home was given away. For a moment below zero, when a turn ends between
     /// the loss of its home and the count of it.
     late: AtomicIsize,
+    /// Threads that have not come to their end.
+    alive: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -52,7 +57,12 @@ struct Berth {
 impl Crew {
     pub(super) fn new(max_workers: usize, homes: usize) -> Self {
         let may_be_late = isize::try_from(max_workers.saturating_sub(homes)).unwrap_or(isize::MAX);
-        Self { may_be_late, state: Mutex::default(), late: AtomicIsize::new(0) }
+        Self {
+            may_be_late,
+            state: Mutex::default(),
+            late: AtomicIsize::new(0),
+            alive: AtomicUsize::new(0),
+        }
     }
 
     /// Whether one more handler may start.
@@ -99,6 +109,8 @@ impl Crew {
             .spawn(move || worker::main(&shared, home));
         match spawned {
             Ok(handle) => {
+                // Under the lock, which the thread takes before it ends.
+                self.alive.fetch_add(1, Relaxed);
                 state.threads.insert(handle.thread().id(), handle);
             }
             Err(error) => {
@@ -135,6 +147,12 @@ impl Crew {
                 return None;
             }
         }
+    }
+
+    /// A worker's thread ends. True: it was the last.
+    pub(super) fn leaves(&self) -> bool {
+        drop(self.state.lock());
+        self.alive.fetch_sub(1, AcqRel) == 1
     }
 
     /// Sends the standbys home; nobody is hired any more. The threads that are still alive.

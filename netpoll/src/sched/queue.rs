@@ -22,6 +22,7 @@ pub(crate) struct RunQueue<T: ?Sized = dyn Turn> {
 }
 
 struct Lists<T: ?Sized> {
+    closed: bool,
     fresh: VecDeque<Arc<T>>,
     aside: VecDeque<Arc<T>>,
 }
@@ -29,7 +30,11 @@ struct Lists<T: ?Sized> {
 impl<T: ?Sized> RunQueue<T> {
     pub(crate) fn new() -> Self {
         Self {
-            lists: Mutex::new(Lists { fresh: VecDeque::new(), aside: VecDeque::new() }),
+            lists: Mutex::new(Lists {
+                closed: false,
+                fresh: VecDeque::new(),
+                aside: VecDeque::new(),
+            }),
             fresh: AtomicUsize::new(0),
             aside: AtomicUsize::new(0),
         }
@@ -47,6 +52,11 @@ impl<T: ?Sized> RunQueue<T> {
 
     pub(crate) fn push(&self, turn: Arc<T>) {
         let mut lists = self.lists.lock();
+        if lists.closed {
+            // Unlocked first: the turn's drop may end anything.
+            drop(lists);
+            return drop(turn);
+        }
         lists.fresh.push_back(turn);
         self.fresh.store(lists.fresh.len(), Relaxed);
     }
@@ -59,6 +69,19 @@ impl<T: ?Sized> RunQueue<T> {
         let mut lists = self.lists.lock();
         lists.fresh.extend(turns.drain(..));
         self.fresh.store(lists.fresh.len(), Relaxed);
+    }
+
+    /// Drops what is queued and what is pushed from now on: nobody runs it any more, and a turn that
+    /// stayed would hold its runtime, and the runtime the queue.
+    pub(crate) fn close(&self) {
+        let left = {
+            let mut lists = self.lists.lock();
+            lists.closed = true;
+            (std::mem::take(&mut lists.fresh), std::mem::take(&mut lists.aside))
+        };
+        self.fresh.store(0, Relaxed);
+        self.aside.store(0, Relaxed);
+        drop(left);
     }
 
     /// Keeps `turn`, which is ready, until a handler may be started.

@@ -20,6 +20,7 @@ use super::{
     crew::Crew,
     home::Home,
     monitor::Monitor,
+    seat,
     task::Tasks,
     turn::Turn,
 };
@@ -27,11 +28,15 @@ use crate::{
     counters::Group,
     error::{Error, ErrorKind, Result},
     poller::Token,
+    timer::instant_after,
 };
 
 const RUNNING: u8 = 0;
 const CLOSING: u8 = 1;
 const STOPPED: u8 = 2;
+
+/// How often a shutdown tells what is still registered, or was meanwhile, to close.
+const TELL_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long threads that are in no handler may take to leave, on a busy machine.
 const LEAVING: Duration = Duration::from_millis(100);
@@ -153,7 +158,7 @@ impl Shared {
             Some(fd) => drop(home.poller.deregister(token, fd)),
             None => drop(home.poller.forget(token)),
         }
-        if self.phase.load(SeqCst) != RUNNING {
+        if self.phase.load(SeqCst) != RUNNING && home.poller.is_empty() {
             let _guard = self.emptied.0.lock();
             self.emptied.1.notify_all();
         }
@@ -165,7 +170,8 @@ impl Shared {
         if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
             return 0;
         }
-        let until = Instant::now() + deadline;
+        let until = instant_after(deadline);
+        seat::give_away();
         self.tasks.cancel_all();
         let registered = || self.homes.iter().map(|home| home.poller.len()).sum::<usize>();
         let mut guard = self.emptied.0.lock();
@@ -176,7 +182,12 @@ impl Shared {
                     source.on_shutdown();
                 }
             });
-            if registered() == 0 || self.emptied.1.wait_until(&mut guard, until).timed_out() {
+            let again = Instant::now() + TELL_AGAIN;
+            while registered() != 0
+                && !self.emptied.1.wait_until(&mut guard, again.min(until)).timed_out()
+            {
+            }
+            if registered() == 0 || Instant::now() >= until {
                 break;
             }
         }

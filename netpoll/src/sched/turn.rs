@@ -11,7 +11,7 @@ pub(crate) trait Turn: Send + Sync {
     /// Runs one turn on this worker, and queues itself again if there is more to do.
     fn run(self: Arc<Self>, desk: &mut Desk);
 
-    /// Does what needs no handler (sends what waits, tells of a hang-up) while the turn itself has to
+    /// Does what needs no handler (sends what waits) while the turn itself has to
     /// wait, since `max_workers` handlers run. It stays queued.
     fn run_io(self: Arc<Self>) {}
 

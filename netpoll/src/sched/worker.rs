@@ -55,6 +55,9 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
     if worker.shared.is_stopped() {
         worker.finish_leftovers();
     }
+    if worker.shared.crew.leaves() && worker.shared.is_stopped() {
+        worker.shared.homes.iter().for_each(|home| home.queue.close());
+    }
 }
 
 struct Worker {
@@ -226,14 +229,19 @@ impl Worker {
     /// After a turn that lost its home: starts what had to wait because too many workers were late.
     fn help(&mut self) {
         self.shared.crew.back();
-        for home in self.shared.homes.clone().iter() {
-            while self.shared.crew.may_start() {
-                let Some(turn) = home.queue.pop_aside() else { break };
-                self.shared.crew.lost();
-                counters::add(Counter::Turns, 1);
-                turn.run(&mut self.desk);
-                self.shared.crew.back();
-            }
+        // After each `back` at all homes: what was put aside before it, nobody else looks for.
+        while let Some(turn) = self.next_aside() {
+            self.shared.crew.lost();
+            counters::add(Counter::Turns, 1);
+            turn.run(&mut self.desk);
+            self.shared.crew.back();
         }
+    }
+
+    fn next_aside(&self) -> Option<Arc<dyn super::turn::Turn>> {
+        if !self.shared.crew.may_start() {
+            return None;
+        }
+        self.shared.homes.iter().find_map(|home| home.queue.pop_aside())
     }
 }

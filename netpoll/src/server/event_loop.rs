@@ -1,10 +1,6 @@
 //! A running server, and the handle to it.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -16,6 +12,7 @@ use crate::{
     listen::Acceptor,
     sched::{Runtime, give_away},
     service::Service,
+    timer::instant_after,
 };
 
 /// A server: a [`Service`] on one or more listeners. It serves from [`bind`](EventLoopBuilder::bind)
@@ -140,10 +137,9 @@ impl Handle {
     /// answered and their output is sent, cuts those that have not after `deadline`, and reports.
     /// Later calls wait for the first and give its report.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let now = Instant::now();
-        let until = now.checked_add(deadline).unwrap_or(now + Duration::from_secs(86_400 * 365));
+        let until = instant_after(deadline);
         // A listener closes in its next turn, which a deadline of zero must not skip.
-        let closed_by = until.max(now + Duration::from_millis(100));
+        let closed_by = until.max(instant_after(Duration::from_millis(100)));
         for acceptor in &self.0.acceptors {
             acceptor.close(closed_by);
         }

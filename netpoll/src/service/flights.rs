@@ -129,7 +129,7 @@ impl<S: Service> Served<S> {
         mut held: <S::Request as Take>::Held,
     ) -> Option<After> {
         let () = Self::SPLITS;
-        let shared = state.session.lock().as_ref().and_then(S::share);
+        let shared = state.session.as_ref().and_then(S::share);
         let Some(mut session) = shared else {
             let why = "a service whose requests are handled side by side shares its sessions";
             return self.flow(step, Err(Error::new(ErrorKind::Config, why)));

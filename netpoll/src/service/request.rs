@@ -51,7 +51,7 @@ pub(crate) trait Take: Sized + 'static {
     fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
 
     /// Takes the request that was found, of `n` bytes, out of the input.
-    fn hold(conn: &Arc<Conn>, recv: &mut Option<Recv>, n: usize) -> Result<Self::Held>;
+    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Self::Held>;
 
     /// The request in it.
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>>
@@ -95,7 +95,7 @@ impl<F: Frame + 'static> Take for F {
     }
 
     #[inline]
-    fn hold(_conn: &Arc<Conn>, recv: &mut Option<Recv>, n: usize) -> Result<Self::Held> {
+    fn hold(_conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Self::Held> {
         let recv = recv.as_mut().expect("a frame was found in it");
         Ok((recv.input.slice(n)?, Arena::new()))
     }
@@ -129,7 +129,7 @@ impl Take for Raw {
         Ok(Found::Need(there + 1))
     }
 
-    fn hold(conn: &Arc<Conn>, recv: &mut Option<Recv>, _n: usize) -> Result<Reader> {
+    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, _n: usize) -> Result<Reader> {
         Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
     }
 
@@ -151,7 +151,7 @@ impl Take for In<'static> {
         Raw::find(called, recv, max)
     }
 
-    fn hold(conn: &Arc<Conn>, recv: &mut Option<Recv>, n: usize) -> Result<Reader> {
+    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Reader> {
         Raw::hold(conn, recv, n)
     }
 

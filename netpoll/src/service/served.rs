@@ -79,7 +79,9 @@ pub(crate) struct Served<S: Service> {
 
 pub(super) struct State<S: Service> {
     phase: Phase<S::Session>,
-    pub(super) session: Slot<S::Session>,
+    pub(super) session: Option<S::Session>,
+    /// Where a future brings the session back to.
+    slot: Slot<S::Session>,
     scan: <S::Request as Take>::Scan,
 }
 
@@ -99,8 +101,12 @@ pub(super) struct Done {
 
 impl<S: Service> Served<S> {
     pub(crate) fn new(service: Arc<S>, ward: Arc<dyn Ward>, timeout: Option<Duration>) -> Self {
-        let state =
-            State { phase: Phase::Fresh, session: Slot::default(), scan: Default::default() };
+        let state = State {
+            phase: Phase::Fresh,
+            session: None,
+            slot: Slot::default(),
+            scan: Default::default(),
+        };
         let flights = Flights::of(S::DISPATCH);
         let state = Mutex::new(state);
         Self { service, ward, timeout, state, flights, again: AtomicBool::new(false) }
@@ -135,7 +141,7 @@ impl<S: Service> Served<S> {
         match poll(future, conn) {
             Poll::Pending => Some(After::Busy),
             Poll::Ready(Ok(session)) => {
-                *state.session.lock() = Some(session);
+                state.session = Some(session);
                 state.phase = Phase::Open;
                 conn.conn.gate.set(mark::OPEN);
                 None
@@ -160,6 +166,7 @@ impl<S: Service> Served<S> {
         };
         // Dropping the future brings the session and a lent reader back.
         state.phase = Phase::Open;
+        state.session = state.slot.lock().take();
         conn.deadlines.clear(Kind::Request);
         step.take_back();
         step.out.append(done.out);
@@ -169,17 +176,21 @@ impl<S: Service> Served<S> {
 
     /// Finds requests and has them handled, until nothing is left or the budget is spent.
     fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
+        if !step.has_room() {
+            // Also where each turn's answers are few: what the peer does not take must not grow.
+            return After::Full;
+        }
         let max = step.conn.options().max_frame;
         let mut requests = REQUESTS;
         let mut bytes = BYTES;
         loop {
             let Some(recv) = &step.recv else { return After::Wait };
             let there = recv.input.len();
+            if requests == 0 {
+                return After::Again;
+            }
             match S::Request::find(&mut state.scan, recv, max) {
                 Ok(Found::Request(n)) => {
-                    if requests == 0 {
-                        return After::Again;
-                    }
                     requests -= 1;
                     if let Some(after) = self.request(state, step, n) {
                         return after;
@@ -252,18 +263,17 @@ impl<S: Service> Served<S> {
             self.start(state, step, held, deadline);
             return self.go_on(state, step);
         }
-        let mut session = Lent::take(&state.session).expect("an open connection has a session");
+        let session = state.session.as_mut().expect("an open connection has a session");
         let mut held = held;
         let out = Out::new(step.conn, &mut step.out);
         let result = guarded(|| {
             let request = S::Request::at(&mut held)?;
-            let call = Call { conn: step.conn, session: session.get(), out, deadline };
+            let call = Call { conn: step.conn, session, out, deadline };
             complete(pin!(self.service.on_request(call, request)), deadline, || {
                 self.late(&step.conn.conn)
             })
         });
         drop(held);
-        drop(session);
         if self.timeout.is_some() {
             step.conn.conn.deadlines.clear(Kind::Request);
         }
@@ -281,7 +291,8 @@ impl<S: Service> Served<S> {
         deadline: Deadline,
     ) {
         let (service, conn) = (self.service.clone(), step.conn.clone());
-        let mut lent = Lent::take(&state.session).expect("an open connection has a session");
+        let session = state.session.take().expect("an open connection has a session");
+        let mut lent = Lent::new(session, &state.slot);
         state.phase = Phase::Busy(Box::pin(async move {
             let mut out = LinkBuffer::new();
             let result = match S::Request::at(&mut held) {
@@ -318,6 +329,7 @@ impl<S: Service> Served<S> {
             ErrorKind::Malformed => CloseReason::Malformed,
             ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
             ErrorKind::Limit => CloseReason::MemoryLimit,
+            ErrorKind::TimedOut => CloseReason::HandlerTimeout,
             _ => CloseReason::HandlerError,
         })
     }
@@ -357,7 +369,9 @@ impl<S: Service> Handler for Served<S> {
                 if self.again.load(Relaxed) && self.again.swap(false, Acquire) {
                     state.scan = Default::default();
                 }
-                let after = self.work(state, step);
+                // A scanner is users' code too.
+                let after = catch_unwind(AssertUnwindSafe(|| self.work(state, step)))
+                    .unwrap_or_else(|payload| self.fail(step, &panic_error(&*payload)));
                 self.while_aloft(after)
             }
         }
@@ -398,7 +412,10 @@ impl<S: Service> Handler for Served<S> {
 
     fn closed(&self, conn: &Connection, reason: CloseReason) {
         self.give_up();
-        let session = self.state.lock().session.lock().take();
+        let session = {
+            let mut state = self.state.lock();
+            state.session.take().or_else(|| state.slot.lock().take())
+        };
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
             if let Some(flights) = &self.flights {

@@ -182,3 +182,56 @@ pub fn reset(client: TcpStream) {
     socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
 }
+
+/// A service that is one function of the call and its frame; notes its other hooks as [`Echo`] does.
+pub struct Answer<F> {
+    pub answer: F,
+    pub log: Log,
+}
+
+impl<F> Answer<F>
+where
+    F: Fn(&mut Call<'_, u32>, &[u8]) -> Result<Flow> + Send + Sync + 'static,
+{
+    pub fn by(answer: F) -> Self {
+        Self { answer, log: Log::default() }
+    }
+}
+
+impl<F> Service for Answer<F>
+where
+    F: Fn(&mut Call<'_, u32>, &[u8]) -> Result<Flow> + Send + Sync + 'static,
+{
+    type Session = u32;
+    type Request = Bench<'static>;
+
+    async fn on_connect(&self, _: &Connection) -> Result<u32> {
+        Ok(0)
+    }
+
+    async fn on_request<'a>(&'a self, mut call: Call<'a, u32>, req: Bench<'a>) -> Result<Flow> {
+        (self.answer)(&mut call, req.0)
+    }
+
+    fn on_disconnect(&self, _: &Connection, reason: CloseReason) {
+        self.log.lock().push(format!("disconnect {reason:?}"));
+    }
+
+    async fn on_close(&self, _: &Connection, _: u32, reason: CloseReason) {
+        self.log.lock().push(format!("close {reason:?}"));
+    }
+
+    fn on_error(&self, _: &Connection, error: &netpoll::Error) {
+        self.log.lock().push(format!("error {:?}", error.kind()));
+    }
+}
+
+/// Answers `c` after `ms` milliseconds of sleep where a frame says `sleep ms`; echoes any other.
+pub fn sleepy(call: &mut Call<'_, u32>, frame: &[u8]) -> Result<Flow> {
+    let text = std::str::from_utf8(frame).unwrap_or_default();
+    if let Some(ms) = text.strip_prefix("sleep ") {
+        std::thread::sleep(Duration::from_millis(ms.parse().unwrap()));
+    }
+    call.out.put(&Bench(frame))?;
+    Ok(Flow::Continue)
+}

@@ -52,10 +52,10 @@ fn length(fields: &Fields, i: usize, field: &Field, errors: &Errors) {
         let unit = len.unit.as_ref().and_then(|u| u.base10_parse::<i128>().ok()).unwrap_or(1);
         if literal(max) == Some(0) {
             errors.at(max, "a field of 0 bytes can never be read", "the most bytes it has");
-        } else if literal(max).is_some_and(|max| max > most.saturating_mul(unit)) {
+        } else if literal(max).is_some_and(|max| max > most * unit) {
             errors.at(
                 max,
-                format!("this exceeds {most}, the most that {} bits can say", bytes * 8),
+                format!("this exceeds {}, the most that {} bits can say", most * unit, bytes * 8),
                 format!("a wider length, `Auto<u{}>`, or a lower `max`", (bytes * 16).min(64)),
             );
         }

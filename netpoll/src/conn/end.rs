@@ -1,0 +1,134 @@
+//! The end of a connection: asked for by anyone, carried out by its turn.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use super::{
+    connection::Connection,
+    core::{Conn, OnClose},
+    handler::Handler,
+    reason::CloseReason,
+    recv::Recv,
+    state::{event, mark},
+    writing,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    sched::panic_error,
+};
+
+impl Conn {
+    /// Asks for the connection's end: `CLOSING` sends what waits first, `ABORTING` does not.
+    pub(crate) fn end(self: &Arc<Self>, how: u32, reason: CloseReason) {
+        if self.gate.load() & mark::FINISHED != 0 {
+            return;
+        }
+        let _ = self.reason.set(reason);
+        self.schedule(how | event::FLUSH);
+        self.wake_waiters(self.gate.load());
+    }
+
+    /// Why it ended or will; the first reason counts.
+    pub(crate) fn reason(&self) -> Option<CloseReason> {
+        self.reason.get().copied()
+    }
+
+    pub(super) fn set_reason(&self, reason: CloseReason) -> CloseReason {
+        *self.reason.get_or_init(|| reason)
+    }
+
+    /// The error for using a connection that has ended.
+    pub(crate) fn closed_error(&self) -> Error {
+        let why = self.reason().map_or("it was closed".to_owned(), |reason| reason.to_string());
+        Error::new(ErrorKind::Closed, format!("the connection is closed: {why} ({self})"))
+    }
+
+    pub(crate) fn add_close_callback(self: &Arc<Self>, callback: OnClose) {
+        let mut callbacks = self.on_close.lock();
+        // `finish` sets the mark before it takes the list.
+        if self.gate.load() & mark::FINISHED == 0 {
+            return callbacks.push(callback);
+        }
+        drop(callbacks);
+        let reason = self.reason().unwrap_or(CloseReason::Local);
+        run_callback(&Connection::unowned(self.clone()), reason, callback);
+    }
+
+    /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
+    /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
+    pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
+        let word = writing::finish(&self.gate);
+        let told = word & (mark::DISCONNECTED | mark::TOLD);
+        if word & mark::WRITING != 0 || told == mark::DISCONNECTED {
+            *self.recv.lock() = Some(recv);
+            return;
+        }
+        drop(recv);
+        if let Some(token) = self.token.get() {
+            let fd = self.socket.fd().ok();
+            self.runtime.remove(&self.home, *token, fd);
+        }
+        if self.gate.load() & mark::ABORTING != 0 {
+            // Best effort: without it the peer reads an end instead of an error.
+            let _ = self.socket.reset_on_close();
+        }
+        self.socket.close();
+        self.send.lock().clear();
+        self.pending.store(0, Relaxed);
+        let reason = self.set_reason(CloseReason::Local);
+        self.wake_waiters(self.gate.load());
+        let conn = Connection::unowned(self.clone());
+        if let Some(handler) = self.handler() {
+            // The peer may have gone although this side's reason was the first.
+            let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
+            if let Some(why) = gone
+                && told == 0
+                && word & mark::OPEN != 0
+            {
+                handler.disconnected(&conn, why);
+            }
+            handler.closed(&conn, reason);
+        }
+        let callbacks = std::mem::take(&mut *self.on_close.lock());
+        for callback in callbacks {
+            run_callback(&conn, reason, callback);
+        }
+        self.count(-1);
+    }
+
+    /// The peer went, as `bits` say, while a request is under way: runs `on_disconnect`, if
+    /// `on_connect` has run and nobody was first.
+    pub(super) fn disconnect(self: &Arc<Self>, handler: &dyn Handler, bits: u32) {
+        // Once it is finished the end itself sees to it.
+        let too_late = mark::DISCONNECTED | mark::FINISHED;
+        if self.gate.load() & mark::OPEN == 0 || !self.gate.set_unless(mark::DISCONNECTED, too_late)
+        {
+            return;
+        }
+        if let Some(why) = peer_went(bits) {
+            handler.disconnected(&Connection::unowned(self.clone()), why);
+        }
+        if self.gate.set(mark::TOLD) & mark::FINISHED != 0 {
+            // The turn that ends the connection waits for this.
+            self.schedule(event::FLUSH);
+        }
+    }
+}
+
+/// How the peer went, if `word` says that it did.
+fn peer_went(word: u32) -> Option<CloseReason> {
+    if word & mark::HUNG_UP != 0 {
+        return Some(CloseReason::Reset);
+    }
+    (word & mark::READ_CLOSED != 0).then_some(CloseReason::Eof)
+}
+
+/// Runs a callback of the user's, whose panic ends with it.
+fn run_callback(conn: &Connection, reason: CloseReason, callback: OnClose) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(conn, reason))) {
+        let error = panic_error(&*payload);
+        tracing::warn!(%error, %reason, "a callback for a connection's end");
+    }
+}
