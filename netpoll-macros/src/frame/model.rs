@@ -52,7 +52,7 @@ pub(super) struct Variant {
 }
 
 pub(super) enum VariantTag {
-    Value(Expr),
+    Value(Box<Expr>),
     /// `tag = _`: every other tag, which the first field holds.
     Other(Span),
 }

@@ -195,7 +195,7 @@ fn variant_attr(input: ParseStream<'_>, tag: &mut Option<VariantTag>) -> syn::Re
     *tag = Some(if input.peek(Token![_]) {
         VariantTag::Other(input.parse::<Token![_]>()?.span)
     } else {
-        VariantTag::Value(input.parse()?)
+        VariantTag::Value(Box::new(input.parse()?))
     });
     Ok(())
 }
