@@ -1,11 +1,13 @@
 //! Programs that a user of netpoll would start from.
 //!
 //! - [`resp`]: a key-value store that Redis clients use.
+//! - [`http`]: HTTP/1.1 as frames.
 //! - [`cli`]: the options that the servers share.
 //! - [`run`]: a server as a program.
 //! - [`testing`]: what their tests share.
 
 pub mod cli;
+pub mod http;
 pub mod resp;
 pub mod run;
 pub mod testing;

@@ -25,6 +25,11 @@ impl Errors {
         self.0.borrow().is_empty()
     }
 
+    /// How many were noted.
+    pub(crate) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// All of them, as the compiler takes them.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.into_inner().iter().map(syn::Error::to_compile_error).collect()

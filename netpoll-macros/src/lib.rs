@@ -7,6 +7,7 @@
 mod errors;
 mod frame;
 mod hygiene;
+mod service;
 
 use proc_macro::TokenStream;
 
@@ -14,4 +15,52 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Frame, attributes(frame))]
 pub fn derive_frame(item: TokenStream) -> TokenStream {
     frame::derive(item.into()).into()
+}
+
+/// Makes a server of an impl block, or of a struct and free functions; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn server(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::server(options.into(), item.into()).into()
+}
+
+/// Makes a function the handler of requests; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_request(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Request, options.into(), item.into()).into()
+}
+
+/// Makes a function the hook that may refuse connections; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_prepare(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Prepare, options.into(), item.into()).into()
+}
+
+/// Makes a function the hook that makes sessions; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_connect(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Connect, options.into(), item.into()).into()
+}
+
+/// Makes a function the hook that is told that a peer went; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_disconnect(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Disconnect, options.into(), item.into()).into()
+}
+
+/// Makes a function the hook that is given sessions at their end; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_close(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Close, options.into(), item.into()).into()
+}
+
+/// Makes a function the hook that is told of errors; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_error(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Error, options.into(), item.into()).into()
+}
+
+/// Makes a function the hook that decides about idle connections; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_idle(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Idle, options.into(), item.into()).into()
 }

@@ -13,7 +13,7 @@ pub mod poller;
 mod primitive;
 mod sched;
 mod server;
-mod service;
+pub mod service;
 mod sys;
 mod throttle;
 mod timer;
@@ -27,13 +27,19 @@ pub use conn::{
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
-pub use netpoll_macros::Frame;
+pub use netpoll_macros::{
+    Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
+};
 pub use sched::{
     Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
     sleep, timeout,
 };
-pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport};
-pub use service::{Call, Dispatch, Flow, Out, Raw, Request, Service};
+pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport, serve};
+pub use service::{
+    Call, CallParts, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply, IntoReply,
+    Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out,
+    Peer, Raw, Replies, Request, Service, State, Streamed,
+};
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
 
@@ -41,4 +47,12 @@ pub use transport::Transport;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
+
+    /// Of the attributes.
+    pub mod glue {
+        pub use crate::{
+            server::{EventLoop, EventLoopBuilder},
+            service::glue::*,
+        };
+    }
 }

@@ -9,7 +9,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use clap::Parser;
 use netpoll::{
-    Call, Connection, Error, EventLoop, Flow, Result, Service,
+    Connection, Error, Flow, Out, Result,
     buf::LinkBuffer,
     frame::{Fault, ScanError},
 };
@@ -41,36 +41,30 @@ const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 struct Resp(Arc<Store>);
 
-impl Service for Resp {
-    type Session = Session;
-    type Request = Request<'static>;
-
-    async fn on_connect(&self, _: &Connection) -> Result<Session> {
-        Ok(Session::new(&self.0))
+#[netpoll::server(listen = "127.0.0.1:6380", max_frame = MAX_REQUEST)]
+impl Resp {
+    #[on_connect]
+    fn enter(&self) -> Session {
+        Session::new(&self.0)
     }
 
-    async fn on_request<'a>(
-        &'a self,
-        call: Call<'a, Session>,
-        request: Request<'a>,
-    ) -> Result<Flow> {
-        Ok(match request.run(&self.0, call.session, call.out.buf)? {
+    #[on_request]
+    fn run(&self, session: &mut Session, out: Out<'_>, request: Request<'_>) -> Result<Flow> {
+        Ok(match request.run(&self.0, session, out.buf)? {
             resp::Flow::Continue => Flow::Continue,
             resp::Flow::Close => Flow::Close,
         })
     }
+
     /// What is no request is answered before the connection closes.
-    fn on_error(&self, conn: &Connection, error: &Error) {
+    #[on_error]
+    fn refuse(&self, conn: &Connection, error: &Error) -> Result<()> {
         let scan = error.source().and_then(|source| source.downcast_ref::<ScanError>());
-        if let Some(Fault::Other(why)) = scan.map(ScanError::fault) {
-            let mut out = LinkBuffer::new();
-            let answered = resp::refuse(why, &mut out).and_then(|()| {
-                out.flush();
-                conn.try_send(out)
-            });
-            // A client that takes no answer gets none.
-            drop(answered);
-        }
+        let Some(Fault::Other(why)) = scan.map(ScanError::fault) else { return Ok(()) };
+        let mut out = LinkBuffer::new();
+        resp::refuse(why, &mut out)?;
+        out.flush();
+        conn.try_send(out)
     }
 }
 
@@ -87,7 +81,7 @@ fn main() -> Result<()> {
     let runtime = run::runtime(&options.server)?;
     let store = Arc::new(Store::new());
     runtime.spawn(sweep(store.clone()));
-    let mut server = EventLoop::builder(Resp(store)).runtime(&runtime).max_frame(MAX_REQUEST);
+    let mut server = Resp(store).builder().runtime(&runtime);
     for address in options.listen {
         server = server.listen(address);
     }

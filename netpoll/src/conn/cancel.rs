@@ -2,34 +2,54 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
+    pin::Pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use super::{core::Conn, deadlines::Kind, state::GONE};
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sched,
+};
 
 /// Tells a handler that its work is not wanted any more: the peer went, this side closes the
 /// connection, or the request's deadline has passed.
 ///
 /// A peer that has only shut down its sending side counts as gone here: most that do have closed.
 #[derive(Clone)]
-pub struct Cancel(Arc<Conn>);
+pub struct Cancel {
+    conn: Arc<Conn>,
+    /// The deadline of the one request that this is for, of several.
+    deadline: Deadline,
+}
 
 impl Cancel {
     pub(super) fn new(conn: Arc<Conn>) -> Self {
-        Self(conn)
+        Self { conn, deadline: Deadline::NONE }
+    }
+
+    /// The same, and it happens at `deadline` too.
+    pub(crate) fn or_at(self, deadline: Deadline) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Whether it has happened. Costs a load.
     pub fn is_cancelled(&self) -> bool {
-        is_cancelled(&self.0)
+        happened(&self.conn, self.deadline)
     }
 
     /// Ready when it happens. Under any executor.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + '_ {
-        self.0.until(|conn| is_cancelled(conn).then_some(()))
+        let deadline = self.deadline;
+        let mut alarm = deadline.left().map(sched::sleep);
+        let mut told = self.conn.until(move |conn| happened(conn, deadline).then_some(()));
+        poll_fn(move |cx| match (Pin::new(&mut told).poll(cx), &mut alarm) {
+            (Poll::Pending, Some(alarm)) => Pin::new(alarm).poll(cx),
+            (told, _) => told,
+        })
     }
 
     /// An error if it has happened, for `?` between the steps of long work.
@@ -40,12 +60,17 @@ impl Cancel {
         if !self.is_cancelled() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Cancelled, format!("nobody waits for the answer ({})", self.0)))
+        Err(Error::new(
+            ErrorKind::Cancelled,
+            format!("nobody waits for the answer ({})", self.conn),
+        ))
     }
 }
 
-fn is_cancelled(conn: &Conn) -> bool {
-    conn.gate.load() & GONE != 0 || conn.deadlines.passed(Kind::Request, conn.home.clock.now_ms())
+fn happened(conn: &Conn, deadline: Deadline) -> bool {
+    conn.gate.load() & GONE != 0
+        || conn.deadlines.passed(Kind::Request, conn.home.clock.now_ms())
+        || deadline.has_passed()
 }
 
 impl fmt::Debug for Cancel {

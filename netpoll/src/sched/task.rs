@@ -15,6 +15,7 @@ use slab::Slab;
 
 use super::{
     gate::Gate,
+    home::Home,
     shared::Shared,
     turn::{Desk, Turn},
 };
@@ -202,6 +203,11 @@ where
 }
 
 impl Shared {
+    /// As [`spawn_detached`](Self::spawn_detached), in the queue of `home`.
+    pub(crate) fn spawn_at(self: &Arc<Self>, home: &Home, future: BoxFuture<()>) {
+        drop(spawn(self, home.index, future));
+    }
+
     /// Starts `future`, whose end nobody waits for.
     pub(crate) fn spawn_detached(self: &Arc<Self>, future: BoxFuture<()>) {
         drop(spawn(self, self.place().index, future));

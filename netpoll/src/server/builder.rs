@@ -22,7 +22,10 @@ use crate::{
 pub struct EventLoopBuilder<S> {
     service: S,
     runtime: Option<Runtime>,
+    pollers: Option<usize>,
+    workers: Option<usize>,
     listen: Vec<String>,
+    listen_default: Option<String>,
     inherit: bool,
     backlog: u32,
     reuse_port: bool,
@@ -74,7 +77,10 @@ impl<S: Service> EventLoopBuilder<S> {
         Self {
             service,
             runtime: None,
+            pollers: None,
+            workers: None,
             listen: Vec::new(),
+            listen_default: None,
             inherit: false,
             backlog: 4096,
             reuse_port: false,
@@ -88,6 +94,28 @@ impl<S: Service> EventLoopBuilder<S> {
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Serves on a runtime of its own with so many pollers, unless [`runtime`](Self::runtime) names one.
+    #[must_use]
+    pub fn pollers(mut self, n: usize) -> Self {
+        self.pollers = Some(n);
+        self
+    }
+
+    /// Serves on a runtime of its own with so many workers at most, unless [`runtime`](Self::runtime)
+    /// names one.
+    #[must_use]
+    pub fn workers(mut self, n: usize) -> Self {
+        self.workers = Some(n);
+        self
+    }
+
+    /// Where to listen if neither [`listen`](Self::listen) nor [`inherit`](Self::inherit) says it.
+    #[must_use]
+    pub fn listen_default(mut self, address: impl Into<String>) -> Self {
+        self.listen_default = Some(address.into());
         self
     }
 
@@ -157,7 +185,10 @@ impl<S: Service> EventLoopBuilder<S> {
     /// `Address` for an address that cannot be parsed or resolved; `Config` for options that cannot
     /// be, or if there is nothing to listen on; `Io` if it cannot be listened on, with the address and
     /// what to do.
-    pub fn bind(self) -> Result<EventLoop> {
+    pub fn bind(mut self) -> Result<EventLoop> {
+        if self.listen.is_empty() && !self.inherit {
+            self.listen.extend(self.listen_default.take());
+        }
         let ConnectionOptions { write_high, write_low, .. } = self.settings.public;
         if write_low > write_high {
             let why = format!(
@@ -188,7 +219,11 @@ impl<S: Service> EventLoopBuilder<S> {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
-        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let runtime = match (self.runtime, self.pollers, self.workers) {
+            (Some(runtime), ..) => runtime,
+            (None, None, None) => Runtime::global().clone(),
+            (None, pollers, workers) => own_runtime(pollers, workers)?,
+        };
         let guests = Arc::new(Guests::new(runtime.shared(), self.max_connections));
         let house = Arc::new(House {
             service: Arc::new(self.service),
@@ -203,4 +238,16 @@ impl<S: Service> EventLoopBuilder<S> {
         }
         Ok(EventLoop::new(runtime, acceptors, guests))
     }
+}
+
+/// A runtime for one server.
+fn own_runtime(pollers: Option<usize>, workers: Option<usize>) -> Result<Runtime> {
+    let mut builder = Runtime::builder();
+    if let Some(n) = pollers {
+        builder = builder.pollers(n);
+    }
+    if let Some(n) = workers {
+        builder = builder.max_workers(n);
+    }
+    builder.build()
 }

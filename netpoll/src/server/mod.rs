@@ -4,7 +4,9 @@ mod builder;
 mod event_loop;
 mod guests;
 mod report;
+mod serve;
 
 pub use builder::EventLoopBuilder;
 pub use event_loop::{EventLoop, Handle};
 pub use report::{Cut, ShutdownReport};
+pub use serve::serve;

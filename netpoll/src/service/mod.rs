@@ -11,14 +11,29 @@
 
 mod call;
 mod callback;
+mod extract;
+mod flights;
+mod free;
+#[doc(hidden)]
+pub mod glue;
+mod hooks;
+mod replies;
+mod reply;
 mod request;
 mod served;
 mod session;
+mod sessions;
 
 use std::{future::Future, time::Duration};
 
 pub use call::{Call, Flow, Out};
+pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
+pub use free::Free;
+pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
+pub use replies::{Replies, Streamed};
+pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts};
 pub use request::{Raw, Request};
+pub use sessions::{Choose, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
 
 pub(crate) use served::{Served, Ward};
 
@@ -41,6 +56,19 @@ pub enum Dispatch {
     Inline,
     /// One at a time for each connection, as a future that workers poll: waiting costs no thread.
     Async,
+    /// Side by side, up to `max` for each connection; past them the connection is not read. Each is a
+    /// future that workers poll, and may block its worker. The session is what
+    /// [`Service::share`] gives.
+    ///
+    /// Answers leave as they come, so that they need a number by which the client tells them apart
+    /// ([`Sequenced`](crate::frame::Sequenced)); a request that is dropped at its deadline is not
+    /// answered, and the connection goes on. With `ordered` they leave in the order of the requests.
+    Concurrent {
+        /// Requests at once.
+        max: usize,
+        /// Whether answers leave in the order of their requests.
+        ordered: bool,
+    },
 }
 
 /// A server's behaviour: what is done with connections and their requests.
@@ -112,6 +140,13 @@ pub trait Service: Send + Sync + Sized + 'static {
         call: Call<'a, Self::Session>,
         request: <Self::Request as Request>::At<'a>,
     ) -> impl Future<Output = Result<Flow>> + Send + 'a;
+
+    /// Another handle to the session, for a request that is handled beside others: only asked where
+    /// requests are ([`Dispatch::Concurrent`]), and not `None` there. The session is then an
+    /// [`Arc`](std::sync::Arc), or something else that is cheap to clone.
+    fn share(_session: &Self::Session) -> Option<Self::Session> {
+        None
+    }
 
     /// The peer went. Runs on the poller, so it must be short; a request may be under way, and requests
     /// that came before may still be handled after it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::extract::In;
 use crate::{
     buf::LinkSlice,
     conn::{Reader, core::Conn, recv::Recv},
@@ -11,6 +12,11 @@ use crate::{
 
 /// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], or [`Raw`].
 #[allow(private_bounds)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a frame",
+    label = "not a frame",
+    note = "derive it: `#[derive(Frame)]`; `In<'_>` is for the bytes as they come"
+)]
 pub trait Request: Take {
     /// The request, as it borrows from the bytes that came.
     type At<'a>: Send;
@@ -34,6 +40,8 @@ pub(crate) enum Found {
 
 /// How requests are found and taken.
 pub(crate) trait Take: Sized + 'static {
+    /// Whether one can be split off the input while others are handled.
+    const SPLITS: bool;
     /// How far a partial request was looked at.
     type Scan: Default + Send;
     /// Owns what a request borrows from.
@@ -56,6 +64,7 @@ impl<F: Frame + 'static> Request for F {
 }
 
 impl<F: Frame + 'static> Take for F {
+    const SPLITS: bool = true;
     type Scan = F::Scan;
     type Held = (LinkSlice, Arena);
 
@@ -102,6 +111,7 @@ impl Request for Raw {
 }
 
 impl Take for Raw {
+    const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
 
@@ -125,6 +135,28 @@ impl Take for Raw {
 
     fn at(reader: &mut Reader) -> Result<&mut Reader> {
         Ok(reader)
+    }
+}
+
+impl Request for In<'static> {
+    type At<'a> = In<'a>;
+}
+
+impl Take for In<'static> {
+    const SPLITS: bool = false;
+    type Scan = Called;
+    type Held = Reader;
+
+    fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
+        Raw::find(called, recv, max)
+    }
+
+    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Reader> {
+        Raw::hold(conn, recv, n)
+    }
+
+    fn at(reader: &mut Reader) -> Result<In<'_>> {
+        Ok(In(reader))
     }
 }
 

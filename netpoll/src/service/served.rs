@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use super::{
     Dispatch, Service,
     call::{Call, Flow, Out},
+    flights::Flights,
     request::{Found, Take},
     session::{Lent, Slot},
 };
@@ -66,17 +67,19 @@ pub(crate) trait Ward: Send + Sync {
 
 /// See the module's documentation.
 pub(crate) struct Served<S: Service> {
-    service: Arc<S>,
+    pub(super) service: Arc<S>,
     ward: Arc<dyn Ward>,
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     state: Mutex<State<S>>,
+    /// Requests that are handled side by side, if they are.
+    pub(super) flights: Option<Arc<Flights>>,
     /// What the last request left is to be looked at again.
     again: AtomicBool,
 }
 
-struct State<S: Service> {
+pub(super) struct State<S: Service> {
     phase: Phase<S::Session>,
-    session: Option<S::Session>,
+    pub(super) session: Option<S::Session>,
     /// Where a future brings the session back to.
     slot: Slot<S::Session>,
     scan: <S::Request as Take>::Scan,
@@ -91,9 +94,9 @@ enum Phase<T> {
 }
 
 /// What a request's future gives: its answer, and how it went.
-struct Done {
-    out: LinkBuffer,
-    result: Result<Flow>,
+pub(super) struct Done {
+    pub(super) out: LinkBuffer,
+    pub(super) result: Result<Flow>,
 }
 
 impl<S: Service> Served<S> {
@@ -104,7 +107,9 @@ impl<S: Service> Served<S> {
             slot: Slot::default(),
             scan: Default::default(),
         };
-        Self { service, ward, timeout, state: Mutex::new(state), again: AtomicBool::new(false) }
+        let flights = Flights::of(S::DISPATCH);
+        let state = Mutex::new(state);
+        Self { service, ward, timeout, state, flights, again: AtomicBool::new(false) }
     }
 
     pub(super) fn service(&self) -> &S {
@@ -221,7 +226,7 @@ impl<S: Service> Served<S> {
             return After::Abort(CloseReason::Reset);
         }
         let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
-        if idle && self.ward.drains() {
+        if idle && self.ward.drains() && !self.is_aloft() {
             return After::Close(CloseReason::Shutdown);
         }
         After::Wait
@@ -246,6 +251,9 @@ impl<S: Service> Served<S> {
             Ok(held) => held,
             Err(error) => return Some(self.fail(step, &error)),
         };
+        if let Some(flights) = &self.flights {
+            return self.launch(flights, state, step, held);
+        }
         let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
             step.conn.conn.set_deadline(Kind::Request, Some(timeout));
             step.conn.conn.arm();
@@ -302,7 +310,7 @@ impl<S: Service> Served<S> {
     }
 
     /// What a request's result means for the connection. `None`: it goes on.
-    fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
+    pub(super) fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
         match result {
             Ok(Flow::Continue) => None,
             Ok(Flow::Close) => Some(After::Close(CloseReason::Local)),
@@ -336,19 +344,13 @@ impl<S: Service> Served<S> {
         After::Abort(CloseReason::Reset)
     }
 
-    fn late(&self, conn: &Conn) -> Error {
+    pub(super) fn late(&self, conn: &Conn) -> Error {
         let limit = self.timeout.unwrap_or_default();
         Error::new(ErrorKind::TimedOut, format!("a request took longer than {limit:?} ({conn})"))
     }
 
-    fn on_error(&self, conn: &Connection, error: &Error) {
-        let told = guarded(|| {
-            self.service.on_error(conn, error);
-            Ok(())
-        });
-        if let Err(error) = told {
-            tracing::warn!(%error, "on_error");
-        }
+    pub(super) fn on_error(&self, conn: &Connection, error: &Error) {
+        tell(&*self.service, conn, error);
     }
 }
 
@@ -358,6 +360,9 @@ impl<S: Service> Handler for Served<S> {
         if let Some(after) = self.open(state, step).or_else(|| self.go_on(state, step)) {
             return after;
         }
+        if let Some(after) = self.land(step) {
+            return after;
+        }
         match state.phase {
             Phase::Over => After::Wait,
             _ => {
@@ -365,8 +370,9 @@ impl<S: Service> Handler for Served<S> {
                     state.scan = Default::default();
                 }
                 // A scanner is users' code too.
-                catch_unwind(AssertUnwindSafe(|| self.work(state, step)))
-                    .unwrap_or_else(|payload| self.fail(step, &panic_error(&*payload)))
+                let after = catch_unwind(AssertUnwindSafe(|| self.work(state, step)))
+                    .unwrap_or_else(|payload| self.fail(step, &panic_error(&*payload)));
+                self.while_aloft(after)
             }
         }
     }
@@ -390,6 +396,9 @@ impl<S: Service> Handler for Served<S> {
     }
 
     fn give_up(&self) {
+        if let Some(flights) = &self.flights {
+            flights.abandon();
+        }
         let phase = mem::replace(&mut self.state.lock().phase, Phase::Over);
         // A future that is under way brings the session and a lent reader back.
         let dropped = guarded(|| {
@@ -409,12 +418,11 @@ impl<S: Service> Handler for Served<S> {
         };
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
-            let mut ends: BoxFuture<()> =
-                Box::pin(async move { service.on_close(&own, session, reason).await });
-            match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
-                Ok(Poll::Ready(())) => {}
-                Ok(Poll::Pending) => conn.conn.runtime.spawn_detached(ends),
-                Err(error) => self.on_error(conn, &error),
+            if let Some(flights) = &self.flights {
+                let end = move || end(&service, &own, session, reason);
+                flights.at_the_end(Box::new(end));
+            } else {
+                end(&service, &own, session, reason);
             }
         }
         self.ward.closed(conn);
@@ -422,6 +430,28 @@ impl<S: Service> Handler for Served<S> {
 
     fn inline(&self) -> bool {
         S::DISPATCH == Dispatch::Inline
+    }
+}
+
+/// Runs `on_close`.
+fn end<S: Service>(service: &Arc<S>, conn: &Connection, session: S::Session, reason: CloseReason) {
+    let (own, of) = (service.clone(), conn.clone());
+    let mut ends: BoxFuture<()> = Box::pin(async move { own.on_close(&of, session, reason).await });
+    match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
+        Ok(Poll::Ready(())) => {}
+        Ok(Poll::Pending) => conn.conn.runtime.spawn_detached(ends),
+        Err(error) => tell(&**service, conn, &error),
+    }
+}
+
+/// Tells `on_error`.
+fn tell<S: Service>(service: &S, conn: &Connection, error: &Error) {
+    let told = guarded(|| {
+        service.on_error(conn, error);
+        Ok(())
+    });
+    if let Err(error) = told {
+        tracing::warn!(%error, "on_error");
     }
 }
 

@@ -1,0 +1,88 @@
+//! The programs on the macros, each run and asked.
+
+mod http;
+mod server;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::Shutdown,
+    process::Command,
+};
+
+use server::Server;
+
+/// What a program prints that ends by itself.
+fn printed(path: &str, args: &[&str]) -> String {
+    let output = Command::new(path).args(args).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+#[test]
+fn quickstart_prints_a_table() {
+    let args = ["--millis", "300", "--connections", "8"];
+    let printed = printed(env!("CARGO_BIN_EXE_quickstart"), &args);
+    let rows = printed.lines().filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let depth = words.first()?.parse::<u32>().ok()?;
+        Some((depth, words.get(1)?.parse::<f64>().ok()?))
+    });
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(rows.len(), 2, "{printed}");
+    assert!(rows.iter().all(|(_, rate)| *rate > 100.0), "{printed}");
+    assert!(printed.contains("8 "), "{printed}");
+}
+
+#[test]
+fn echo_echoes() {
+    for path in [env!("CARGO_BIN_EXE_echo"), env!("CARGO_BIN_EXE_echo_by_hand")] {
+        let server = Server::start(path);
+        let mut client = server.connect();
+        let frames = [&b"\0\0\0\x05hello\0\0\0\0\0\x01\0\0"[..], &[7; 65_536]].concat();
+        client.write_all(&frames).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut back = Vec::new();
+        client.read_to_end(&mut back).unwrap();
+        assert_eq!(back, frames);
+    }
+}
+
+#[test]
+fn mux_rpc_matches_answers_to_calls() {
+    let printed = printed(env!("CARGO_BIN_EXE_mux_rpc"), &["--calls", "500"]);
+    let words: Vec<u64> = printed.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [500, slept, took, turned, ..] = words[..] else { panic!("{printed}") };
+    assert!(took < slept, "side by side: {printed}");
+    assert!(turned > 0, "{printed}");
+}
+
+#[test]
+fn chat_tells_the_others() {
+    let server = Server::start(env!("CARGO_BIN_EXE_chat"));
+    let enter = |name: &str| {
+        let mut client = server.connect();
+        let mut lines = BufReader::new(client.try_clone().unwrap());
+        let mut asked = String::new();
+        lines.read_line(&mut asked).unwrap();
+        assert_eq!(asked, "who are you?\n");
+        writeln!(client, "{name}").unwrap();
+        (client, lines)
+    };
+    let line = |lines: &mut BufReader<_>| {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        line
+    };
+    let (mut ann, mut to_ann) = enter("ann");
+    let (mut bob, mut to_bob) = enter("bob");
+    assert_eq!(line(&mut to_ann), "* bob is here\n");
+    writeln!(ann, "hello").unwrap();
+    assert_eq!(line(&mut to_bob), "ann: hello\n");
+    writeln!(bob, "hi\nhow are you?").unwrap();
+    assert_eq!(line(&mut to_ann), "bob: hi\n");
+    assert_eq!(line(&mut to_ann), "bob: how are you?\n");
+    writeln!(bob, "/quit").unwrap();
+    assert_eq!(line(&mut to_bob), "");
+    assert_eq!(line(&mut to_ann), "* bob is gone\n");
+}

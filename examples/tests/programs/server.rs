@@ -1,0 +1,44 @@
+//! A server as a program.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// A running server, on a port of its own; killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Starts the program `path`.
+    pub(crate) fn start(path: &str) -> Self {
+        let mut child = Command::new(path)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on ").expect("where it listens");
+        let address = address.strip_prefix("tcp://").unwrap_or(address).to_owned();
+        Self { child, address }
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(&self.address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

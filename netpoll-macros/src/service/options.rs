@@ -1,0 +1,175 @@
+//! The options of the attributes.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::{
+    Expr, Ident, LitStr, Path, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+};
+
+use super::{
+    model::{Dispatching, Kind},
+    values,
+};
+use crate::{
+    errors::{Errors, nearest},
+    hygiene::q,
+};
+
+/// The options of `#[server]`.
+#[derive(Default)]
+pub(super) struct Options {
+    pub(super) krate: Option<Path>,
+    /// Free functions, by the hook that they are.
+    pub(super) hooks: Vec<(Kind, Path)>,
+    /// Calls of the builder: `.max_frame(8 << 20)`.
+    pub(super) calls: TokenStream,
+}
+
+/// What an option takes.
+#[derive(Clone, Copy)]
+enum Takes {
+    Address,
+    Duration,
+    Number,
+    Function,
+}
+
+const OPTIONS: &[(&str, &str, Takes)] = &[
+    ("listen", "listen_default", Takes::Address),
+    ("max_frame", "max_frame", Takes::Number),
+    ("read_timeout", "read_timeout", Takes::Duration),
+    ("frame_timeout", "frame_timeout", Takes::Duration),
+    ("write_timeout", "write_timeout", Takes::Duration),
+    ("idle_timeout", "idle_timeout", Takes::Duration),
+    ("max_connections", "max_connections", Takes::Number),
+    ("pollers", "pollers", Takes::Number),
+    ("workers", "workers", Takes::Number),
+    ("transport", "transport", Takes::Function),
+];
+
+/// Reads the options of `#[server]`.
+pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
+    let mut options = Options::default();
+    let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
+    known.extend(Kind::ALL.map(Kind::name));
+    known.push("crate");
+    each(tokens, &known, errors, |key, input| {
+        let name = key.to_string();
+        input.parse::<Token![=]>()?;
+        if name == "crate" {
+            options.krate = Some(input.call(Path::parse_mod_style)?);
+            return Ok(());
+        }
+        if let Some(kind) = Kind::of(&name) {
+            options.hooks.push((kind, input.parse()?));
+            return Ok(());
+        }
+        let Some((_, method, takes)) = OPTIONS.iter().find(|(known, ..)| *known == name) else {
+            return Ok(());
+        };
+        let method = Ident::new(method, Span::mixed_site());
+        let value = match takes {
+            Takes::Address => {
+                let text: LitStr = input.parse()?;
+                values::listen(&text, errors).then(|| text.to_token_stream())
+            }
+            Takes::Duration => {
+                let ms = values::duration(&input.parse()?, errors);
+                ms.map(
+                    |ms| q!(::core::option::Option::Some(::core::time::Duration::from_millis(#ms))),
+                )
+            }
+            Takes::Number => Some(input.parse::<Expr>()?.into_token_stream()),
+            Takes::Function => Some(input.parse::<Path>()?.into_token_stream()),
+        };
+        options.calls.extend(value.map(|value| q!(.#method(#value))));
+        Ok(())
+    });
+    options
+}
+
+/// Reads the options of `#[on_request]`, or of another hook, which has `crate` alone.
+pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatching {
+    let mut options = Dispatching::default();
+    let known: &[&str] = match kind {
+        Kind::Request => &["inline", "concurrent", "ordered", "timeout", "crate"],
+        _ => &["crate"],
+    };
+    each(tokens, known, errors, |key, input| {
+        match key.to_string().as_str() {
+            "inline" => options.inline = Some(key),
+            "ordered" => options.ordered = Some(key),
+            "concurrent" => {
+                input.parse::<Token![=]>()?;
+                let most: Expr = input.parse()?;
+                if most.to_token_stream().to_string() == "0" {
+                    let help = "write how many requests are handled at once: `concurrent = 256`";
+                    errors.at(&most, "`concurrent = 0` handles no request", help);
+                }
+                options.concurrent = Some((key, most.into_token_stream()));
+            }
+            "timeout" => {
+                input.parse::<Token![=]>()?;
+                options.timeout = values::duration(&input.parse()?, errors);
+            }
+            _ => {
+                input.parse::<Token![=]>()?;
+                options.krate = Some(input.call(Path::parse_mod_style)?);
+            }
+        }
+        Ok(())
+    });
+    if let (Some(ordered), None) = (&options.ordered, &options.concurrent) {
+        let help =
+            "remove it: requests are answered in order, or write `concurrent = 256, ordered`";
+        errors.at(ordered, "`ordered` says something about `concurrent` only", help);
+    }
+    if let (Some(inline), Some((concurrent, _))) = (&options.inline, &options.concurrent) {
+        let help = format!("remove `{inline}`");
+        errors.at(concurrent, "`inline` handles one request at a time", help);
+    }
+    options
+}
+
+/// Gives each key, which is known and stands once, to `read` with what follows it.
+fn each(
+    tokens: TokenStream,
+    known: &[&str],
+    errors: &Errors,
+    mut read: impl FnMut(Ident, ParseStream<'_>) -> syn::Result<()>,
+) {
+    let mut seen: Vec<String> = Vec::new();
+    let read_all = |input: ParseStream<'_>| -> syn::Result<()> {
+        while !input.is_empty() {
+            let key = input.call(Ident::parse_any)?;
+            let name = key.to_string();
+            let unknown = !known.contains(&name.as_str());
+            if unknown || seen.contains(&name) {
+                if unknown {
+                    let near = nearest(&name, known.iter().copied())
+                        .map_or(String::new(), |near| format!("did you mean `{near}`? "));
+                    let all = known.join("`, `");
+                    let help = format!("{near}the options are `{all}`");
+                    errors.at(&key, format!("unknown option `{name}`"), help);
+                } else {
+                    errors.at(&key, format!("`{name}` is given twice"), "remove one of them");
+                }
+                while !input.is_empty() && !input.peek(Token![,]) {
+                    input.parse::<proc_macro2::TokenTree>()?;
+                }
+            } else {
+                seen.push(name);
+                read(key, input)?;
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = read_all.parse2(tokens) {
+        errors.push(error);
+    }
+}

@@ -1,0 +1,192 @@
+//! `#[server]`: on an impl block with methods, or on a struct that names free functions.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Meta, Type, spanned::Spanned};
+
+use super::{
+    check, fallback, glue,
+    item::{Function, Member, Served},
+    model::{Hook, Kind},
+    options::{self, Options},
+    twin::Twin,
+    wire::Wiring,
+};
+use crate::{
+    errors::{Errors, nearest},
+    hygiene::q,
+};
+
+/// The item, and its service.
+pub(crate) fn server(tokens: TokenStream, item: TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let served = match syn::parse2::<Served>(item.clone()) {
+        Ok(served) => served,
+        Err(error) => {
+            let error = error.to_compile_error();
+            return q!(#item #error);
+        }
+    };
+    let options = options::server(tokens, &errors);
+    match served {
+        Served::Other { at, why, item } => {
+            let help = "write it on `impl Server { .. }`, or on `struct Server { .. }`";
+            errors.at(at, why, help);
+            let errors = errors.into_tokens();
+            q!(#item #errors)
+        }
+        Served::Struct { name, item } => of_struct(&name, &item, &options, errors),
+        Served::Impl { head, of, mut members } => {
+            let impls = of_impl(&of, &mut members, &options, errors);
+            quote!(#head { #(#members)* } #impls)
+        }
+    }
+}
+
+fn of_struct(name: &Ident, item: &TokenStream, options: &Options, errors: Errors) -> TokenStream {
+    let server: Type = syn::parse_quote!(#name);
+    let path = |kind: Kind| options.hooks.iter().find(|(of, _)| *of == kind).map(|(_, path)| path);
+    if errors.is_empty() && path(Kind::Request).is_none() {
+        let help = "name a function that has `#[on_request]`: `#[server(on_request = handle)]`";
+        errors.at(name, format!("`{name}` handles no request"), help);
+    }
+    let impls = if errors.is_empty() {
+        let hooks = Kind::ALL
+            .map(|kind| path(kind).map_or(q!(__p::NoHook), quote::ToTokens::to_token_stream));
+        Wiring { server: &server, hooks, calls: &options.calls }.impls()
+    } else {
+        fallback::service(&server)
+    };
+    let (glue, errors) = (glue(options.krate.as_ref(), impls), errors.into_tokens());
+    q!(#item #glue #errors)
+}
+
+/// The glue of an impl block; takes the hooks' attributes off its members.
+fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors) -> TokenStream {
+    if let Some((kind, path)) = options.hooks.first() {
+        let help = format!("write `#[{}]` on a method", kind.name());
+        errors.at(path, "an impl block has its hooks in it", help);
+    }
+    let mut hooks = Vec::new();
+    for member in members {
+        if let Member::Function(function) = member {
+            hooks.extend(take_hook(function, &errors));
+        }
+    }
+    let parsed = errors.is_empty();
+    for kind in Kind::ALL {
+        let mut always = hooks.iter().filter(|hook| hook.kind == kind && hook.cfgs.is_empty());
+        if let (Some(first), Some(second)) = (always.next(), always.next()) {
+            let name = kind.name();
+            let help = "keep one, or make them exclude each other by `#[cfg(..)]`";
+            errors.at(&second.sig.ident, format!("a second `#[{name}]`"), help);
+            errors.push(syn::Error::new_spanned(&first.sig.ident, "the first is here"));
+        }
+    }
+    if parsed && !hooks.iter().any(|hook| hook.kind == Kind::Request) {
+        let help =
+            "write `#[on_request] fn handle(&self, request: Request<'_>) -> Reply { .. }` in it";
+        errors.at(of, format!("`{}` handles no request", of.to_token_stream()), help);
+    }
+    let impls =
+        if errors.is_empty() { put_together(of, &hooks, options) } else { fallback::service(of) };
+    let (glue, errors) = (glue(options.krate.as_ref(), impls), errors.into_tokens());
+    q!(#glue #errors)
+}
+
+/// The hook that a method is, if one: its attribute is taken off.
+fn take_hook(function: &mut Function, errors: &Errors) -> Option<Hook> {
+    let mut found = None;
+    let mut attrs = Vec::new();
+    for attr in std::mem::take(&mut function.attrs) {
+        let name = attr.path().segments.last().map(|last| last.ident.to_string());
+        let name = name.unwrap_or_default();
+        let kind = Kind::of(&name);
+        if let Some(kind) = kind {
+            if found.is_some() {
+                errors.at(attr.path(), "a method is one hook", "write another method for this one");
+            }
+            found = Some((kind, attr));
+        } else if name.starts_with("on_") {
+            let near = nearest(&name, Kind::ALL.map(Kind::name));
+            let help = match near {
+                Some(near) => format!("did you mean `#[{near}]`?"),
+                None => format!("the hooks are `{}`", Kind::ALL.map(Kind::name).join("`, `")),
+            };
+            errors.at(attr.path(), format!("there is no hook `{name}`"), help);
+        } else {
+            attrs.push(attr);
+        }
+    }
+    function.attrs = attrs;
+    let (kind, attr) = found?;
+    let tokens = match &attr.meta {
+        Meta::List(list) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    let before = errors.count();
+    let dispatch = options::hook(kind, tokens, errors);
+    (errors.count() == before).then(|| check::hook(kind, function, dispatch, true, errors))
+}
+
+/// The twins of an impl block's hooks, and its service.
+fn put_together(of: &Type, hooks: &[Hook], options: &Options) -> TokenStream {
+    let mut parts = TokenStream::new();
+    let types = Kind::ALL.map(|kind| {
+        let name = Ident::new(kind.twin(), Span::mixed_site());
+        let of_kind: Vec<_> = hooks.iter().filter(|hook| hook.kind == kind).collect();
+        if of_kind.is_empty() {
+            return missing(kind, of, hooks, &mut parts).unwrap_or(q!(__p::NoHook));
+        }
+        parts.extend(declaration(&name, &of_kind));
+        for hook in of_kind {
+            let function = &hook.sig.ident;
+            let callee = quote_spanned!(function.span()=> <#of>::#function);
+            let twin = Twin { hook, name: name.clone(), callee, server: Some(of) };
+            parts.extend(twin.impls());
+        }
+        name.to_token_stream()
+    });
+    let service = Wiring { server: of, hooks: types, calls: &options.calls }.impls();
+    q!(#parts #service)
+}
+
+/// The type that stands for the hooks of one kind; none of them may be compiled.
+fn declaration(name: &Ident, hooks: &[&Hook]) -> TokenStream {
+    let conditions = hooks.iter().map(|hook| {
+        let cfgs = hook.cfgs.iter().map(|cfg| match &cfg.meta {
+            Meta::List(list) => list.tokens.clone(),
+            _ => TokenStream::new(),
+        });
+        quote!(all(#(#cfgs),*))
+    });
+    let any = quote!(any(#(#conditions),*));
+    if hooks.iter().any(|hook| hook.cfgs.is_empty()) {
+        return q!(enum #name {});
+    }
+    q! {
+        #[cfg(#any)]
+        enum #name {}
+        #[cfg(not(#any))]
+        use __p::NoHook as #name;
+    }
+}
+
+/// What makes a session that a handler names and no hook makes: its default.
+fn missing(kind: Kind, of: &Type, hooks: &[Hook], parts: &mut TokenStream) -> Option<TokenStream> {
+    let named = hooks.iter().find_map(Hook::session).filter(|_| kind == Kind::Connect)?;
+    let at = Span::mixed_site().located_at(named.span());
+    let default = quote_spanned!(at=> __p::default_session::<#named>());
+    parts.extend(q! {
+        enum __OnConnect {}
+        impl __p::OnConnect<#of, __Session> for __OnConnect {
+            async fn on_connect(
+                _: &#of,
+                _: &__p::Connection,
+            ) -> __p::Result<<__Session as __p::Kept>::Session> {
+                __p::IntoSession::<__Session>::into_session(#default)
+            }
+        }
+    });
+    Some(q!(__OnConnect))
+}

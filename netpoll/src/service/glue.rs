@@ -1,0 +1,138 @@
+//! What the expansions of the attributes call; no part of the API.
+
+use std::future::Future;
+
+pub use super::{
+    Call, CallParts, Choose, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoOwned,
+    IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect, OnDisconnect,
+    OnError, OnIdle, OnPrepare, OnRequest, Out, Plain, Request, Service, Shared, Unnamed, Wants,
+};
+use crate::error::ErrorKind;
+pub use crate::{
+    conn::{CloseReason, Connection},
+    error::{Error, Result},
+    frame::Sequenced,
+};
+
+/// What `on_prepare`, and hooks that only look on, may return: `()`, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned from this hook",
+    label = "neither `{T}` nor a `Result` of it",
+    note = "return `{T}` or `Result<{T}, E>` where `E` becomes a `netpoll::Error`"
+)]
+pub trait Outcome<T> {
+    /// As a result.
+    fn outcome(self) -> Result<T>;
+}
+
+impl<T> Outcome<T> for T {
+    #[inline]
+    fn outcome(self) -> Result<T> {
+        Ok(self)
+    }
+}
+
+impl<T, E: Into<Error>> Outcome<T> for Result<T, E> {
+    #[inline]
+    fn outcome(self) -> Result<T> {
+        self.map_err(Into::into)
+    }
+}
+
+/// A reply that takes its request's number, of the type `Q`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no number by which the client finds the request that it answers",
+    label = "lacks a number of the request's type",
+    note = "mark the number's field with `#[frame(seq)]`, or answer in order: \
+            `#[on_request(concurrent = .., ordered)]`"
+)]
+pub trait NumberedReply<Q>: IntoReply<Numbered<Q>> {}
+
+#[diagnostic::do_not_recommend]
+impl<Q, R: IntoReply<Numbered<Q>>> NumberedReply<Q> for R {}
+
+/// A request that carries the number by which its reply is found.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no number by which its reply is found",
+    label = "lacks a number",
+    note = "mark the number's field with `#[frame(seq)]`, or answer in order: \
+            `#[on_request(concurrent = .., ordered)]`"
+)]
+pub trait NumberedRequest: Sequenced {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Sequenced> NumberedRequest for F {}
+
+/// A session that is made where no hook makes it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no default, and no `on_connect` makes it",
+    label = "nothing makes this session",
+    note = "add `#[on_connect] fn connect(&self, conn: &Connection) -> {Self}`, or derive `Default`"
+)]
+pub trait DefaultSession: Default {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> DefaultSession for T {}
+
+/// A session of its default value.
+#[inline]
+pub fn default_session<T: DefaultSession>() -> T {
+    T::default()
+}
+
+/// The number of `request`.
+#[inline]
+pub fn number<F: NumberedRequest>(request: &F) -> F::Seq {
+    request.seq()
+}
+
+/// Answers with `reply`.
+#[inline]
+pub fn reply<'o, R: IntoReply<Plain> + Send + 'o>(
+    reply: R,
+    out: &'o mut Out<'_>,
+) -> impl Future<Output = Result<Flow>> + Send {
+    reply.reply(&Plain, out)
+}
+
+/// Answers the request of the number `q` with `reply`.
+#[inline]
+pub async fn numbered<Q: Copy + Send + Sync, R: NumberedReply<Q> + Send>(
+    reply: R,
+    q: Q,
+    out: &mut Out<'_>,
+) -> Result<Flow> {
+    reply.reply(&Numbered(q), out).await
+}
+
+/// The session as `on_close` takes it.
+///
+/// # Errors
+/// Somebody else has it still.
+pub fn owned<T, S: IntoOwned<T>>(session: S) -> Result<T> {
+    session.into_owned().ok_or_else(|| {
+        Error::new(ErrorKind::Config, "a session is still in use when its connection closes")
+    })
+}
+
+/// Tells `on_error` of what a hook could not do.
+pub fn told<S: Service>(server: &S, conn: &Connection, result: Result<()>) {
+    if let Err(error) = result {
+        server.on_error(conn, &error);
+    }
+}
+
+/// What `on_idle` said; where it could not, the connection closes.
+pub fn idle<S: Service>(server: &S, conn: &Connection, result: Result<bool>) -> bool {
+    result.unwrap_or_else(|error| {
+        server.on_error(conn, &error);
+        true
+    })
+}
+
+/// Logs what `on_error` itself could not do.
+pub fn logged(result: Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "on_error");
+    }
+}

@@ -1,0 +1,172 @@
+//! Hooks as types: what an attribute makes of each function, and what `#[server]` puts together.
+//!
+//! A function `f` with `#[on_request]` gets a type `f` beside it, in the other namespace, that
+//! implements [`OnRequest`]; the other attributes do the same. `#[server]` implements
+//! [`Service`](super::Service) by calls to these; [`NoHook`] is for those that are not there.
+
+use std::{future::Future, time::Duration};
+
+use super::{Call, Dispatch, Flow, Request, sessions::Kept};
+use crate::{
+    conn::{CloseReason, Connection},
+    error::{Error, Result},
+};
+
+/// A handler of requests, for the server `S` and sessions `T`.
+///
+/// ```
+/// use netpoll::{Call, Flow, In, OnRequest, Result};
+///
+/// /// Answers what comes with itself.
+/// struct Echo;
+///
+/// impl<S: Sync, T: Send> OnRequest<S, T> for Echo {
+///     type Request = In<'static>;
+///     async fn on_request<'a>(_: &'a S, call: Call<'a, T>, mut input: In<'a>) -> Result<Flow> {
+///         let n = input.len();
+///         call.out.buf.write(input.next(n)?)?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+/// # let _ = Echo;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle the requests of `{S}`",
+    label = "no handler for `{S}` with sessions of the type `{T}`",
+    note = "an argument `State<'_, {S}>` names the server, `&mut {T}` the session"
+)]
+pub trait OnRequest<S, T> {
+    /// What it is given; see [`Service::Request`](super::Service::Request).
+    type Request: Request;
+
+    /// How requests are given to it.
+    const DISPATCH: Dispatch = Dispatch::Sync;
+
+    /// The deadline of a request.
+    const TIMEOUT: Option<Duration> = None;
+
+    /// See [`Service::on_request`](super::Service::on_request).
+    ///
+    /// # Errors
+    /// Closes the connection after what was answered is sent; `on_error` is told.
+    fn on_request<'a>(
+        server: &'a S,
+        call: Call<'a, T>,
+        request: <Self::Request as Request>::At<'a>,
+    ) -> impl Future<Output = Result<Flow>> + Send + 'a;
+
+    /// See [`Service::share`](super::Service::share).
+    fn share(_session: &T) -> Option<T> {
+        None
+    }
+}
+
+/// What refuses connections, for the server `S`.
+pub trait OnPrepare<S> {
+    /// See [`Service::on_prepare`](super::Service::on_prepare).
+    ///
+    /// # Errors
+    /// The reason for refusing.
+    fn on_prepare(server: &S, conn: &Connection) -> Result<()>;
+}
+
+/// What makes the sessions `W` of the server `S`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no session `{W}` for `{S}`",
+    label = "the session of this server is `{W}`"
+)]
+pub trait OnConnect<S, W: Kept> {
+    /// See [`Service::on_connect`](super::Service::on_connect).
+    ///
+    /// # Errors
+    /// Closes the connection.
+    fn on_connect(server: &S, conn: &Connection)
+    -> impl Future<Output = Result<W::Session>> + Send;
+}
+
+/// What is told that the peer went, for the server `S`.
+pub trait OnDisconnect<S> {
+    /// See [`Service::on_disconnect`](super::Service::on_disconnect).
+    ///
+    /// # Errors
+    /// `on_error` is told.
+    fn on_disconnect(server: &S, conn: &Connection, reason: CloseReason) -> Result<()>;
+}
+
+/// What is given the session at its end, for the server `S`.
+pub trait OnClose<S, T> {
+    /// See [`Service::on_close`](super::Service::on_close).
+    ///
+    /// # Errors
+    /// `on_error` is told.
+    fn on_close(
+        server: &S,
+        conn: &Connection,
+        session: T,
+        reason: CloseReason,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What is told of errors, for the server `S`.
+pub trait OnError<S> {
+    /// See [`Service::on_error`](super::Service::on_error).
+    ///
+    /// # Errors
+    /// They are logged.
+    fn on_error(server: &S, conn: &Connection, error: &Error) -> Result<()>;
+}
+
+/// What decides about idle connections, for the server `S`.
+pub trait OnIdle<S> {
+    /// See [`Service::on_idle`](super::Service::on_idle).
+    ///
+    /// # Errors
+    /// Close the connection, as `true` does.
+    fn on_idle(server: &S, conn: &Connection) -> Result<bool>;
+}
+
+/// The hook that is not there: each has its default.
+#[derive(Debug)]
+pub enum NoHook {}
+
+impl<S> OnPrepare<S> for NoHook {
+    #[inline]
+    fn on_prepare(_: &S, _: &Connection) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: Sync, W: Kept<Session: Default>> OnConnect<S, W> for NoHook {
+    #[inline]
+    async fn on_connect(_: &S, _: &Connection) -> Result<W::Session> {
+        Ok(W::Session::default())
+    }
+}
+
+impl<S> OnDisconnect<S> for NoHook {
+    #[inline]
+    fn on_disconnect(_: &S, _: &Connection, _: CloseReason) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: Sync, T: Send> OnClose<S, T> for NoHook {
+    #[inline]
+    async fn on_close(_: &S, _: &Connection, _: T, _: CloseReason) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<S> OnError<S> for NoHook {
+    #[inline]
+    fn on_error(_: &S, _: &Connection, _: &Error) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<S> OnIdle<S> for NoHook {
+    #[inline]
+    fn on_idle(_: &S, _: &Connection) -> Result<bool> {
+        Ok(true)
+    }
+}

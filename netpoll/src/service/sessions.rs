@@ -1,0 +1,169 @@
+//! Which type a server's session has, and how it comes and goes.
+//!
+//! Hooks say what they want ([`Wants`]): a session of a type that they name, or none. `#[server]` takes
+//! the first that is named ([`Choose`]).
+
+use std::{any::Any, fmt, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::hooks::NoHook;
+use crate::error::{Error, Result};
+
+/// Which session a hook wants.
+pub trait Wants {
+    /// [`Named`], or [`Unnamed`].
+    type Session: Kept;
+}
+
+/// A session of the type `T`.
+#[derive(Debug)]
+pub struct Named<T>(std::marker::PhantomData<T>);
+
+/// A session that requests side by side share, and do not look at.
+#[derive(Debug)]
+pub enum Shared {}
+
+/// Whatever `on_connect` made, which no other hook looks at: it lives as long as the connection.
+#[derive(Clone, Default)]
+pub struct Unnamed(
+    #[expect(dead_code, reason = "it is kept")] Option<Arc<Mutex<Box<dyn Any + Send>>>>,
+);
+
+impl Unnamed {
+    /// Keeps `value`.
+    pub fn new<T: Send + 'static>(value: T) -> Self {
+        // A value without bytes needs no memory, unless its drop does something.
+        let nothing = size_of::<T>() == 0 && !std::mem::needs_drop::<T>();
+        Self((!nothing).then(|| Arc::new(Mutex::new(Box::new(value) as Box<dyn Any + Send>))))
+    }
+}
+
+impl fmt::Debug for Unnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unnamed").finish_non_exhaustive()
+    }
+}
+
+impl Wants for NoHook {
+    type Session = Unnamed;
+}
+
+/// What two hooks want together: the first that is named.
+pub trait Choose {
+    /// [`Named`], or [`Unnamed`].
+    type Session: Kept;
+}
+
+impl<A, B> Choose for (Named<A>, B) {
+    type Session = Named<A>;
+}
+
+impl<A> Choose for (Unnamed, Named<A>) {
+    type Session = Named<A>;
+}
+
+impl Choose for (Unnamed, Unnamed) {
+    type Session = Unnamed;
+}
+
+/// A choice, and the type that it stands for.
+pub trait Kept {
+    /// [`Service::Session`](super::Service::Session).
+    type Session;
+}
+
+impl<T> Kept for Named<T> {
+    type Session = T;
+}
+
+impl<A> Choose for (Shared, Named<A>) {
+    type Session = Named<Arc<A>>;
+}
+
+impl Choose for (Shared, Unnamed) {
+    type Session = Unnamed;
+}
+
+impl Kept for Shared {
+    type Session = Unnamed;
+}
+
+impl Kept for Unnamed {
+    type Session = Self;
+}
+
+/// What `on_connect` may return where the session is `W`: a [`Named`] `T`, or a `Result` of one. Where
+/// no hook names the session it is `()`, or a `Result` of anything.
+#[diagnostic::on_unimplemented(
+    message = "`on_connect` gives `{Self}`, and the session is `{W}`",
+    label = "not the session's type",
+    note = "return the type that the other hooks take as their session, or a `Result` of it"
+)]
+pub trait IntoSession<W: Kept> {
+    /// The session.
+    ///
+    /// # Errors
+    /// There is none: the connection is refused.
+    fn into_session(self) -> Result<W::Session>;
+}
+
+impl<T> IntoSession<Named<T>> for T {
+    #[inline]
+    fn into_session(self) -> Result<T> {
+        Ok(self)
+    }
+}
+
+impl<T, E: Into<Error>> IntoSession<Named<T>> for Result<T, E> {
+    #[inline]
+    fn into_session(self) -> Result<T> {
+        self.map_err(Into::into)
+    }
+}
+
+impl<T> IntoSession<Named<Arc<T>>> for T {
+    fn into_session(self) -> Result<Arc<T>> {
+        Ok(Arc::new(self))
+    }
+}
+
+impl<T, E: Into<Error>> IntoSession<Named<Arc<T>>> for Result<T, E> {
+    fn into_session(self) -> Result<Arc<T>> {
+        self.map(Arc::new).map_err(Into::into)
+    }
+}
+
+impl IntoSession<Unnamed> for () {
+    fn into_session(self) -> Result<Unnamed> {
+        Ok(Unnamed::default())
+    }
+}
+
+impl<T: Send + 'static, E: Into<Error>> IntoSession<Unnamed> for Result<T, E> {
+    fn into_session(self) -> Result<Unnamed> {
+        self.map(Unnamed::new).map_err(Into::into)
+    }
+}
+
+/// A session that `on_close` is given as a `T`: itself, or what requests side by side shared.
+#[diagnostic::on_unimplemented(
+    message = "the session is `{Self}`, and `on_close` takes `{T}`",
+    label = "not the session's type"
+)]
+pub trait IntoOwned<T> {
+    /// The session, which nobody else has any more.
+    fn into_owned(self) -> Option<T>;
+}
+
+impl<T> IntoOwned<T> for T {
+    fn into_owned(self) -> Option<T> {
+        Some(self)
+    }
+}
+
+impl<T> IntoOwned<T> for Arc<T> {
+    fn into_owned(self) -> Option<T> {
+        Arc::into_inner(self)
+    }
+}

@@ -1,0 +1,23 @@
+use netpoll::{Frame, frame::Auto};
+
+#[derive(Frame)]
+struct Echo<'a> {
+    #[frame(len(of = rest))]
+    n: Auto<u32>,
+    #[frame(rest)]
+    body: &'a [u8],
+}
+
+struct Kv;
+
+#[netpoll::server]
+impl Kv {
+    #[on_request]
+    fn run(&mut self, request: Echo<'_>) {
+        drop(request);
+    }
+}
+
+fn main() {
+    let _ = Kv.serve();
+}

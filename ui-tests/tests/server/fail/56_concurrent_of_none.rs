@@ -1,0 +1,16 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+struct Ask {
+    #[frame(seq)]
+    id: u32,
+}
+
+#[netpoll::on_request(concurrent = 0)]
+fn echo(request: Ask) -> Ask {
+    request
+}
+
+fn main() {
+    let _ = netpoll::serve::<echo>("127.0.0.1:9000");
+}

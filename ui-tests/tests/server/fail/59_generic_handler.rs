@@ -1,0 +1,19 @@
+use netpoll::{Frame, frame::Auto};
+
+#[derive(Frame)]
+struct Echo<'a> {
+    #[frame(len(of = rest))]
+    n: Auto<u32>,
+    #[frame(rest)]
+    body: &'a [u8],
+}
+
+#[netpoll::on_request]
+fn echo<T: Default>(request: Echo<'_>) -> T {
+    drop(request);
+    T::default()
+}
+
+fn main() {
+    let _ = netpoll::serve::<echo>("127.0.0.1:9000");
+}

@@ -1,0 +1,4 @@
+#[netpoll::server]
+enum Kv {}
+
+fn main() {}
