@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::Type;
 
 use super::{
-    expand::{Cx, bind, construct},
+    cx::{Cx, bind, construct},
     get,
     layout::order,
     model::{Item, Variant, VariantTag},

@@ -1,12 +1,14 @@
 //! `#[derive(Frame)]`: parse, check, lay out, expand.
 
 mod check;
+mod cx;
 mod enums;
 mod expand;
 #[cfg(test)]
 mod expansions;
 mod fallback;
 mod get;
+mod head;
 mod layout;
 mod lengths;
 mod model;

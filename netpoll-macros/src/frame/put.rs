@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 
 use super::{
-    expand::{Cx, local},
+    cx::{Cx, local},
     layout::{Extent, Place, Repeat, Run, Unit},
     model::Field,
     types::{self, Prim},
@@ -312,7 +312,7 @@ fn store_sum(cx: &Cx<'_>, i: usize) -> TokenStream {
 }
 
 /// A checksum: written behind what it covers, or left to be filled.
-fn checksum(cx: &Cx<'_>, i: usize, sums: &[super::expand::Sum<'_>]) -> TokenStream {
+fn checksum(cx: &Cx<'_>, i: usize, sums: &[super::cx::Sum<'_>]) -> TokenStream {
     let Some(sum) = sums.iter().find(|s| s.field == i) else { return TokenStream::new() };
     let field = &cx.fields.list[i];
     let (from, slot) = sum_vars(i);
