@@ -9,7 +9,7 @@ use super::{
     head::{Head, asked, head, lifetime},
     layout::order,
     model::{Body, Item},
-    put, scan,
+    put, scan, size,
 };
 use crate::hygiene::q;
 
@@ -47,8 +47,8 @@ fn wire(item: &Item) -> TokenStream {
             let cx = Cx::new(item, fields);
             let (get, value) = (get::body(&cx), construct(&cx, q!(Self)));
             let bind = bind(&cx, q!(Self));
-            let (size, put) = (put::size(&cx), put::body(&cx));
-            let (min, fixed) = (put::least(&cx), put::fixed(&cx));
+            let (size, put) = (size::all(&cx), put::body(&cx));
+            let (min, fixed) = (size::least(&cx), size::fixed(&cx));
             (
                 (min, fixed),
                 q!(#get ::core::result::Result::Ok(#value)),

@@ -16,6 +16,7 @@ mod names;
 mod parse;
 mod put;
 mod scan;
+mod size;
 mod types;
 
 use proc_macro2::TokenStream;

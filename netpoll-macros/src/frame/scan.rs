@@ -12,7 +12,7 @@ use super::{
     enums::{self, Tag},
     layout::order,
     model::{Body, Fields, Item, Variant},
-    put,
+    size,
 };
 use crate::hygiene::q;
 
@@ -72,7 +72,7 @@ fn variants_of(item: &Item, variants: &[Variant]) -> (TokenStream, TokenStream, 
         Tag::Read(ty) => q!(let tag = <#order as p::Repr<#ty>>::scan(c)?;),
         Tag::Given(name) => q!(let tag = #name;),
     };
-    let least = variants.iter().map(|v| put::least(&Cx::new(item, &v.fields)));
+    let least = variants.iter().map(|v| size::least(&Cx::new(item, &v.fields)));
     let (mut states, mut names, mut types, mut begins, mut steps) =
         (q!(), vec![], vec![], vec![], vec![]);
     let mut other = q! {

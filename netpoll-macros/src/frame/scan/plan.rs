@@ -9,7 +9,7 @@ use super::super::{
     layout::{Extent, Repeat, Unit},
     lengths::Counted,
     model::{Field, Fields},
-    put, types,
+    size, types,
 };
 use crate::hygiene::q;
 
@@ -300,7 +300,7 @@ impl<'m> Plan<'m> {
 
     /// The fewest bytes of the field `from` and those behind it.
     pub(super) fn least(&self, from: usize) -> TokenStream {
-        put::least_from(self.cx, from)
+        size::least_from(self.cx, from)
     }
 
     pub(super) fn amount(&self, field: usize) -> TokenStream {
