@@ -1,6 +1,7 @@
 //! The programs on the macros, each run and asked.
 
 mod http;
+mod readme;
 mod server;
 
 use std::{

@@ -1,6 +1,8 @@
 //! `#[server]`, `#[on_request]` and the other hooks: parse, check, expand.
 
 mod check;
+#[cfg(test)]
+mod expansions;
 mod fallback;
 mod item;
 mod lifetimes;

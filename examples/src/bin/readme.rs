@@ -1,0 +1,22 @@
+//! The server on README's first screen, to the letter.
+
+use netpoll::{Frame, frame::Auto};
+
+/// A length of four bytes, big-endian, then so many bytes.
+#[derive(Frame)]
+struct Message<'a> {
+    #[frame(len(of = rest))]
+    length: Auto<u32>,
+    #[frame(rest)]
+    body: &'a [u8],
+}
+
+/// Each message comes back.
+#[netpoll::on_request]
+fn echo<'a>(message: Message<'a>) -> Message<'a> {
+    message
+}
+
+fn main() -> netpoll::Result<()> {
+    netpoll::serve::<echo>("127.0.0.1:9000")
+}

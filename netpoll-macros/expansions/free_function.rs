@@ -1,0 +1,42 @@
+// The expansion of:
+//
+//     #[netpoll::on_request]
+//     fn echo<'a>(request: Bench<'a>) -> Bench<'a> {
+//         request
+//     }
+
+fn echo<'a>(request: Bench<'a>) -> Bench<'a> {
+    request
+}
+///The function [`echo()`] as a type: a hook of a server.
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, Default)]
+struct echo {}
+const _: () = {
+    use ::netpoll::__private::glue as __p;
+    impl<
+        __S: ::core::marker::Send + ::core::marker::Sync + 'static,
+        __T: ::core::marker::Send + 'static,
+    > __p::OnRequest<__S, __T> for echo {
+        type Request = Bench<'static>;
+        const DISPATCH: __p::Dispatch = __p::Dispatch::Sync;
+        #[inline]
+        fn on_request<'__a>(
+            server: &'__a __S,
+            call: __p::Call<'__a, __T>,
+            request: <Self::Request as __p::Request>::At<'__a>,
+        ) -> impl ::core::future::Future<
+            Output = __p::Result<__p::Flow>,
+        > + ::core::marker::Send + '__a {
+            async move {
+                let _ = server;
+                let __p::Call { mut out, .. } = call;
+                let reply = { echo(request) };
+                __p::reply(reply, &mut out).await
+            }
+        }
+    }
+    impl __p::Wants for echo {
+        type Session = __p::Unnamed;
+    }
+};
