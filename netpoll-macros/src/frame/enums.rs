@@ -5,11 +5,11 @@ use quote::ToTokens;
 use syn::Type;
 
 use super::{
-    expand::{Cx, bind, construct},
+    cx::{Cx, bind, construct},
     get,
     layout::order,
     model::{Item, Variant, VariantTag},
-    put,
+    put, size,
 };
 use crate::hygiene::q;
 
@@ -49,7 +49,7 @@ pub(super) fn bodies(
 ) -> ((TokenStream, TokenStream), TokenStream, TokenStream, TokenStream) {
     let order = order(item);
     let tag = tag(item);
-    let least = variants.iter().map(|v| put::least(&Cx::new(item, &v.fields)));
+    let least = variants.iter().map(|v| size::least(&Cx::new(item, &v.fields)));
     let (read, tag_size) = match &tag {
         Tag::Read(ty) => (
             q!(let tag = <#order as p::Repr<#ty>>::get(r).map_err(|e| e.in_field("tag"))?;),
@@ -73,7 +73,7 @@ pub(super) fn bodies(
         let body = q!({ #body #value });
         let pattern = pattern(variant);
         let bind = bind(&cx, q!(Self::#ident));
-        let size = put::size(&cx);
+        let size = size::all(&cx);
         sizes.push(q!(#bind => #size));
         let put = put::body(&cx);
         let value = match &variant.tag {

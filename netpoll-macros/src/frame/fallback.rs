@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 
 use super::{
-    expand::{Head, head, lifetime},
+    head::{Head, head, lifetime},
     model::Item,
 };
 use crate::hygiene::q;

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use syn::Type;
 
 use super::{
-    expand::{Cx, local},
+    cx::{Cx, local},
     layout::{Extent, Place, Repeat, Run, Unit},
     lengths::Counted,
     model::Field,

@@ -1,12 +1,14 @@
 //! `#[derive(Frame)]`: parse, check, lay out, expand.
 
 mod check;
+mod cx;
 mod enums;
 mod expand;
 #[cfg(test)]
 mod expansions;
 mod fallback;
 mod get;
+mod head;
 mod layout;
 mod lengths;
 mod model;
@@ -14,6 +16,7 @@ mod names;
 mod parse;
 mod put;
 mod scan;
+mod size;
 mod types;
 
 use proc_macro2::TokenStream;
