@@ -66,11 +66,11 @@ async fn wait(ask: Ask) -> Told {
 fn answers_come_as_they_are_ready_and_carry_their_number() {
     let (_runtime, server) = serve(Free::<wait>::new(), |b| b);
     let mut client = connect(&server);
-    for (id, ms) in [(1, 150), (2, 80), (3, 10)] {
+    for (id, ms) in [(1, 900), (2, 450), (3, 10)] {
         ask(&mut client, id, ms);
     }
     let got: Vec<_> = (0..3).map(|_| answer(&mut client)).collect();
-    assert_eq!(got, [(3, 10), (2, 80), (1, 150)]);
+    assert_eq!(got, [(3, 10), (2, 450), (1, 900)]);
 }
 
 #[netpoll::on_request(concurrent = 64, ordered)]
@@ -85,11 +85,11 @@ fn blocking_handlers_run_side_by_side_and_answer_in_order() {
     let mut client = connect(&server);
     let start = Instant::now();
     for id in 0..8 {
-        ask(&mut client, id, 100 - 10 * id);
+        ask(&mut client, id, 200 - 20 * id);
     }
     let got: Vec<_> = (0..8).map(|_| answer(&mut client).1).collect();
     assert_eq!(got, [0, 1, 2, 3, 4, 5, 6, 7]);
-    let all: u32 = (0..8).map(|id| 100 - 10 * id).sum();
+    let all: u32 = (0..8).map(|id| 200 - 20 * id).sum();
     assert!(start.elapsed() < Duration::from_millis(all.into()), "{:?}", start.elapsed());
 }
 
@@ -185,7 +185,7 @@ fn a_late_request_is_dropped_and_the_others_go_on() {
 fn requests_under_way_are_dropped_when_the_client_resets() {
     let gauge = Gauge::default();
     let (dropped, closed) = (gauge.dropped.clone(), gauge.closed.clone());
-    let (_runtime, server) = serve(gauge, |b| b);
+    let (_runtime, server) = serve(gauge, |b| b.request_timeout(Some(Duration::from_secs(20))));
     let mut client = connect(&server);
     ask(&mut client, 2, 60_000);
     ask(&mut client, 4, 1);
@@ -195,7 +195,7 @@ fn requests_under_way_are_dropped_when_the_client_resets() {
     drop(client);
     wait_until(|| *closed.lock() == [2]);
     assert_eq!(dropped.load(SeqCst), 2);
-    assert!(start.elapsed() < Duration::from_millis(250), "not by its deadline");
+    assert!(start.elapsed() < Duration::from_secs(10), "not by its deadline");
     wait_until(|| server.live() == 0);
 }
 
@@ -294,7 +294,7 @@ impl futures_core::Stream for Ticks {
         }
         std::task::ready!(std::future::Future::poll(std::pin::Pin::new(&mut self.sleep), cx));
         self.left -= 1;
-        self.sleep = sleep(Duration::from_millis(20));
+        self.sleep = sleep(Duration::from_millis(300));
         std::task::Poll::Ready(Some(told(self.left)))
     }
 }
@@ -309,10 +309,10 @@ fn a_stream_of_answers_leaves_as_it_comes_and_carries_the_number() {
     let (_runtime, server) = serve(Free::<ticks>::new(), |b| b);
     let mut client = connect(&server);
     let start = Instant::now();
-    ask(&mut client, 5, 10);
-    assert_eq!(answer(&mut client), (5, 9));
-    assert!(start.elapsed() < Duration::from_millis(150), "the first one waited for the others");
-    for value in (0..9).rev() {
+    ask(&mut client, 5, 5);
+    assert_eq!(answer(&mut client), (5, 4));
+    assert!(start.elapsed() < Duration::from_millis(1200), "the first one waited for the others");
+    for value in (0..4).rev() {
         assert_eq!(answer(&mut client), (5, value));
     }
 }

@@ -180,7 +180,7 @@ fn an_async_handler_is_dropped_at_its_deadline() {
     ends(&mut client);
     assert!(start.elapsed() >= Duration::from_millis(100));
     wait_until(|| seen.0.lock().len() == 6);
-    assert_eq!(seen.0.lock()[4..], ["error TimedOut", "close 9 HandlerError"]);
+    assert_eq!(seen.0.lock()[4..], ["error TimedOut", "close 9 HandlerTimeout"]);
 }
 
 #[test]

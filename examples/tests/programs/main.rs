@@ -37,7 +37,11 @@ fn quickstart_prints_a_table() {
 
 #[test]
 fn echo_echoes() {
-    for path in [env!("CARGO_BIN_EXE_echo"), env!("CARGO_BIN_EXE_echo_by_hand")] {
+    for path in [
+        env!("CARGO_BIN_EXE_echo"),
+        env!("CARGO_BIN_EXE_echo_service"),
+        env!("CARGO_BIN_EXE_echo_by_hand"),
+    ] {
         let server = Server::start(path);
         let mut client = server.connect();
         let frames = [&b"\0\0\0\x05hello\0\0\0\0\0\x01\0\0"[..], &[7; 65_536]].concat();

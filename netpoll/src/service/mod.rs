@@ -1,7 +1,63 @@
 //! What users write: a [`Service`], its hooks and its requests.
 //!
-//! The macros implement this trait and nothing else; whatever they write can be written by hand.
+//! The macros implement this trait and those of the single hooks, [`OnRequest`] and so on; whatever
+//! they write can be written by hand.
 //!
+//! # The attributes
+//! `#[netpoll::on_request]` on a free function makes a server of it ([`serve`](crate::serve));
+//! `#[netpoll::server]` on an impl block makes one of the methods that have `#[on_request]` and so on,
+//! and on a struct of the free functions that it names: `#[server(on_request = handle)]`.
+//!
+//! **Arguments** are told by their position. `&self` is the server. The first `&T` is the
+//! [`Connection`], a second one the session; `&mut T` is the session too. The last argument by value is
+//! the frame, or [`In`] for the bytes as they come; those before it are taken from the call
+//! ([`FromCall`]): [`Peer`], [`Local`], [`Deadline`](crate::Deadline), [`Cancel`](crate::Cancel),
+//! [`State`], [`Out`]. In `on_error` the last `&T` is the error; in `on_close` the first argument by
+//! value is the session. Other hooks take [`Peer`], [`Local`], [`State`] and [`CloseReason`] by value.
+//!
+//! **Returns** of `on_request`: `()`, a frame, `Option`, `Result` whose error is an [`IntoErrorReply`],
+//! [`Replies`], [`Flow`]. `on_connect` returns the session, or a `Result` of it.
+//!
+//! **`#[on_request(..)]`** takes `inline`, `concurrent = N`, `concurrent = N, ordered`, and
+//! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers.
+//!
+//! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
+//! `frame_timeout`, `write_timeout`, `idle_timeout`, `max_connections`, `pollers`, `workers`,
+//! `transport`; and `crate`. It gives the type `builder()`, where each can be changed, and `serve()`.
+//!
+//! ```
+//! use netpoll::{Frame, frame::Auto};
+//!
+//! #[derive(Frame)]
+//! struct Message<'a> {
+//!     #[frame(len(of = rest))]
+//!     length: Auto<u32>,
+//!     #[frame(rest)]
+//!     body: &'a [u8],
+//! }
+//!
+//! struct Counting;
+//!
+//! #[netpoll::server(listen = "127.0.0.1:0", idle_timeout = "5m")]
+//! impl Counting {
+//!     #[on_connect]
+//!     fn enter(&self) -> u32 {
+//!         0
+//!     }
+//!
+//!     #[on_request]
+//!     fn echo<'a>(&self, count: &mut u32, message: Message<'a>) -> Option<Message<'a>> {
+//!         *count += 1;
+//!         (*count <= 100).then_some(message)
+//!     }
+//! }
+//!
+//! let server = Counting.builder().max_frame(1 << 20).bind()?;
+//! assert!(server.addresses()[0].inet().is_some());
+//! # Ok::<(), netpoll::Error>(())
+//! ```
+//!
+//! # The order of hooks
 //! ```text
 //!   on_prepare ──▶ on_connect ──▶ on_request* ──────────────▶ on_close
 //!   may refuse     the session    frames, in order              once, last, with the session
