@@ -1,19 +1,17 @@
 //! This project, its traits written by hand, at default settings.
 //!
-//! A handler that is to sleep just sleeps. Side by side, each request is a task, which copies the
-//! payload and sends its reply by itself.
+//! A handler that is to sleep just sleeps. Side by side, requests are tasks by `Dispatch::Concurrent`,
+//! and what has been answered leaves in the connection's next turn.
 
 use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-use bytes::Bytes;
-use netpoll::buf::LinkBuffer;
 use netpoll::frame::{
     Decode, DecodeError, Encode, EncodeError, Fault, Frame, Progress, Reader, ScanError, Scanner,
-    Window, Writer, encode,
+    Window, Writer,
 };
-use netpoll::{Call, Connection, EventLoop, Flow, Runtime, Service};
+use netpoll::{Call, Connection, Dispatch, EventLoop, Flow, Service};
 
 use super::{Listen, Setup, announce};
 use crate::wire::{LENGTH_BYTES, SLEEP_MILLIS, asks_to_sleep};
@@ -109,24 +107,22 @@ struct SideBySide;
 impl Service for SideBySide {
     type Session = ();
     type Request = Echo<'static>;
+    const DISPATCH: Dispatch = Dispatch::Concurrent { max: 1024, ordered: false };
 
     async fn on_connect(&self, _: &Connection) -> netpoll::Result<()> {
         Ok(())
     }
 
+    fn share((): &()) -> Option<()> {
+        Some(())
+    }
+
     async fn on_request<'a>(
         &'a self,
-        call: Call<'a, ()>,
+        mut call: Call<'a, ()>,
         request: Echo<'a>,
     ) -> netpoll::Result<Flow> {
-        let conn = call.conn.clone();
-        let payload = Bytes::copy_from_slice(request.0);
-        Runtime::global().spawn(async move {
-            let mut reply = LinkBuffer::new();
-            encode(&handle(&payload), &mut reply)?;
-            reply.flush();
-            conn.send_async(reply).await
-        });
+        call.out.put(&handle(request.0))?;
         Ok(Flow::Continue)
     }
 }
