@@ -148,9 +148,11 @@ fn sleepers_hold_nobody_up() {
     if std::env::var_os(CHILD).is_some() {
         return server();
     }
-    let rounds = if cfg!(debug_assertions) { 1 } else { ROUNDS };
+    // Unoptimised code is not what the figures are for; but where nobody takes a poller over, an eighth
+    // of the requests is left.
+    let (most_ms, least) = if cfg!(debug_assertions) { (20.0, 0.25) } else { (1.5, 0.5) };
     let mut told = String::new();
-    for _ in 0..rounds {
+    for _ in 0..ROUNDS {
         let server = Server::start();
         // The first round of each makes workers and warms caches.
         round(&server.address, None);
@@ -170,12 +172,9 @@ fn sleepers_hold_nobody_up() {
         );
         print!("{figures}");
         told += &figures;
-        if more <= Duration::from_micros(1500) && part >= 0.5 {
+        if more.as_secs_f64() * 1e3 <= most_ms && part >= least {
             return;
         }
     }
-    // Unoptimised code is not what the figures are for.
-    if !cfg!(debug_assertions) {
-        panic!("no round reached the figures:\n{told}");
-    }
+    panic!("no round reached the figures:\n{told}");
 }
