@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use netpoll::frame::{
-    Cursor, Decode, DecodeError, Fault, Find, Frame, Mark, Progress, Reader, ScanError, Scanner,
+    Cursor, Decode, DecodeError, Fault, Find, Frame, Progress, Reader, Resume, ScanError, Scanner,
     Stop, Window,
 };
 
@@ -141,8 +141,7 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
 #[derive(Debug, Default)]
 pub struct RequestScan {
     state: State,
-    mark: Mark,
-    need: usize,
+    resume: Resume,
 }
 
 #[derive(Debug)]
@@ -166,21 +165,7 @@ impl Default for State {
 
 impl Scanner for RequestScan {
     fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
-        if w.len() < self.need {
-            return Ok(Progress::Need(self.need));
-        }
-        let mut cursor = Cursor::resume(w, self.mark, max);
-        let size = match self.state.skip(&mut cursor) {
-            Ok(()) => return Ok(Progress::Ready(cursor.pos())),
-            Err(Stop::Need(size)) => size,
-            Err(Stop::Fault(error)) => return Err(error),
-        };
-        if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, cursor.pos()));
-        }
-        self.mark = cursor.mark();
-        self.need = size;
-        Ok(Progress::Need(size))
+        self.resume.scan(w, max, |cursor| self.state.skip(cursor))
     }
 }
 

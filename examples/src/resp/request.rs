@@ -5,7 +5,7 @@
 use netpoll::{
     Frame, Result,
     frame::{
-        AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Mark, Progress, Reader, ScanError,
+        AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Progress, Reader, Resume, ScanError,
         Scanner, Stop, Window, Wire,
     },
 };
@@ -119,8 +119,7 @@ struct Text<'a> {
 #[derive(Default)]
 pub struct RequestScan {
     state: State,
-    mark: Mark,
-    need: usize,
+    resume: Resume,
 }
 
 #[derive(Default)]
@@ -134,21 +133,7 @@ enum State {
 
 impl Scanner for RequestScan {
     fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
-        if w.len() < self.need {
-            return Ok(Progress::Need(self.need));
-        }
-        let mut cursor = Cursor::resume(w, self.mark, max);
-        let size = match self.state.skip(&mut cursor) {
-            Ok(()) => return Ok(Progress::Ready(cursor.pos())),
-            Err(Stop::Need(size)) => size,
-            Err(Stop::Fault(error)) => return Err(error),
-        };
-        if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, cursor.pos()));
-        }
-        self.mark = cursor.mark();
-        self.need = size;
-        Ok(Progress::Need(size))
+        self.resume.scan(w, max, |cursor| self.state.skip(cursor))
     }
 }
 

@@ -98,7 +98,7 @@ pub use ints::{Be, Fixed, Int, Le, Repr, U24};
 pub use list::ListSkip;
 pub use prefix::{AsciiCrlf, Prefix};
 pub use reader::{Reader, Region};
-pub use scan::{Progress, Scan, Scanner, Window};
+pub use scan::{Progress, Resume, Scan, Scanner, Window};
 pub use source::{Mark, Source};
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip};
 pub use varint::{Varint, Zigzag};

@@ -121,37 +121,33 @@ pub trait Scanner: Default + Send + 'static {
     }
 }
 
-/// The scanner of a type that says by [`Wire::skip`] where it ends.
-#[derive(Debug)]
-pub struct Scan<T: Wire<'static>> {
+/// Where a scan goes on when more bytes have come: what a scanner written over [`Cursor`] keeps, beside
+/// the state of its own.
+#[derive(Debug, Default)]
+pub struct Resume {
     mark: Mark,
     need: usize,
     examined: u64,
-    state: T::Skip,
 }
 
-impl<T: Wire<'static>> Default for Scan<T> {
+impl Resume {
+    /// Has `skip` pass the frame, from the position that it committed last, once what it asked for
+    /// is there.
+    ///
+    /// # Errors
+    /// That of `skip`, or a frame longer than `max`.
     #[inline]
-    fn default() -> Self {
-        Self { mark: Mark::default(), need: 0, examined: 0, state: T::Skip::default() }
-    }
-}
-
-impl<T: Wire<'static>> Scan<T> {
-    /// Bytes looked at so far, those looked at twice counted twice.
-    pub fn examined(&self) -> u64 {
-        self.examined
-    }
-}
-
-impl<T: Wire<'static> + 'static> Scanner for Scan<T> {
-    #[inline]
-    fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
+    pub fn scan(
+        &mut self,
+        w: &Window<'_>,
+        max: usize,
+        skip: impl FnOnce(&mut Cursor<'_>) -> Result<(), Stop>,
+    ) -> Result<Progress, ScanError> {
         if w.len() < self.need {
             return Ok(Progress::Need(self.need));
         }
         let mut cursor = Cursor::resume(w, self.mark, max);
-        let outcome = T::skip(&mut self.state, &mut cursor);
+        let outcome = skip(&mut cursor);
         self.examined += cursor.examined();
         let max = cursor.max();
         let size = match &outcome {
@@ -171,5 +167,33 @@ impl<T: Wire<'static> + 'static> Scanner for Scan<T> {
             }
             Err(Stop::Fault(e)) => Err(e),
         }
+    }
+}
+
+/// The scanner of a type that says by [`Wire::skip`] where it ends.
+#[derive(Debug)]
+pub struct Scan<T: Wire<'static>> {
+    resume: Resume,
+    state: T::Skip,
+}
+
+impl<T: Wire<'static>> Default for Scan<T> {
+    #[inline]
+    fn default() -> Self {
+        Self { resume: Resume::default(), state: T::Skip::default() }
+    }
+}
+
+impl<T: Wire<'static>> Scan<T> {
+    /// Bytes looked at so far, those looked at twice counted twice.
+    pub fn examined(&self) -> u64 {
+        self.resume.examined
+    }
+}
+
+impl<T: Wire<'static> + 'static> Scanner for Scan<T> {
+    #[inline]
+    fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
+        self.resume.scan(w, max, |cursor| T::skip(&mut self.state, cursor))
     }
 }
