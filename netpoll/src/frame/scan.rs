@@ -75,8 +75,8 @@ impl<'w> Window<'w> {
 ///
 /// One scanner serves one frame: it starts as the default, and is called whenever bytes were
 /// added, with all bytes from the frame's start on. Between two calls the bytes that it has seen
-/// stay, in the same nodes; it keeps what it knows, so as not to look at them again. It is not
-/// called again once it has answered [`Ready`](Progress::Ready) or an error.
+/// stay, if not where they lay (a [`Mark`] finds them again); it keeps what it knows, so as not to
+/// look at them again. It is not called again once it has answered [`Ready`](Progress::Ready) or an error.
 ///
 /// A derived frame's scanner is [`Scan`]. By hand, a length of four bytes and so many bytes:
 ///

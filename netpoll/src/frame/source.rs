@@ -78,7 +78,8 @@ impl<'a> Source<'a> {
 
 /// A place within a source, for resuming there: a node and where it starts.
 ///
-/// It stays right while the source only grows at its end.
+/// It stays right while the source grows at its end, and when all of it is put into one node
+/// ([`LinkBuffer::compact_small`], between two turns).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
     pub(super) node: usize,
@@ -107,6 +108,12 @@ enum Match {
 impl<'a> Walk<'a> {
     #[inline]
     pub(super) fn resume(src: Source<'a>, mark: Mark) -> Self {
+        if mark.node > 0 && src.chunk(0).len() > mark.start {
+            // The first node ended before the mark's began: all were put into one since.
+            let mut walk = Self::resume(src, Mark::default());
+            walk.advance(mark.pos);
+            return walk;
+        }
         let chunk = src.chunk(mark.node);
         let cur = chunk.get(mark.pos - mark.start..).unwrap_or_default();
         Self { cur, pos: mark.pos, node: mark.node, src }

@@ -60,6 +60,33 @@ pub(crate) fn encodes_to(value: &impl Encode, wire: &[u8]) {
 
 /// Wherever `wire` is cut, its end is found, and never a byte past it is asked for.
 pub(crate) fn check_scan<F: Frame>(wire: &[u8]) {
+    check_cuts::<F>(wire);
+    (1..=7).for_each(|reads| check_turns::<F>(wire, reads));
+}
+
+/// `wire` comes as the runtime gets it: bytes of one read block, and after as many reads as a turn
+/// has, what is there is moved to a block of its size.
+fn check_turns<F: Frame>(wire: &[u8], reads: usize) {
+    let mut block = mem::alloc(64 << 10).unwrap();
+    let mut scanner = F::Scan::default();
+    let mut input = LinkBuffer::new();
+    for (at, byte) in wire.iter().enumerate() {
+        match scanner.scan(&Window::new(&input), MAX).unwrap() {
+            Progress::Need(more) => assert!(at < more && more <= wire.len(), "{more} at {at}"),
+            Progress::Ready(size) => panic!("ready with {size} at {at}, {reads} reads a turn"),
+        }
+        block.claim(1)[0] = *byte;
+        input.push(block.take_filled());
+        // The other slices keep this one from growing the last.
+        if at % reads == reads - 1 {
+            input.compact_small();
+        }
+    }
+    let found = scanner.scan(&Window::new(&input), MAX).unwrap();
+    assert_eq!(found, Progress::Ready(wire.len()), "{reads} reads a turn");
+}
+
+fn check_cuts<F: Frame>(wire: &[u8]) {
     let n = wire.len();
     for follow in [&b""[..], &wire[..1], wire] {
         let whole = nodes([wire, follow]);
