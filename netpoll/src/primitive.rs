@@ -1,20 +1,28 @@
 //! The one switch between the real synchronisation primitives and loom's.
 //!
 //! Every concurrent structure of this crate takes its atomics, locks and threads from here, so that
-//! the models under `tests/loom_*.rs` check the code that ships. `Arc` stays std's: loom's cannot
+//! the models in each file check the code that ships. `Arc` stays std's: loom's cannot
 //! hold a `dyn` type, and what counts references for memory (`mem::Block`) does so with an atomic
 //! from here.
 
 #[cfg(not(loom))]
 mod real {
     pub(crate) use parking_lot::Mutex;
-    pub(crate) use std::sync::atomic;
+    pub(crate) use std::{sync::atomic, thread};
 }
 
 #[cfg(loom)]
 mod real {
     pub(crate) use loom::sync::{Condvar, MutexGuard, atomic};
-    pub(crate) use loom::thread;
+
+    /// loom's threads, for which time passes when it likes.
+    pub(crate) mod thread {
+        pub(crate) use loom::thread::{JoinHandle, Thread, current, park, spawn, yield_now};
+
+        pub(crate) fn park_timeout(_: std::time::Duration) {
+            yield_now();
+        }
+    }
 
     /// loom's mutex with parking_lot's signatures: no poisoning.
     #[derive(Debug, Default)]

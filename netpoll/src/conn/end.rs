@@ -8,11 +8,11 @@ use std::{
 use super::{
     connection::Connection,
     core::{Conn, OnClose},
+    farewell,
     handler::Handler,
     reason::CloseReason,
     recv::Recv,
     state::{event, mark},
-    writing,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -59,12 +59,10 @@ impl Conn {
     /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
     /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
     pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
-        let word = writing::finish(&self.gate);
-        let told = word & (mark::DISCONNECTED | mark::TOLD);
-        if word & mark::WRITING != 0 || told == mark::DISCONNECTED {
+        let Some(word) = farewell::finish(&self.gate) else {
             *self.recv.lock() = Some(recv);
             return;
-        }
+        };
         drop(recv);
         if let Some(token) = self.token.get() {
             let fd = self.socket.fd().ok();
@@ -84,8 +82,7 @@ impl Conn {
             // The peer may have gone although this side's reason was the first.
             let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
             if let Some(why) = gone
-                && told == 0
-                && word & mark::OPEN != 0
+                && farewell::is_untold(word)
             {
                 handler.disconnected(&conn, why);
             }
@@ -101,17 +98,13 @@ impl Conn {
     /// The peer went, as `bits` say, while a request is under way: runs `on_disconnect`, if
     /// `on_connect` has run and nobody was first.
     pub(super) fn disconnect(self: &Arc<Self>, handler: &dyn Handler, bits: u32) {
-        // Once it is finished the end itself sees to it.
-        let too_late = mark::DISCONNECTED | mark::FINISHED;
-        if self.gate.load() & mark::OPEN == 0 || !self.gate.set_unless(mark::DISCONNECTED, too_late)
-        {
+        if !farewell::claim(&self.gate) {
             return;
         }
         if let Some(why) = peer_went(bits) {
             handler.disconnected(&Connection::unowned(self.clone()), why);
         }
-        if self.gate.set(mark::TOLD) & mark::FINISHED != 0 {
-            // The turn that ends the connection waits for this.
+        if farewell::told(&self.gate) {
             self.schedule(event::FLUSH);
         }
     }

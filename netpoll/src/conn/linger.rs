@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     core::Conn,
     deadlines::Kind,
+    farewell,
     recv::{Filled, Recv},
     state::mark,
 };
@@ -47,7 +48,7 @@ impl Conn {
                     return Linger::Over;
                 }
                 // A peer that goes from now on was not the first.
-                self.gate.set_unless(mark::DISCONNECTED | mark::TOLD, mark::DISCONNECTED);
+                farewell::waive(&self.gate);
                 self.set_deadline(Kind::Linger, Some(TIME));
                 BYTES
             }

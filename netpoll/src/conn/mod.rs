@@ -31,6 +31,8 @@ pub(crate) mod core;
 pub(crate) mod deadlines;
 mod end;
 mod events;
+mod farewell;
+mod half;
 pub(crate) mod handler;
 mod linger;
 mod options;

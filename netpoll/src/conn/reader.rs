@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     core::Conn,
+    half::{self, Taken},
     recv::{Filled, Recv},
     state::{OVER, event, mark},
 };
@@ -49,17 +50,16 @@ impl Reader {
     /// # Errors
     /// `Limit` if somebody else has it, `Closed` if the connection has ended.
     pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
-        let word = conn.gate.set(mark::READING);
-        if word & mark::READING != 0 {
-            return Err(Error::new(ErrorKind::Limit, format!("another reader reads from {conn}")));
-        }
-        match conn.recv.lock().take() {
-            Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
-            None => {
-                let word = conn.gate.clear(mark::READING);
-                if word & (OVER | mark::CLOSING) != 0 {
-                    return Err(conn.closed_error());
-                }
+        match half::borrow(&conn.recv, &conn.gate) {
+            Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
+            Err(Taken::ByReader) => {
+                let why = format!("another reader reads from {conn}");
+                Err(Error::new(ErrorKind::Limit, why))
+            }
+            Err(Taken::ByTurn(word)) if word & (OVER | mark::CLOSING) != 0 => {
+                Err(conn.closed_error())
+            }
+            Err(Taken::ByTurn(_)) => {
                 Err(Error::new(ErrorKind::Limit, format!("its handler reads from {conn}")))
             }
         }
@@ -258,8 +258,7 @@ fn wait_is_over(conn: &Conn) -> bool {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        *self.conn.recv.lock() = self.recv.take();
-        let word = self.conn.gate.clear(mark::READING);
+        let word = half::give_back(&self.conn.recv, &self.conn.gate, self.recv.take());
         let ends = word & (OVER | mark::CLOSING) != 0;
         if ends || !self.lent && self.conn.handler().is_some() {
             // The turn that ends the connection waits for this half; or a handler that was set.

@@ -7,17 +7,18 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use parking_lot::Mutex;
-
 use super::{core::Conn, state::mark};
 use crate::{
     error::{Error, ErrorKind, Result},
-    sched::park,
+    primitive::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    sched::{gate::Gate, park},
     timer::instant_after,
 };
 
@@ -28,16 +29,15 @@ pub(crate) struct Waiters {
     next: AtomicU64,
 }
 
-impl Conn {
-    /// Wakes all that wait, so that each looks at its condition. Costs a look at the word where
-    /// nobody waits.
-    pub(crate) fn wake_waiters(&self, word: u32) {
+impl Waiters {
+    /// See [`Conn::wake_waiters`]; `gate` is that of the list's connection.
+    fn wake(&self, gate: &Gate, word: u32) {
         if word & mark::WAITING == 0 {
             return;
         }
         let woken = {
-            let mut list = self.waiters.list.lock();
-            self.gate.clear(mark::WAITING);
+            let mut list = self.list.lock();
+            gate.clear(mark::WAITING);
             std::mem::take(&mut *list)
         };
         for (_, waker) in woken {
@@ -45,12 +45,31 @@ impl Conn {
         }
     }
 
+    /// See [`Conn::until`]; `gate` is that of the list's connection.
+    fn until<'a, T, F>(&'a self, gate: &'a Gate, condition: F) -> Until<'a, F>
+    where
+        F: FnMut() -> Option<T>,
+    {
+        Until { gate, waiters: self, id: 0, condition }
+    }
+}
+
+impl Conn {
+    /// Wakes all that wait, so that each looks at its condition. Costs a look at the word where
+    /// nobody waits.
+    pub(crate) fn wake_waiters(&self, word: u32) {
+        self.waiters.wake(&self.gate, word);
+    }
+
     /// Ready when `condition` gives something. It is looked at again after each event.
-    pub(crate) fn until<T, F>(&self, condition: F) -> Until<'_, F>
+    pub(crate) fn until<T, F>(
+        &self,
+        mut condition: F,
+    ) -> Until<'_, impl FnMut() -> Option<T> + use<'_, T, F>>
     where
         F: FnMut(&Conn) -> Option<T>,
     {
-        Until { conn: self, id: 0, condition }
+        self.waiters.until(&self.gate, move || condition(self))
     }
 
     /// Parks this thread until `condition` gives something; a worker gives its poller away first.
@@ -76,7 +95,8 @@ impl Conn {
 
 /// See [`Conn::until`].
 pub(crate) struct Until<'a, F> {
-    conn: &'a Conn,
+    gate: &'a Gate,
+    waiters: &'a Waiters,
     /// The entry in the list, once there is one.
     id: u64,
     condition: F,
@@ -84,26 +104,25 @@ pub(crate) struct Until<'a, F> {
 
 impl<T, F> Future for Until<'_, F>
 where
-    F: FnMut(&Conn) -> Option<T> + Unpin,
+    F: FnMut() -> Option<T> + Unpin,
 {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        if let Some(found) = (this.condition)(this.conn) {
+        if let Some(found) = (this.condition)() {
             return Poll::Ready(found);
         }
         {
-            let waiters = &this.conn.waiters;
-            let mut list = waiters.list.lock();
+            let mut list = this.waiters.list.lock();
             if this.id == 0 {
-                this.id = waiters.next.fetch_add(1, Relaxed) + 1;
+                this.id = this.waiters.next.fetch_add(1, Relaxed) + 1;
             }
             list.retain(|(id, _)| *id != this.id);
             list.push((this.id, cx.waker().clone()));
-            this.conn.gate.set(mark::WAITING);
+            this.gate.set(mark::WAITING);
         }
-        match (this.condition)(this.conn) {
+        match (this.condition)() {
             Some(found) => Poll::Ready(found),
             None => Poll::Pending,
         }
@@ -113,7 +132,82 @@ where
 impl<F> Drop for Until<'_, F> {
     fn drop(&mut self) {
         if self.id != 0 {
-            self.conn.waiters.list.lock().retain(|(id, _)| *id != self.id);
+            self.waiters.list.lock().retain(|(id, _)| *id != self.id);
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{conn::state::fresh, primitive::thread};
+
+    struct Model {
+        gate: Gate,
+        waiters: Waiters,
+    }
+
+    impl Model {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { gate: fresh(), waiters: Waiters::default() })
+        }
+
+        /// What the selector does: the mark, then the waiters by the word from before it.
+        fn tell(&self, bits: u32) {
+            let before = self.gate.notify(bits);
+            self.waiters.wake(&self.gate, before);
+        }
+
+        fn until_set(&self, bit: u32) -> Until<'_, impl FnMut() -> Option<()>> {
+            let set = move || (self.gate.load() & bit != 0).then_some(());
+            self.waiters.until(&self.gate, set)
+        }
+
+        /// Whether somebody is listed: nobody stays in the list after its wait.
+        fn is_deserted(&self) -> bool {
+            self.waiters.list.lock().is_empty()
+        }
+    }
+
+    /// One thread waits for bytes and one for the end; both come, each told once: no wait is for ever,
+    /// though the first event takes the other's entry out of the list too.
+    #[test]
+    fn loom_an_event_wakes_whoever_waits_for_it() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(|| {
+            let model = Model::new();
+            let waits = [mark::READABLE, mark::CLOSING].map(|bit| {
+                let model = model.clone();
+                thread::spawn(move || park::wait_for(model.until_set(bit), None))
+            });
+            model.tell(mark::READABLE);
+            model.tell(mark::CLOSING);
+            for wait in waits {
+                assert_eq!(wait.join().unwrap(), Some(()));
+            }
+            assert!(model.is_deserted());
+        });
+    }
+
+    /// A wait that is given up while the event comes: nothing of it stays behind.
+    #[test]
+    fn loom_a_wait_that_is_dropped_leaves_the_list() {
+        loom::model(|| {
+            let model = Model::new();
+            let teller = thread::spawn({
+                let model = model.clone();
+                move || model.tell(mark::READABLE)
+            });
+            let mut given_up = Box::pin(model.until_set(mark::READABLE));
+            let mut context = Context::from_waker(Waker::noop());
+            let ready = given_up.as_mut().poll(&mut context).is_ready();
+            drop(given_up);
+            teller.join().unwrap();
+            assert!(model.is_deserted());
+            assert!(!ready || model.gate.load() & mark::READABLE != 0);
+        });
     }
 }

@@ -7,13 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{
-            AtomicIsize, AtomicUsize,
-            Ordering::{AcqRel, Relaxed},
-        },
-    },
+    sync::{Arc, OnceLock, Weak, atomic::AtomicUsize},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
 };
@@ -21,6 +15,10 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use super::{shared::Shared, worker};
+use crate::primitive::atomic::{
+    AtomicIsize,
+    Ordering::{AcqRel, Relaxed},
+};
 
 /// How long a standby waits for work before its thread ends.
 const KEEP_STANDBY: Duration = Duration::from_secs(10);
@@ -166,5 +164,57 @@ impl Crew {
             berth.called.notify_one();
         }
         threads.into_values().collect()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::{
+        primitive::{self, atomic},
+        sched::queue::RunQueue,
+    };
+
+    /// At the limit of handlers, one ends while the driver puts a turn aside: one of the two starts it,
+    /// once, and nobody waits for a third.
+    #[test]
+    fn loom_what_was_put_aside_starts_when_there_is_room() {
+        loom::model(|| {
+            let crew = Arc::new(Crew::new(1, 1));
+            crew.lost();
+            let queue = Arc::new(RunQueue::<atomic::AtomicUsize>::new());
+            let turns = [0, 1].map(atomic::AtomicUsize::new).map(Arc::new);
+            queue.push(turns[0].clone());
+            // As `Worker::help`.
+            let late = primitive::thread::spawn({
+                let (crew, queue) = (crew.clone(), queue.clone());
+                move || {
+                    crew.back();
+                    while crew.may_start()
+                        && let Some(turn) = queue.pop_aside()
+                    {
+                        crew.lost();
+                        turn.fetch_add(10, AcqRel);
+                        crew.back();
+                    }
+                }
+            });
+            queue.push(turns[1].clone());
+            // As `Worker::drive`, up to its park.
+            loop {
+                for _ in 0..queue.len() + queue.aside() {
+                    if crew.may_start() {
+                        queue.pop().inspect(|turn| drop(turn.fetch_add(10, AcqRel)));
+                    } else if let Some(turn) = queue.pop_fresh() {
+                        queue.put_aside(turn);
+                    }
+                }
+                if queue.len() == 0 && !(queue.aside() > 0 && crew.may_start()) {
+                    break;
+                }
+            }
+            late.join().unwrap();
+            assert_eq!(turns.map(|turn| turn.load(Relaxed)), [10, 11]);
+        });
     }
 }

@@ -3,19 +3,19 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool,
-            Ordering::{AcqRel, Acquire},
-        },
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
 use super::seat;
+use crate::primitive::{
+    atomic::{
+        AtomicBool,
+        Ordering::{AcqRel, Acquire},
+    },
+    thread::{self, Thread},
+};
 
 /// Unparks the thread that made it. The flag tells a wake-up that came from elsewhere.
 struct Parker {
@@ -55,6 +55,45 @@ pub(crate) fn wait_for<F: Future>(future: F, deadline: Option<Instant>) -> Optio
                 Some(left) => thread::park_timeout(left),
             }
         }
-        parker.woken.store(false, std::sync::atomic::Ordering::Release);
+        // A swap, not a store: it takes over what the last to wake has done before. One that comes
+        // between the look and this line does not unpark, as it finds the flag set.
+        parker.woken.swap(false, AcqRel);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::primitive::atomic::AtomicUsize;
+
+    /// Two threads change what a third waits for, and wake it: no change is slept through, although the
+    /// later wake-up finds the earlier one on its way.
+    #[test]
+    fn loom_a_woken_thread_sees_what_it_was_woken_for() {
+        const WAKERS: usize = 2;
+        loom::model(|| {
+            let waiter = thread::spawn(|| {
+                let done = Arc::new(AtomicUsize::new(0));
+                let mut wakers = Vec::new();
+                let all = std::future::poll_fn(|cx| {
+                    if wakers.is_empty() {
+                        wakers.extend((0..WAKERS).map(|_| {
+                            let (done, waker) = (done.clone(), cx.waker().clone());
+                            thread::spawn(move || {
+                                done.fetch_add(1, AcqRel);
+                                waker.wake();
+                            })
+                        }));
+                    }
+                    if done.load(Acquire) == WAKERS { Poll::Ready(()) } else { Poll::Pending }
+                });
+                assert_eq!(wait_for(all, None), Some(()));
+                wakers
+            });
+            // Joined here: loom has no join of a thread that is unparked meanwhile.
+            for waker in waiter.join().unwrap() {
+                waker.join().unwrap();
+            }
+        });
     }
 }
