@@ -2,15 +2,12 @@
 
 mod common;
 
-use std::{
-    collections::HashMap,
-    io::Write,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, io::Write, sync::Arc, thread, time::Duration};
 
-use common::{Bench, connect, descriptors, frame, length, reset, runtime, serve_on, wait_until};
+use common::{
+    Bench, connect, descriptors, frame, length, reset, runtime, serve_on, stopwatch::Stopwatch,
+    wait_until,
+};
 use netpoll::{Call, CloseReason, Connection, ConnectionId, Dispatch, Flow, Result, Service};
 use parking_lot::Mutex;
 
@@ -87,9 +84,9 @@ fn connect_and_reset<const ASYNC: bool>(pollers: usize) {
         noted.retain(|what| *what != "request");
         assert_eq!(noted, ["connect", "disconnect", "close"], "{id}");
     }
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let report = server.shutdown(Duration::from_secs(5));
-    assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+    start.assert_below(Duration::from_millis(100));
     assert_eq!((report.drained, report.cut.len()), (0, 0));
     drop(server);
     assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);

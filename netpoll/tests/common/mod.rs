@@ -19,6 +19,8 @@ use netpoll::{
 };
 use parking_lot::Mutex;
 
+pub mod stopwatch;
+
 /// Four bytes of length, big-endian, then so many bytes.
 #[derive(Debug)]
 pub struct Bench<'a>(pub &'a [u8]);
