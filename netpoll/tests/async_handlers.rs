@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Bench, Log, call, connect, frame, random, read_frame, reset, serve_on, wait_until};
+use common::{
+    Bench, Log, call, connect, frame, random, read_frame, reset, serve_on, stopwatch::Stopwatch,
+    wait_until,
+};
 use netpoll::{
     Call, CloseReason, Connection, ConnectionOptions, Dispatch, Error, ErrorKind, Flow, Raw,
     Reader, Result, Runtime, Service,
@@ -51,15 +54,14 @@ fn many_wait_at_once_on_few_threads() {
     for runtime in runtimes() {
         let server = serve_on(&runtime, Sleepy, |b| b);
         let mut clients: Vec<_> = (0..200).map(|_| connect(&server)).collect();
-        let start = Instant::now();
+        let start = Stopwatch::start();
         for client in &mut clients {
             client.write_all(&frame(&[100, 7])).unwrap();
         }
         for client in &mut clients {
             assert_eq!(read_frame(client), [1, 7]);
         }
-        let took = start.elapsed();
-        assert!(took >= Duration::from_millis(100) && took < Duration::from_secs(2), "{took:?}");
+        start.assert_within(Duration::from_millis(100), Duration::from_secs(2));
         assert!(runtime.stats().workers <= 4, "{} workers", runtime.stats().workers);
         drop(clients);
         wait_until(|| runtime.stats().connections == 0);

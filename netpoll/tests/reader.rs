@@ -6,10 +6,10 @@ use std::{
     io::Write,
     net::{Shutdown, TcpListener, TcpStream},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{Echo, connect, reset, runtime, serve_on, wait_until};
+use common::{Echo, connect, reset, runtime, serve_on, stopwatch::Stopwatch, wait_until};
 use netpoll::{CloseReason, Connection, ConnectionOptions, Dialer, ErrorKind, Runtime};
 
 fn pair_with(runtime: &Runtime, options: ConnectionOptions) -> (Connection, TcpStream) {
@@ -116,14 +116,13 @@ fn a_wait_ends_at_the_read_timeout() {
     let (conn, mut peer) = pair_with(&runtime, options);
     let mut reader = conn.reader().unwrap();
     for wait in 0..2 {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let result = match wait {
             0 => reader.next(1).map(drop),
             _ => netpoll::block_on(reader.fill_async(1)),
         };
         assert_eq!(result.unwrap_err().kind(), ErrorKind::TimedOut);
-        let took = start.elapsed();
-        assert!(took >= Duration::from_millis(80) && took < Duration::from_secs(1), "{took:?}");
+        start.assert_within(Duration::from_millis(80), Duration::from_secs(1));
     }
     // It is of no consequence for the connection.
     peer.write_all(b"late").unwrap();
@@ -147,10 +146,10 @@ fn a_wait_ends_when_another_thread_closes() {
                     result.unwrap_err().kind()
                 });
                 thread::sleep(Duration::from_millis(10));
-                let start = Instant::now();
+                let start = Stopwatch::start();
                 how(&conn);
                 assert_eq!(reads.join().unwrap(), ErrorKind::Closed);
-                assert!(start.elapsed() < Duration::from_secs(1));
+                start.assert_below(Duration::from_secs(1));
                 assert_eq!(netpoll::block_on(conn.closed()), CloseReason::Local);
             }
         }

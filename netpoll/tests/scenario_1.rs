@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use common::{Bench, call, connect, descriptors, length, runtime, serve_on, wait_until};
+use common::{
+    Bench, call, connect, descriptors, runtime,
+    scenario::{self, rounds},
+    serve_on, wait_until,
+};
 use netpoll::{Call, CloseReason, Connection, ErrorKind, Flow, Result, Service};
 
 /// What no client may see.
@@ -74,16 +78,17 @@ fn no_client_sees_what_was_written_to_another() {
         let runtime = runtime(pollers);
         let server = serve_on(&runtime, Tags(tagger.clone()), |b| b);
         let mut seen = 0;
-        for round in 0..length(8, 10_000) {
+        for round in rounds(8, 10_000, 2) {
             let mut first = connect(&server);
             assert_eq!(call(&mut first, b"write"), b"write");
             drop(first);
+            scenario::faults(1);
             // These get the numbers of the descriptors that were closed.
             let mut strangers: Vec<_> = (0..4).map(|_| connect(&server)).collect();
             for _ in 0..5 {
                 for (i, stranger) in strangers.iter_mut().enumerate() {
                     let word = format!("{round} {i}");
-                    assert_eq!(call(stranger, word.as_bytes()), word.as_bytes());
+                    scenario::same(&call(stranger, word.as_bytes()), word.as_bytes());
                 }
                 thread::sleep(Duration::from_millis(2));
             }
@@ -101,8 +106,7 @@ fn no_client_sees_what_was_written_to_another() {
         assert_eq!((connects, connects), (disconnects, closes));
         server.shutdown(Duration::from_secs(1));
         drop(server);
-        assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
-        drop(runtime);
-        wait_until(|| descriptors() == baseline);
+        scenario::ends(runtime, baseline);
     }
+    scenario::tell();
 }

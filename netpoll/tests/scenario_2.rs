@@ -10,10 +10,13 @@ use std::{
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
-    time::Duration,
 };
 
-use common::{Bench, descriptors, frame, length, random, read_frame, runtime, wait_until};
+use common::{
+    Bench, descriptors, frame, random, read_frame, runtime,
+    scenario::{self, rounds},
+    wait_until,
+};
 use netpoll::{Call, CloseReason, Connection, Dispatch, EventLoop, Flow, Result, Service};
 
 /// Echoes at once, then takes its time to return.
@@ -51,7 +54,6 @@ impl<const ASYNC: bool> Service for Lingers<ASYNC> {
 
 fn hang_up<const ASYNC: bool>(pollers: usize) {
     const THREADS: usize = 8;
-    let rounds = length(200, 25_000);
     let baseline = descriptors();
     let counts = Arc::new([const { AtomicUsize::new(0) }; 4]);
     let runtime = runtime(pollers);
@@ -69,27 +71,26 @@ fn hang_up<const ASYNC: bool>(pollers: usize) {
                 let name = format!("netpoll-scenario-2-{}", std::process::id());
                 let address =
                     std::os::unix::net::SocketAddr::from_abstract_name(name.as_bytes()).unwrap();
-                let mut seed = 1 + thread as u64;
-                for _ in 0..rounds {
+                let mut seed = scenario::seed() + thread as u64;
+                let mut calls = 0;
+                for _ in rounds(200, 25_000, 4) {
                     let mut client = UnixStream::connect_addr(&address).unwrap();
                     let linger = random(&mut seed, 20_000) as u32;
                     let request = frame(&linger.to_be_bytes());
                     client.write_all(&request).unwrap();
-                    assert_eq!(read_frame(&mut client), linger.to_be_bytes());
+                    scenario::same(&read_frame(&mut client), &linger.to_be_bytes());
+                    calls += 1;
                 }
+                calls
             })
         })
         .collect();
-    for client in clients {
-        client.join().unwrap();
-    }
+    let all = clients.into_iter().map(|client| client.join().unwrap()).sum();
+    scenario::faults(all);
     wait_until(|| runtime.stats().connections == 0 && handle.live() == 0);
-    let all = THREADS * rounds;
     assert_eq!(counts.each_ref().map(|n| n.load(SeqCst)), [all; 4]);
     drop((handle, server));
-    assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
-    drop(runtime);
-    wait_until(|| descriptors() == baseline);
+    scenario::ends(runtime, baseline);
 }
 
 #[test]
@@ -98,4 +99,5 @@ fn each_connection_disconnects_once() {
         hang_up::<false>(pollers);
         hang_up::<true>(pollers);
     }
+    scenario::tell();
 }

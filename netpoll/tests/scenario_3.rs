@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use common::{descriptors, length, random, runtime, wait_until};
+use common::{
+    descriptors, random, runtime,
+    scenario::{self, length, rounds},
+};
 use netpoll::{Connection, Dialer, Error, ErrorKind, Runtime};
 
 /// A peer: floods its tag, and reads nothing but the connection's.
@@ -21,6 +24,7 @@ fn flood(peer: TcpStream, tag: u8) -> [thread::JoinHandle<()>; 2] {
         let mut bytes = vec![0; 64 << 10];
         while let Ok(n @ 1..) = from.read(&mut bytes) {
             assert!(bytes[..n].iter().all(|&b| b == tag), "a foreign byte at the peer");
+            scenario::compared(n);
         }
     });
     let writes = thread::spawn(move || {
@@ -47,6 +51,7 @@ fn users(conn: Connection, tag: u8, mut seed: u64) -> [thread::JoinHandle<()>; 3
             let read: Result<(), Error> = (0..20).try_for_each(|i| {
                 let bytes = reader.next(1 + i * 777)?;
                 assert!(bytes.iter().all(|&b| b == tag), "a foreign byte at the reader");
+                scenario::compared(bytes.len());
                 Ok(())
             });
             if let Err(error) = read {
@@ -67,6 +72,7 @@ fn users(conn: Connection, tag: u8, mut seed: u64) -> [thread::JoinHandle<()>; 3
     });
     let closer = thread::spawn(move || {
         thread::sleep(Duration::from_micros(random(&mut seed, 20_000)));
+        scenario::faults(1);
         match random(&mut seed, 3) {
             0 => conn.close(),
             1 => conn.abort(),
@@ -100,13 +106,10 @@ fn errors_are_closed_or_eof_and_no_byte_is_foreign() {
     for pollers in [1, 2] {
         let baseline = descriptors();
         let runtime = runtime(pollers);
-        for n in 0..length(4, 200) {
-            round(&runtime, length(16, 64), 1 + n as u64 * 1000);
+        for n in rounds(4, 200, 2) {
+            round(&runtime, length(16, 64), scenario::seed() + n as u64 * 1000);
         }
-        wait_until(|| runtime.stats().connections == 0);
-        assert_eq!(runtime.stats().panics, 0);
-        assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
-        drop(runtime);
-        wait_until(|| descriptors() == baseline);
+        scenario::ends(runtime, baseline);
     }
+    scenario::tell();
 }

@@ -2,15 +2,15 @@
 
 mod common;
 
-use std::{
-    collections::HashMap,
-    io::Write,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, io::Write, sync::Arc, thread, time::Duration};
 
-use common::{Bench, connect, descriptors, frame, length, reset, runtime, serve_on, wait_until};
+use common::{
+    Bench, connect, descriptors, frame, reset, runtime,
+    scenario::{self, rounds},
+    serve_on,
+    stopwatch::Stopwatch,
+    wait_until,
+};
 use netpoll::{Call, CloseReason, Connection, ConnectionId, Dispatch, Flow, Result, Service};
 use parking_lot::Mutex;
 
@@ -53,7 +53,7 @@ impl<const ASYNC: bool> Service for SlowStart<ASYNC> {
 
     async fn on_close(&self, conn: &Connection, session: String, reason: CloseReason) {
         assert!(reason.by_peer(), "{reason}");
-        assert_eq!(session, format!("state of {}", conn.id()));
+        scenario::same(session.as_bytes(), format!("state of {}", conn.id()).as_bytes());
         self.note(conn, "close");
     }
 }
@@ -64,8 +64,9 @@ fn connect_and_reset<const ASYNC: bool>(pollers: usize) {
     let notes = Notes::default();
     let runtime = runtime(pollers);
     let server = serve_on(&runtime, SlowStart::<ASYNC>(notes.clone()), |b| b);
-    let batches = length(4, 2_000);
-    for batch in 0..batches {
+    let mut batches = 0;
+    for batch in rounds(4, 2_000, 4) {
+        batches += 1;
         let clients: Vec<_> = (0..AT_ONCE)
             .map(|i| {
                 let mut client = connect(&server);
@@ -77,6 +78,7 @@ fn connect_and_reset<const ASYNC: bool>(pollers: usize) {
             })
             .collect();
         clients.into_iter().for_each(reset);
+        scenario::faults(AT_ONCE);
     }
     wait_until(|| runtime.stats().accepted as usize == batches * AT_ONCE);
     wait_until(|| runtime.stats().connections == 0);
@@ -87,14 +89,12 @@ fn connect_and_reset<const ASYNC: bool>(pollers: usize) {
         noted.retain(|what| *what != "request");
         assert_eq!(noted, ["connect", "disconnect", "close"], "{id}");
     }
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let report = server.shutdown(Duration::from_secs(5));
-    assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+    start.assert_below(Duration::from_millis(100));
     assert_eq!((report.drained, report.cut.len()), (0, 0));
     drop(server);
-    assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
-    drop(runtime);
-    wait_until(|| descriptors() == baseline);
+    scenario::ends(runtime, baseline);
 }
 
 #[test]
@@ -103,4 +103,5 @@ fn one_connect_then_one_disconnect_then_one_close() {
         connect_and_reset::<false>(pollers);
         connect_and_reset::<true>(pollers);
     }
+    scenario::tell();
 }

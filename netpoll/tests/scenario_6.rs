@@ -1,5 +1,5 @@
 //! Scenario 6: descriptors run out. The storm runs in a child process with a small RLIMIT_NOFILE, set
-//! by the shell that starts it; its clients are here. NETPOLL_FULL=1 makes it 10 s.
+//! by the shell that starts it; its clients are here.
 
 mod common;
 
@@ -15,7 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Echo, call, length, reset, serve_on};
+use common::{
+    Echo, call, reset,
+    scenario::{self, lasting},
+    serve_on,
+};
 use netpoll::Runtime;
 
 const MS: Duration = Duration::from_millis(1);
@@ -148,9 +152,9 @@ fn descriptors_run_out() {
         old.iter_mut().for_each(|client| drop(call(client, b"before")));
         let before = storm.cpu();
         let since = Instant::now();
-        let lasts = Duration::from_millis(length(1500, 10_000) as u64);
+        let lasts = lasting(1500 * MS, 10_000 * MS, 2);
         let mut others = Vec::new();
-        let mut echoes = 0;
+        let (mut echoes, mut resets) = (0, 0);
         while since.elapsed() < lasts {
             // Whoever was sent away comes again; some leave before they are accepted.
             others.retain(|client: &TcpStream| {
@@ -161,8 +165,9 @@ fn descriptors_run_out() {
                 others.push(storm.connect());
             }
             (0..3).for_each(|_| reset(storm.connect()));
+            resets += 3;
             for client in &mut old {
-                assert_eq!(call(client, b"old ones still echo"), b"old ones still echo");
+                scenario::same(&call(client, b"old ones still echo"), b"old ones still echo");
                 echoes += 1;
             }
             thread::sleep(20 * MS);
@@ -178,6 +183,8 @@ fn descriptors_run_out() {
         assert!(share < 10.0, "{share}% of a core");
         assert!(lines < 20, "{lines} lines");
         assert!(refused > 0 && live > 30);
+        scenario::connections(accepted as usize);
+        scenario::faults((refused + resets) as usize);
         drop(others);
         assert!(storm.serves_within(1000 * MS), "accepts again when there are descriptors");
         // A shutdown while it waits.
@@ -188,4 +195,5 @@ fn descriptors_run_out() {
         assert!(storm.child.wait().unwrap().success());
         drop((old, others));
     }
+    scenario::tell();
 }

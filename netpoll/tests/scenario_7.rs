@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use common::{Echo, connect, descriptors, frame, length, runtime, serve_on, wait_until};
+use common::{
+    Echo, connect, descriptors, frame, runtime,
+    scenario::{self, length, rounds},
+    serve_on, wait_until,
+};
 use netpoll::{
     Call, Connection, ConnectionOptions, Dialer, Dispatch, Flow, Raw, Reader, Result, Runtime,
     Service,
@@ -123,7 +127,7 @@ fn output_full_and_the_peer_half_closed(runtime: &Runtime) {
     let mut all = Vec::new();
     client.read_to_end(&mut all).unwrap();
     writes.join().unwrap();
-    assert_eq!(all.len(), FRAMES * (payload.len() + 4));
+    scenario::same(&all, &frame(&payload).repeat(FRAMES));
     wait_until(|| server.live() == 0);
 
     // The same with output so small that all the input was read before the half-close.
@@ -135,7 +139,7 @@ fn output_full_and_the_peer_half_closed(runtime: &Runtime) {
     quiet(runtime);
     let mut all = Vec::new();
     client.read_to_end(&mut all).unwrap();
-    assert_eq!(all, bytes);
+    scenario::same(&all, &bytes);
     wait_until(|| server.live() == 0);
     server.shutdown(Duration::from_secs(1));
 }
@@ -143,15 +147,17 @@ fn output_full_and_the_peer_half_closed(runtime: &Runtime) {
 #[test]
 fn what_makes_no_progress_costs_nothing() {
     for pollers in [1, 2] {
-        let baseline = descriptors();
-        let runtime = runtime(pollers);
-        consumes_nothing::<false>(&runtime);
-        consumes_nothing::<true>(&runtime);
-        swapped_with_data_waiting(&runtime);
-        output_full_and_the_peer_half_closed(&runtime);
-        wait_until(|| runtime.stats().connections == 0);
-        assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
-        drop(runtime);
-        wait_until(|| descriptors() == baseline);
+        for _ in rounds(1, 5, 2) {
+            let baseline = descriptors();
+            let runtime = runtime(pollers);
+            consumes_nothing::<false>(&runtime);
+            consumes_nothing::<true>(&runtime);
+            swapped_with_data_waiting(&runtime);
+            output_full_and_the_peer_half_closed(&runtime);
+            scenario::ends(runtime, baseline);
+            // Two that consumed nothing, one swapped, two half-closed.
+            scenario::faults(5);
+        }
     }
+    scenario::tell();
 }

@@ -19,6 +19,9 @@ use netpoll::{
 };
 use parking_lot::Mutex;
 
+pub mod scenario;
+pub mod stopwatch;
+
 /// Four bytes of length, big-endian, then so many bytes.
 #[derive(Debug)]
 pub struct Bench<'a>(pub &'a [u8]);
@@ -157,11 +160,6 @@ pub fn wait_until(mut state: impl FnMut() -> bool) {
 /// A runtime of its own, for tests that run with one poller and with more.
 pub fn runtime(pollers: usize) -> Runtime {
     Runtime::builder().pollers(pollers).max_workers(64).build().unwrap()
-}
-
-/// `short`, or `full` where NETPOLL_FULL=1 asks for the lengths of the scenarios.
-pub fn length(short: usize, full: usize) -> usize {
-    if std::env::var_os("NETPOLL_FULL").is_some_and(|v| v == "1") { full } else { short }
 }
 
 /// Descriptors that this process has open.

@@ -1,0 +1,88 @@
+//! Upper bounds of time on a machine that others use too.
+//!
+//! A thread of its own sleeps a millisecond again and again, and adds up by how much too late it woke.
+//! What is measured beside it may take that much longer, for each of the threads that it goes through.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Threads that follow one another in what the tests measure: client, poller, worker, and back.
+const CHAIN: u32 = 4;
+const NAP: Duration = Duration::from_millis(1);
+
+/// Nanoseconds by which this machine ran a thread too late, and naps.
+static LATE: AtomicU64 = AtomicU64::new(0);
+static NAPS: AtomicU64 = AtomicU64::new(0);
+
+static CANARY: LazyLock<()> = LazyLock::new(|| {
+    thread::spawn(|| {
+        loop {
+            let since = Instant::now();
+            thread::sleep(NAP);
+            let late = since.elapsed().saturating_sub(NAP * 3 / 2);
+            LATE.fetch_add(late.as_nanos() as u64, SeqCst);
+            NAPS.fetch_add(1, SeqCst);
+        }
+    });
+});
+
+/// How late threads ran so far, but for the nap that is under way.
+fn late() -> Duration {
+    LazyLock::force(&CANARY);
+    Duration::from_nanos(LATE.load(SeqCst))
+}
+
+/// Measures from its start on.
+#[derive(Clone, Copy)]
+pub struct Stopwatch {
+    since: Instant,
+    late: Duration,
+}
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self { late: late(), since: Instant::now() }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// What this machine may have added to what has passed.
+    pub fn noise(&self) -> Duration {
+        let naps = NAPS.load(SeqCst);
+        while NAPS.load(SeqCst) == naps {
+            thread::sleep(NAP);
+        }
+        (late() - self.late) * CHAIN
+    }
+
+    /// What has passed is less than `limit`, and what this machine adds to it.
+    #[track_caller]
+    pub fn assert_below(&self, limit: Duration) {
+        self.assert_was_below(self.elapsed(), limit);
+    }
+
+    /// As [`assert_below`](Self::assert_below), of a measurement from before.
+    #[track_caller]
+    pub fn assert_was_below(&self, took: Duration, limit: Duration) {
+        if took >= limit {
+            let noise = self.noise();
+            assert!(took < limit + noise, "{took:?}: not below {limit:?} and {noise:?} for noise");
+        }
+    }
+
+    /// At least `least`, and below `limit`.
+    #[track_caller]
+    pub fn assert_within(&self, least: Duration, limit: Duration) {
+        let took = self.elapsed();
+        assert!(took >= least, "{took:?} is before {least:?}");
+        self.assert_was_below(took, limit);
+    }
+}
