@@ -17,7 +17,7 @@ use netpoll::{
     Cancel, Connection, Error, Frame, IntoErrorReply, Out, Replies, Result, State, Streamed,
     frame::Auto, service::Free, sleep,
 };
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 /// A length, a number, and how long to take, in milliseconds.
 #[derive(Debug, Frame)]
@@ -91,6 +91,43 @@ fn blocking_handlers_run_side_by_side_and_answer_in_order() {
     assert_eq!(got, [0, 1, 2, 3, 4, 5, 6, 7]);
     let all: u32 = (0..8).map(|id| 200 - 20 * id).sum();
     start.assert_below(Duration::from_millis(all.into()));
+}
+
+/// Blocks requests whose time is not 0 until it is opened.
+#[netpoll::server(on_request = pass)]
+struct Barrier(Arc<(Mutex<bool>, Condvar)>);
+
+#[netpoll::on_request(concurrent = 1024)]
+fn pass(server: State<'_, Barrier>, ask: Ask) -> Told {
+    let (opened, changed) = &*server.0.0;
+    let mut opened = opened.lock();
+    while ask.ms > 0 && !*opened {
+        changed.wait(&mut opened);
+    }
+    told(ask.ms)
+}
+
+#[test]
+fn requests_that_came_with_one_that_blocks_are_answered() {
+    const QUICK: u32 = 300;
+    let barrier = Arc::<(Mutex<bool>, Condvar)>::default();
+    let (_runtime, server) = serve(Barrier(barrier.clone()), |b| b);
+    let mut client = connect(&server);
+    for _ in 0..3 {
+        *barrier.0.lock() = false;
+        let words = (0..QUICK + 2).flat_map(|id| [8, id, u32::from(id % QUICK == 1)]);
+        let all: Vec<u8> = words.flat_map(u32::to_be_bytes).collect();
+        client.write_all(&all).unwrap();
+        let mut quick: Vec<_> = (0..QUICK).map(|_| answer(&mut client)).collect();
+        quick.sort_unstable();
+        let want = (0..QUICK + 2).filter(|id| id % QUICK != 1).map(|id| (id, 0));
+        assert_eq!(quick, want.collect::<Vec<_>>());
+        *barrier.0.lock() = true;
+        barrier.1.notify_all();
+        let mut blocked = [answer(&mut client), answer(&mut client)];
+        blocked.sort_unstable();
+        assert_eq!(blocked, [(1, 1), (QUICK + 1, 1)]);
+    }
 }
 
 /// Notes how many requests run at once.

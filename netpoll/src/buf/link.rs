@@ -159,6 +159,20 @@ impl LinkBuffer {
         self.len += n;
     }
 
+    /// Makes what is readable in `other` readable behind what is readable here, before anything
+    /// unflushed, and without a copy. What `other` has not flushed is dropped.
+    pub(crate) fn join(&mut self, mut other: LinkBuffer) {
+        while let Some(node) = other.pop() {
+            self.push(node);
+        }
+    }
+
+    /// Splits off an empty buffer that writes on in the block of this one, which has nothing unflushed.
+    pub(crate) fn split_spare(&mut self) -> LinkBuffer {
+        debug_assert_eq!(self.unflushed, 0);
+        LinkBuffer { tail: self.tail.take(), ..Self::new() }
+    }
+
     /// Takes the first node out.
     pub(super) fn pop(&mut self) -> Option<Slice> {
         let node = self.head.take().filter(|h| !h.is_empty())?;

@@ -67,8 +67,7 @@ impl Conn {
     fn put_in_line(&self, bytes: LinkBuffer) {
         // Counted first: whoever finds them has not to find less pending.
         self.pending.fetch_add(bytes.len(), AcqRel);
-        let mut waiting = self.send.lock();
-        *waiting = join(mem::take(&mut *waiting), bytes);
+        self.send.lock().join(bytes);
     }
 
     /// Writes what waits, unless another thread does.
@@ -291,14 +290,4 @@ impl Outlet for Arc<Conn> {
         self.send.lock().clear();
         self.pending.store(0, Relaxed);
     }
-}
-
-/// `front`, then `back`: both readable, nothing copied.
-fn join(mut front: LinkBuffer, back: LinkBuffer) -> LinkBuffer {
-    if front.is_empty() {
-        return back;
-    }
-    front.append(back);
-    front.flush();
-    front
 }

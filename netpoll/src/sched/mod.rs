@@ -39,7 +39,7 @@ mod worker;
 pub use blocking::{block_on, blocking};
 pub use builder::{Builder, LoadBalance};
 pub use runtime::Runtime;
-pub(crate) use seat::give_away;
+pub(crate) use seat::{give_away, is_late};
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub use stats::{Stats, Syscalls};
 pub use task::JoinHandle;

@@ -55,6 +55,14 @@ pub(crate) fn give_away() {
     });
 }
 
+/// Whether the home that this thread's turn was lent has been taken from it.
+pub(crate) fn is_late() -> bool {
+    let Some((index, ticket)) = LENT.get() else { return true };
+    SHARED.with_borrow(|shared| {
+        shared.as_ref().is_none_or(|shared| shared.homes[index].drive.running() != Some(ticket))
+    })
+}
+
 /// The runtime whose worker this thread is.
 pub(crate) fn current() -> Option<Arc<Shared>> {
     SHARED.with_borrow(Clone::clone)

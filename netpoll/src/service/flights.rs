@@ -1,110 +1,280 @@
-//! Requests handled side by side: those under way, and those that have landed.
+//! Requests handled side by side: those that wait, those under way, and those that have landed.
 //!
 //! ```text
-//!   turn: split off ──launch──▶ task on any worker ──▶ landed ──▶ turn: answers, one write for all
+//!   turn: split off ──launch──▶ waiting ──runner──▶ landed ──▶ turn: answers, one write for all
+//!                                          │           ▲
+//!                                          └─▶ flight ─┘   a future that is not ready at once
 //! ```
-//! Each request is a task of its own. When it has its answer it puts that on the connection's board and
-//! schedules the connection's turn, which sends what has landed. At the connection's end the tasks that
-//! wait are dropped, those that run are waited for, and the last to leave runs `on_close`.
+//! The connection's turn splits requests off its input and leaves them on the board. A [`Runner`] takes
+//! them from there, one after the other, on any worker: what is ready at once lands at once, and what
+//! waits goes on as a [`Flight`](super::flight::Flight), a task of its own. While requests wait, another
+//! run of the runner is queued: a handler that blocks its worker loses the poller, and the worker that
+//! takes it over finds that run and goes on with the rest.
+//!
+//! What landed schedules the turn, which sends it. At the connection's end what waits is dropped, what
+//! runs is waited for, and the last to leave runs `on_close`.
 
 use std::{
     collections::VecDeque,
-    future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
 };
 
 use parking_lot::Mutex;
 use slab::Slab;
 
 use super::{
-    Dispatch, Flow, Service,
-    call::{Call, Out},
+    Dispatch, Service,
+    call::Flow,
     request::Take,
+    runner::Runner,
     served::{Done, Served, State},
 };
 use crate::{
-    buf::LinkBuffer,
-    conn::{Connection, Deadline, handler::After, recv::Step, state::event},
-    error::{Error, ErrorKind, Result},
-    sched::{BoxFuture, Sleep, panic_error, sleep},
+    conn::{Deadline, handler::After, recv::Step},
+    error::{Error, ErrorKind},
 };
 
+/// Runs in a row that kept their poller, after which a board is no longer taken for a heavy one.
+const CALM: u32 = 32;
+
 /// What runs when the last request has ended.
-type End = Box<dyn FnOnce() + Send>;
+pub(super) type End = Box<dyn FnOnce() + Send>;
 
 /// The requests of one connection.
-pub(super) struct Flights {
+pub(super) struct Flights<S: Service> {
     /// So many at once.
     max: usize,
     /// Answers leave in the order of their requests.
-    ordered: bool,
-    board: Mutex<Board>,
+    pub(super) ordered: bool,
+    board: Mutex<Board<S>>,
 }
 
-#[derive(Default)]
-struct Board {
-    /// Those under way, with the waker of each that waits.
+/// A request that waits for a runner.
+pub(super) struct Job<S: Service> {
+    pub(super) held: <S::Request as Take>::Held,
+    pub(super) session: S::Session,
+    pub(super) deadline: Deadline,
+    /// Its place among the answers.
+    pub(super) number: u64,
+}
+
+/// What a run begins with.
+pub(super) struct Begun {
+    /// Answers wait that the turn may not have been told of.
+    pub(super) answers_wait: bool,
+    /// It handles one request only.
+    pub(super) heavy: bool,
+}
+
+/// What a run does next.
+pub(super) struct Next<S: Service> {
+    /// The request that it handles, if any.
+    pub(super) job: Option<Job<S>>,
+    /// Runs to be queued for the others.
+    pub(super) missing: usize,
+    /// What is to run, since the connection has ended and nobody is in a handler.
+    pub(super) end: Option<End>,
+}
+
+struct Board<S: Service> {
+    waiting: VecDeque<Job<S>>,
+    /// Runs that are queued and have not begun.
+    queued: usize,
+    /// Requests that runners have in hand.
+    running: usize,
+    /// Futures that were not ready at once, with the waker of each that waits.
     aloft: Slab<Option<Waker>>,
     /// What landed; where answers are ordered, `None` holds the place of one that has not.
     landed: VecDeque<Option<Landed>>,
-    /// Requests whose place was given up: the number of the first one in `landed`.
+    /// The number of the first one in `landed`.
     first: u64,
+    /// Requests whose answers have not left.
+    open: usize,
+    /// Runs left until this board is taken for calm; 0: it is.
+    heavy: u32,
     /// The connection has ended.
     over: bool,
     end: Option<End>,
 }
 
-struct Landed {
-    done: Done,
+/// Requests that have their answers.
+pub(super) struct Landed {
+    pub(super) done: Done,
     /// It was dropped at its deadline.
-    late: bool,
+    pub(super) late: bool,
+    /// So many requests' answers in one: only requests that let the connection go on share an entry.
+    count: usize,
 }
 
-impl Flights {
-    /// Those of a connection, if `dispatch` has requests handled side by side.
-    pub(super) fn of(dispatch: Dispatch) -> Option<Arc<Self>> {
-        let Dispatch::Concurrent { max, ordered } = dispatch else { return None };
-        Some(Arc::new(Self { max: max.max(1), ordered, board: Mutex::default() }))
+impl Landed {
+    pub(super) fn new(done: Done, late: bool) -> Self {
+        Self { done, late, count: 1 }
     }
 
-    fn count(&self) -> usize {
-        let board = self.board.lock();
-        if self.ordered { board.landed.len() } else { board.aloft.len() + board.landed.len() }
+    /// Whether nothing but bytes came of it.
+    fn is_plain(&self) -> bool {
+        !self.late && matches!(self.done.result, Ok(Flow::Continue))
+    }
+}
+
+impl<S: Service> Board<S> {
+    /// Runs that have to be queued besides those that are: one, so that who blocks holds nobody up;
+    /// where handlers are known to take long one for each request, so that other workers help.
+    fn short_of(&mut self) -> usize {
+        let wanted = if self.heavy > 0 { self.waiting.len() } else { self.waiting.len().min(1) };
+        let missing = wanted.saturating_sub(self.queued);
+        self.queued += missing;
+        missing
     }
 
-    /// The next answer that may leave.
-    fn next(&self) -> Option<Landed> {
+    fn land(&mut self, ordered: bool, number: u64, landed: Landed) {
+        if self.over {
+            return;
+        }
+        if ordered {
+            let place = (number - self.first) as usize;
+            self.landed[place] = Some(landed);
+            return;
+        }
+        match self.landed.back_mut() {
+            Some(Some(last)) if last.is_plain() && landed.is_plain() => {
+                last.done.out.join(landed.done.out);
+                last.count += 1;
+            }
+            _ => self.landed.push_back(Some(landed)),
+        }
+    }
+
+    /// What runs if nobody is in a handler any more.
+    fn last_leaves(&mut self) -> Option<End> {
+        if self.running == 0 && self.aloft.is_empty() { self.end.take() } else { None }
+    }
+}
+
+impl<S: Service> Flights<S> {
+    /// Those of a connection, if its requests are handled side by side.
+    pub(super) fn of_service() -> Option<Arc<Self>> {
+        let Dispatch::Concurrent { max, ordered } = S::DISPATCH else { return None };
+        let board = Mutex::new(Board {
+            waiting: VecDeque::new(),
+            queued: 0,
+            running: 0,
+            aloft: Slab::new(),
+            landed: VecDeque::new(),
+            first: 0,
+            open: 0,
+            heavy: 0,
+            over: false,
+            end: None,
+        });
+        Some(Arc::new(Self { max: max.max(1), ordered, board }))
+    }
+
+    fn open(&self) -> usize {
+        self.board.lock().open
+    }
+
+    /// The next answers that may leave, and how many requests are open then.
+    fn next_answer(&self) -> (Option<Landed>, usize) {
         let mut board = self.board.lock();
-        let landed = board.landed.front_mut()?.take()?;
-        board.landed.pop_front();
-        board.first += 1;
-        Some(landed)
+        let landed = board.landed.front_mut().and_then(Option::take);
+        if let Some(landed) = &landed {
+            board.landed.pop_front();
+            board.first += 1;
+            board.open -= landed.count;
+        }
+        (landed, board.open)
+    }
+
+    /// A run begins.
+    pub(super) fn begin_run(&self) -> Begun {
+        let mut board = self.board.lock();
+        board.queued -= 1;
+        Begun {
+            answers_wait: matches!(board.landed.front(), Some(Some(_))),
+            heavy: board.heavy > 0,
+        }
+    }
+
+    /// A run ends: `late` if its poller was taken from it.
+    pub(super) fn end_run(&self, late: bool) {
+        let mut board = self.board.lock();
+        board.heavy = if late { CALM } else { board.heavy.saturating_sub(1) };
+    }
+
+    /// What a run does next: `landed` is what it had in hand, with its number, and `more` whether it
+    /// takes another.
+    pub(super) fn next_job(&self, landed: Option<(u64, Landed)>, more: bool) -> Next<S> {
+        let mut board = self.board.lock();
+        if let Some((number, landed)) = landed {
+            board.running -= 1;
+            board.land(self.ordered, number, landed);
+        }
+        let job = if more { board.waiting.pop_front() } else { None };
+        board.running += usize::from(job.is_some());
+        Next { job, missing: board.short_of(), end: board.last_leaves() }
+    }
+
+    /// What a runner had in hand goes on as a task: its key.
+    pub(super) fn take_off(&self) -> usize {
+        let mut board = self.board.lock();
+        board.running -= 1;
+        board.aloft.insert(None)
+    }
+
+    /// Whether the connection has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.board.lock().over
+    }
+
+    /// The task `key` waits. False: the connection has ended, and so should it.
+    pub(super) fn wait(&self, key: usize, cx: &Context<'_>) -> bool {
+        let mut board = self.board.lock();
+        board.aloft[key] = Some(cx.waker().clone());
+        !board.over
+    }
+
+    /// What the task of the request `number` gave.
+    pub(super) fn land_task(&self, number: u64, landed: Landed) {
+        self.board.lock().land(self.ordered, number, landed);
+    }
+
+    /// The task `key` is gone. What is to run when the connection has ended.
+    #[must_use]
+    pub(super) fn leave(&self, key: usize, landed: bool) -> Option<End> {
+        let mut board = self.board.lock();
+        board.aloft.remove(key);
+        if !landed && !board.over {
+            board.open -= 1;
+        }
+        board.last_leaves()
     }
 
     /// The connection has ended: what waits is dropped.
     pub(super) fn abandon(&self) {
-        let (wakers, landed) = {
+        let (waiting, wakers, landed) = {
             let mut board = self.board.lock();
             board.over = true;
+            board.open = 0;
             let wakers: Vec<_> = board.aloft.iter_mut().filter_map(|(_, w)| w.take()).collect();
-            (wakers, mem::take(&mut board.landed))
+            (mem::take(&mut board.waiting), wakers, mem::take(&mut board.landed))
         };
-        drop(landed);
+        drop((waiting, landed));
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Runs `end` when no request is under way any more: now, or on the worker of the last one.
     pub(super) fn at_the_end(&self, end: End) {
-        let mut board = self.board.lock();
-        if board.aloft.is_empty() {
-            drop(board);
-            return end();
+        let now = {
+            let mut board = self.board.lock();
+            board.end = Some(end);
+            board.last_leaves()
+        };
+        if let Some(end) = now {
+            end();
         }
-        board.end = Some(end);
     }
 }
 
@@ -117,54 +287,50 @@ impl<S: Service> Served<S> {
 
     /// Whether requests are under way, side by side.
     pub(super) fn is_aloft(&self) -> bool {
-        self.flights.as_ref().is_some_and(|flights| flights.count() > 0)
+        self.flights.as_ref().is_some_and(|flights| flights.open() > 0)
     }
 
-    /// Has the request in `held` handled by a task of its own. `None`: there is room for another.
+    /// Leaves the request in `held` to a runner. `None`: there is room for another.
     pub(super) fn launch(
         &self,
-        flights: &Arc<Flights>,
+        flights: &Arc<Flights<S>>,
         state: &mut State<S>,
         step: &mut Step<'_, '_>,
-        mut held: <S::Request as Take>::Held,
+        held: <S::Request as Take>::Held,
     ) -> Option<After> {
         let () = Self::SPLITS;
         let shared = state.session.as_ref().and_then(S::share);
-        let Some(mut session) = shared else {
+        let Some(session) = shared else {
             let why = "a service whose requests are handled side by side shares its sessions";
             return self.flow(step, Err(Error::new(ErrorKind::Config, why)));
         };
         let deadline = self.timeout.map_or(Deadline::NONE, Deadline::after);
-        let (service, conn) = (self.service.clone(), step.conn.clone());
-        let ordered = flights.ordered;
-        let work = Box::pin(async move {
-            let mut out = LinkBuffer::new();
-            let result = match S::Request::at(&mut held) {
-                Err(error) => Err(error),
-                Ok(request) => {
-                    let out = match ordered {
-                        true => Out::held(&conn, &mut out),
-                        false => Out::new(&conn, &mut out),
-                    };
-                    let call = Call { conn: &conn, session: &mut session, out, deadline };
-                    service.on_request(call, request).await
-                }
-            };
-            out.flush();
-            Done { out, result }
-        });
-        let flight = Flight::new(flights, step.conn, work, self.timeout.map(sleep));
-        let conn = &step.conn.conn;
-        conn.runtime.spawn_at(&conn.home, Box::pin(flight));
-        (flights.count() >= flights.max).then_some(After::Busy)
+        let (missing, open) = {
+            let mut board = flights.board.lock();
+            let number = board.first + board.landed.len() as u64;
+            if flights.ordered {
+                board.landed.push_back(None);
+            }
+            board.waiting.push_back(Job { held, session, deadline, number });
+            board.open += 1;
+            (board.short_of(), board.open)
+        };
+        if missing > 0 {
+            let runner = Runner::new(flights, &self.service, step.conn);
+            runner.queue(missing);
+        }
+        (open >= flights.max).then_some(After::Busy)
     }
 
     /// Sends what has landed. `None`: the connection goes on, and has room for requests.
     pub(super) fn land(&self, step: &mut Step<'_, '_>) -> Option<After> {
         let flights = self.flights.as_ref()?;
-        while let Some(Landed { done, late }) = flights.next() {
-            step.out.append(done.out);
-            step.out.flush();
+        loop {
+            let (landed, open) = flights.next_answer();
+            let Some(Landed { done, late, .. }) = landed else {
+                return (open >= flights.max).then_some(After::Busy);
+            };
+            step.out.join(done.out);
             if late {
                 // Others answer for themselves; in order, none can be left out.
                 let error = self.late(&step.conn.conn);
@@ -176,7 +342,6 @@ impl<S: Service> Served<S> {
                 return Some(after);
             }
         }
-        (flights.count() >= flights.max).then_some(After::Busy)
     }
 
     /// What follows `after` while requests are under way: their end schedules the turn.
@@ -184,116 +349,6 @@ impl<S: Service> Served<S> {
         match after {
             After::Wait if self.is_aloft() => After::Busy,
             after => after,
-        }
-    }
-}
-
-/// The task of one request.
-struct Flight {
-    flights: Arc<Flights>,
-    conn: Connection,
-    key: usize,
-    /// Its place among the answers.
-    number: u64,
-    work: Option<BoxFuture<Done>>,
-    deadline: Option<Sleep>,
-    waits: bool,
-}
-
-impl Flight {
-    fn new(
-        flights: &Arc<Flights>,
-        conn: &Connection,
-        work: BoxFuture<Done>,
-        deadline: Option<Sleep>,
-    ) -> Self {
-        let mut board = flights.board.lock();
-        let key = board.aloft.insert(None);
-        let number = board.first + board.landed.len() as u64;
-        if flights.ordered {
-            board.landed.push_back(None);
-        }
-        drop(board);
-        let (flights, conn) = (flights.clone(), conn.clone());
-        Self { flights, conn, key, number, work: Some(work), deadline, waits: false }
-    }
-
-    /// Goes on. `None`: it waits.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Option<Landed> {
-        let work = self.work.as_mut()?;
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
-        let failed = |error| Done { out: LinkBuffer::new(), result: Err(error) };
-        match polled {
-            Ok(Poll::Ready(done)) => Some(Landed { done, late: false }),
-            Err(payload) => {
-                let done = failed(panic_error(&*payload));
-                Some(Landed { done, late: false })
-            }
-            Ok(Poll::Pending) => {
-                Pin::new(self.deadline.as_mut()?).poll(cx).is_ready().then(|| Landed {
-                    done: Done { out: LinkBuffer::new(), result: Ok(Flow::Continue) },
-                    late: true,
-                })
-            }
-        }
-    }
-
-    /// Drops what the request holds; a panic in that is only logged.
-    fn drop_work(&mut self) {
-        let work = self.work.take();
-        let dropped: Result<()> =
-            catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(|payload| panic_error(&*payload));
-        if let Err(error) = dropped {
-            tracing::warn!(%error, "dropping a request's future");
-        }
-    }
-}
-
-impl Future for Flight {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.flights.board.lock().over {
-            return Poll::Ready(());
-        }
-        let Some(landed) = this.go_on(cx) else {
-            if mem::replace(&mut this.waits, true) {
-                return Poll::Pending;
-            }
-            let mut board = this.flights.board.lock();
-            if board.over {
-                return Poll::Ready(());
-            }
-            board.aloft[this.key] = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        this.drop_work();
-        let mut board = this.flights.board.lock();
-        if !board.over {
-            if this.flights.ordered {
-                let place = (this.number - board.first) as usize;
-                board.landed[place] = Some(landed);
-            } else {
-                board.landed.push_back(Some(landed));
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Drop for Flight {
-    /// Leaves the board, after all that the request held is gone.
-    fn drop(&mut self) {
-        self.drop_work();
-        let end = {
-            let mut board = self.flights.board.lock();
-            board.aloft.remove(self.key);
-            if board.aloft.is_empty() { board.end.take() } else { None }
-        };
-        self.conn.conn.schedule(event::WAKE);
-        if let Some(end) = end {
-            end();
         }
     }
 }

@@ -68,6 +68,7 @@
 mod call;
 mod callback;
 mod extract;
+mod flight;
 mod flights;
 mod free;
 #[doc(hidden)]
@@ -76,6 +77,7 @@ mod hooks;
 mod replies;
 mod reply;
 mod request;
+mod runner;
 mod served;
 mod session;
 mod sessions;

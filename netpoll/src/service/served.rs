@@ -72,7 +72,7 @@ pub(crate) struct Served<S: Service> {
     pub(super) timeout: Option<Duration>,
     state: Mutex<State<S>>,
     /// Requests that are handled side by side, if they are.
-    pub(super) flights: Option<Arc<Flights>>,
+    pub(super) flights: Option<Arc<Flights<S>>>,
     /// What the last request left is to be looked at again.
     again: AtomicBool,
 }
@@ -107,7 +107,7 @@ impl<S: Service> Served<S> {
             slot: Slot::default(),
             scan: Default::default(),
         };
-        let flights = Flights::of(S::DISPATCH);
+        let flights = Flights::of_service();
         let state = Mutex::new(state);
         Self { service, ward, timeout, state, flights, again: AtomicBool::new(false) }
     }
