@@ -179,9 +179,10 @@ impl Dialer {
     /// Begins to connect, registered so that the poller tells the end. A dial that is given up drops
     /// the connection, which closes it.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
-        let (socket, state) = Socket::connect_start(peer, &self.settings.stream())
-            .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let runtime = self.owner().shared();
+        let (socket, state) =
+            Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
+                .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
         Ok((Connection::owned(conn), state))
     }

@@ -15,6 +15,8 @@ mod sched;
 mod server;
 pub mod service;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod throttle;
 mod timer;
 mod transport;

@@ -30,7 +30,7 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, Result},
     mem::Slice,
-    poller::{Interest, Token},
+    poller::{Event, Interest, Token},
     sched::{gate::Gate, home::Home, shared::Shared},
     sys::{Connecting, Socket},
     transport::Transport,
@@ -77,13 +77,14 @@ impl Conn {
     /// `Closed` if the runtime shuts down; `Io` if the socket cannot be registered.
     pub(crate) fn open(
         runtime: &Arc<Shared>,
-        socket: Socket,
+        mut socket: Socket,
         peer: PeerAddress,
         options: Arc<Settings>,
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
         let home = runtime.place().clone();
+        socket.suffer(&runtime.settings.faults);
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             gate: state::fresh(),
@@ -122,6 +123,14 @@ impl Conn {
             conn.end(mark::ABORTING, CloseReason::Local);
             return Err(Error::io(format!("registering the connection of {}", conn.peer), e));
         }
+        conn.socket.registered(|| {
+            let (home, token) = (conn.home.clone(), conn.token.get().copied());
+            move |now| {
+                if let Some(token) = token {
+                    home.poller.post(token, Event::Ready(now));
+                }
+            }
+        });
         if conn.handler().is_some() {
             // Its first turn runs `on_connect`, whether the peer says something or not.
             conn.schedule(event::WAKE);

@@ -114,7 +114,12 @@ impl Conn {
 
     /// Writes until `out` is empty or the socket is full; `wrote` is told of each call's bytes.
     fn write_all(&self, out: &mut LinkBuffer, wrote: impl Fn(usize)) -> io::Result<()> {
-        if self.gate.load() & mark::WRITABLE == 0 {
+        let word = self.gate.load();
+        if word & mark::HUNG_UP != 0 {
+            // After a write that failed nothing may follow, even where the socket would take it.
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if word & mark::WRITABLE == 0 {
             return Ok(());
         }
         let mut asked_again = false;
@@ -172,6 +177,8 @@ impl Conn {
     /// A write failed: nothing more can be sent; what the peer sent before can still be read.
     fn broken(self: &Arc<Self>, error: &io::Error) {
         tracing::debug!(%error, connection = self.id, "a write failed");
+        // The peer has not all that was sent: its stream must not end as if it had.
+        let _ = self.socket.reset_on_close();
         let mut waiting = self.send.lock();
         self.less_pending(waiting.len());
         waiting.clear();
@@ -246,7 +253,8 @@ impl Conn {
 
     /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
     pub(super) fn shut_if_drained(&self) {
-        let shut = self.gate.load() & (mark::SHUT | mark::SHUT_DONE) == mark::SHUT;
+        let word = self.gate.load() & (mark::SHUT | mark::SHUT_DONE | mark::HUNG_UP);
+        let shut = word == mark::SHUT;
         if shut && self.is_drained() {
             self.gate.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.

@@ -77,10 +77,11 @@ impl Acceptor {
     /// `Closed` if the runtime shuts down, `Io` if the listener cannot be registered.
     pub(crate) fn start(
         runtime: &Arc<Shared>,
-        listener: Listener,
+        mut listener: Listener,
         host: Arc<dyn Host>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
+        listener.suffer(&runtime.settings.faults);
         let spare = SpareFd::new().map_err(|e| Error::io("holding a descriptor back", e))?;
         let state = State { registered: None, spare, pause: FIRST_PAUSE, closed: false };
         let acceptor = Arc::new(Self {

@@ -55,6 +55,8 @@ pub struct Poller<S> {
     waker: Waker,
     parking: Parking,
     registry: Mutex<Registry<S>>,
+    /// Events that no selector tells; the wake-up says that there are some.
+    posted: Mutex<Vec<(Token, Event)>>,
 }
 
 impl<S: Clone> Poller<S> {
@@ -66,7 +68,8 @@ impl<S: Clone> Poller<S> {
         let selector = Selector::new()?;
         let waker = Waker::new(&selector, WAKE)?;
         let registry = Mutex::new(Registry::default());
-        Ok(Self { selector, waker, parking: Parking::new(), registry })
+        let posted = Mutex::new(Vec::new());
+        Ok(Self { selector, waker, parking: Parking::new(), registry, posted })
     }
 
     /// Registers `fd`: its events come with a clone of `source`.
@@ -157,13 +160,26 @@ impl<S: Clone> Poller<S> {
         if self.selector.wait(&mut events.raw, timeout)? == 0 {
             return Ok(0);
         }
-        let (mut seen, mut stale) = (0, 0);
+        let (mut seen, mut stale, mut woken) = (0, 0, false);
         let registry = self.registry.lock();
-        for raw in events.raw.iter().filter(|raw| raw.token != WAKE) {
+        for raw in events.raw.iter() {
+            if raw.token == WAKE {
+                woken = true;
+                continue;
+            }
             seen += 1;
             match registry.get(raw.token.into()) {
                 Some(source) => events.ready.push((source.clone(), Event::Ready(raw.readiness))),
                 None => stale += 1,
+            }
+        }
+        if woken {
+            for (token, event) in self.posted.lock().drain(..) {
+                seen += 1;
+                match registry.get(token) {
+                    Some(source) => events.ready.push((source.clone(), event)),
+                    None => stale += 1,
+                }
             }
         }
         drop(registry);
@@ -172,6 +188,25 @@ impl<S: Clone> Poller<S> {
             counters::add(Counter::StaleEvents, stale);
         }
         Ok(events.ready.len())
+    }
+
+    /// Has the next [`poll`](Self::poll) give `event` of what `token` stands for, if it still does: for
+    /// what a selector does not know. Wakes the driver.
+    ///
+    /// ```
+    /// use netpoll::poller::{Event, Events, Poller, Readiness};
+    /// let poller = Poller::new()?;
+    /// let token = poller.insert("a source without a descriptor");
+    /// poller.post(token, Event::Ready(Readiness::READABLE));
+    /// let mut events = Events::with_capacity(16);
+    /// assert_eq!(poller.poll(&mut events, None)?, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn post(&self, token: Token, event: Event) {
+        self.posted.lock().push((token, event));
+        // Also where it is not parked: only a wake-up has it look.
+        self.parking.claim();
+        self.wake();
     }
 
     /// Whether events wait to be polled, at this moment. Costs a system call.

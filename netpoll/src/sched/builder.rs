@@ -6,6 +6,7 @@ use super::{runtime::Runtime, shared::Shared};
 use crate::{
     error::{Error, ErrorKind, Result},
     mem,
+    sys::Faults,
 };
 
 /// How new connections are given to pollers.
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) buffer_size: usize,
     pub(crate) handoff_after: Duration,
     pub(crate) memory_limit: Option<usize>,
+    pub(crate) faults: Faults,
 }
 
 /// Builds a [`Runtime`]; each setting has a default.
@@ -39,7 +41,7 @@ pub(crate) struct Settings {
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Builder(Settings);
+pub struct Builder(pub(super) Settings);
 
 impl Default for Builder {
     fn default() -> Self {
@@ -51,6 +53,7 @@ impl Default for Builder {
             buffer_size: 64 * 1024,
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
+            faults: Faults::default(),
         })
     }
 }

@@ -33,6 +33,8 @@ pub(crate) mod shared;
 pub(crate) mod sleep;
 mod stats;
 mod task;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 pub(crate) mod turn;
 mod worker;
 

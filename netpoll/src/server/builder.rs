@@ -189,13 +189,7 @@ impl<S: Service> EventLoopBuilder<S> {
         if self.listen.is_empty() && !self.inherit {
             self.listen.extend(self.listen_default.take());
         }
-        let ConnectionOptions { write_high, write_low, .. } = self.settings.public;
-        if write_low > write_high {
-            let why = format!(
-                "write_low is {write_low} and write_high {write_high}: it must not be more"
-            );
-            return Err(Error::new(ErrorKind::Config, why));
-        }
+        self.check()?;
         let options = ListenOptions {
             backlog: self.backlog,
             reuse_port: self.reuse_port,
@@ -219,6 +213,17 @@ impl<S: Service> EventLoopBuilder<S> {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
+        let (runtime, guests, house) = self.house()?;
+        let mut acceptors = Vec::new();
+        for listener in listeners {
+            acceptors.push(Acceptor::start(runtime.shared(), listener, house.clone())?);
+        }
+        Ok(EventLoop::new(runtime, acceptors, guests))
+    }
+
+    /// What takes the clients in, whoever accepts them.
+    pub(super) fn house(self) -> Result<(Runtime, Arc<Guests>, Arc<House<S>>)> {
+        self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
             (None, None, None) => Runtime::global().clone(),
@@ -232,11 +237,17 @@ impl<S: Service> EventLoopBuilder<S> {
             request_timeout: self.request_timeout,
             guests: guests.clone(),
         });
-        let mut acceptors = Vec::new();
-        for listener in listeners {
-            acceptors.push(Acceptor::start(runtime.shared(), listener, house.clone())?);
+        Ok((runtime, guests, house))
+    }
+
+    fn check(&self) -> Result<()> {
+        let ConnectionOptions { write_high, write_low, .. } = self.settings.public;
+        if write_low <= write_high {
+            return Ok(());
         }
-        Ok(EventLoop::new(runtime, acceptors, guests))
+        let why =
+            format!("write_low is {write_low} and write_high {write_high}: it must not be more");
+        Err(Error::new(ErrorKind::Config, why))
     }
 }
 

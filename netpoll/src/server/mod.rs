@@ -5,6 +5,8 @@ mod event_loop;
 mod guests;
 mod report;
 mod serve;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 
 pub use builder::EventLoopBuilder;
 pub use event_loop::{EventLoop, Handle};

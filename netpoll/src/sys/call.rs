@@ -12,21 +12,25 @@ use crate::counters::{self, Counter};
 /// Makes `call` until no signal interrupts it; each try is counted under `counter`.
 ///
 /// # Errors
-/// What the system reports when `call` returns a negative number.
+/// Those of `call`.
 #[inline]
-pub(super) fn retry(counter: Counter, mut call: impl FnMut() -> isize) -> io::Result<usize> {
+pub(super) fn retry(
+    counter: Counter,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
     loop {
         counters::add(counter, 1);
-        match usize::try_from(call()) {
-            Ok(n) => return Ok(n),
-            Err(_) => {
-                let e = io::Error::last_os_error();
-                if e.kind() != io::ErrorKind::Interrupted {
-                    return Err(e);
-                }
-            }
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
+}
+
+/// The result of a call that returns a size, or a negative number on failure.
+#[inline]
+pub(super) fn size(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 /// The result of a call that returns a negative number on failure.

@@ -8,6 +8,7 @@ use std::{
 use socket2::{SockRef, Type};
 
 use super::{
+    Faults,
     options::StreamOptions,
     os,
     sockaddr::{domain, from_system, to_system},
@@ -111,6 +112,11 @@ impl Listener {
         Ok(Self { socket: fd.into(), address, stream, file })
     }
 
+    /// Lets `faults` befall this listener, if it has any.
+    pub(crate) fn suffer(&mut self, faults: &Faults) {
+        self.socket.suffer(faults);
+    }
+
     /// Accepts one connection, with its options set.
     ///
     /// # Errors
@@ -119,7 +125,7 @@ impl Listener {
         let listener = self.socket.fd()?;
         let (fd, peer) = loop {
             counters::add(Counter::SysAccept, 1);
-            match os::accept(listener) {
+            match self.socket.tap.accept(|| os::accept(listener)) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 result => break result?,
             }

@@ -23,9 +23,16 @@ mod options;
 mod sockaddr;
 mod socket;
 mod socket_file;
+#[cfg(not(feature = "testing"))]
+mod tap;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(feature = "testing")]
+use testing::tap;
 
 #[cfg(target_os = "freebsd")]
 use freebsd as os;
@@ -43,3 +50,4 @@ pub(crate) use options::{Keepalive, StreamOptions};
 pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack};
 pub use socket::Credentials;
 pub(crate) use socket::{Connecting, Socket};
+pub(crate) use tap::Faults;

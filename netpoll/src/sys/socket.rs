@@ -20,10 +20,13 @@ use std::{
 use socket2::SockRef;
 
 use super::{
-    call::retry,
+    Faults,
+    call::{retry, size},
+    interest::Readiness,
     options::StreamOptions,
     os,
     sockaddr::{domain, from_system, to_system},
+    tap::Tap,
 };
 use crate::{
     addr::PeerAddress,
@@ -61,6 +64,7 @@ pub struct Credentials {
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: AtomicI32,
+    pub(super) tap: Tap,
 }
 
 const CLOSED: RawFd = -1;
@@ -68,11 +72,24 @@ const CLOSED: RawFd = -1;
 impl From<OwnedFd> for Socket {
     /// `fd` must be a non-blocking stream socket.
     fn from(fd: OwnedFd) -> Self {
-        Self { fd: AtomicI32::new(fd.into_raw_fd()) }
+        Self { fd: AtomicI32::new(fd.into_raw_fd()), tap: Tap::default() }
     }
 }
 
 impl Socket {
+    /// Lets `faults` befall this socket, if it has any.
+    pub(crate) fn suffer(&mut self, faults: &Faults) {
+        self.tap.suffer(faults);
+    }
+
+    /// Registered with a selector: `bell` makes what tells of events that the selector does not know.
+    pub(crate) fn registered<B>(&self, bell: impl FnOnce() -> B)
+    where
+        B: Fn(Readiness) + Send + Sync + 'static,
+    {
+        self.tap.registered(bell);
+    }
+
     /// The descriptor. Do not keep it past the moment up to which nobody may close this socket.
     pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
         let fd = self.raw()?;
@@ -94,8 +111,10 @@ impl Socket {
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let fd = self.raw()?;
         let n = retry(Counter::SysRead, || {
-            // SAFETY: `into` is valid for writes of its length.
-            unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) }
+            self.tap.read(into, |into| {
+                // SAFETY: `into` is valid for writes of its length.
+                size(unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) })
+            })
         })?;
         counters::add(Counter::BytesIn, n as u64);
         Ok(n)
@@ -106,8 +125,10 @@ impl Socket {
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let fd = self.raw()?;
         let n = retry(Counter::SysWrite, || {
-            // SAFETY: `bytes` is valid for reads of its length.
-            unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), os::SEND_FLAGS) }
+            self.tap.write(bytes, |bytes| {
+                // SAFETY: `bytes` is valid for reads of its length.
+                size(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), os::SEND_FLAGS) })
+            })
         })?;
         counters::add(Counter::BytesOut, n as u64);
         Ok(n)
@@ -116,14 +137,16 @@ impl Socket {
     /// As [`write`](Self::write), from several parts in turn, of which the first 1,024 are taken.
     pub(crate) fn writev(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let fd = self.raw()?;
-        // SAFETY: a `msghdr` of zeros means: no address, no parts, no control data.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        // `IoSlice` has the layout of `iovec`, and the call does not write through it.
-        message.msg_iov = parts.as_ptr().cast_mut().cast();
-        message.msg_iovlen = parts.len().min(MAX_PARTS) as _;
         let n = retry(Counter::SysWrite, || {
-            // SAFETY: `message` refers to the first `msg_iovlen` of `parts`, valid for reads.
-            unsafe { libc::sendmsg(fd, &raw const message, os::SEND_FLAGS) }
+            self.tap.writev(parts, |parts| {
+                // SAFETY: a `msghdr` of zeros means: no address, no parts, no control data.
+                let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+                // `IoSlice` has the layout of `iovec`, and the call does not write through it.
+                message.msg_iov = parts.as_ptr().cast_mut().cast();
+                message.msg_iovlen = parts.len().min(MAX_PARTS) as _;
+                // SAFETY: `message` refers to the first `msg_iovlen` of `parts`, valid for reads.
+                size(unsafe { libc::sendmsg(fd, &raw const message, os::SEND_FLAGS) })
+            })
         })?;
         counters::add(Counter::BytesOut, n as u64);
         Ok(n)
@@ -136,8 +159,10 @@ impl Socket {
         let mut byte = 0u8;
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         retry(Counter::SysRead, || {
-            // SAFETY: `byte` is valid for a write of one byte.
-            unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, flags) }
+            self.tap.peek(|| {
+                // SAFETY: `byte` is valid for a write of one byte.
+                size(unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, flags) })
+            })
         })
     }
 
@@ -145,8 +170,10 @@ impl Socket {
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         let fd = self.raw()?;
         retry(Counter::SysClose, || {
-            // SAFETY: it takes two numbers and touches no memory of the process.
-            unsafe { libc::shutdown(fd, libc::SHUT_WR) as isize }
+            self.tap.shutdown_write(|| {
+                // SAFETY: it takes two numbers and touches no memory of the process.
+                size(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize)
+            })
         })
         .map(drop)
     }
@@ -160,6 +187,7 @@ impl Socket {
             return false;
         }
         counters::add(Counter::SysClose, 1);
+        self.tap.closed();
         // SAFETY: the swap gave `fd` to this call alone, and this socket owned it.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
         true
@@ -167,6 +195,7 @@ impl Socket {
 
     /// Makes the next close a reset: what was not sent is thrown away, and the peer sees an error.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
+        self.tap.reset_on_close();
         SockRef::from(&self.fd()?).set_linger(Some(std::time::Duration::ZERO))
     }
 
@@ -200,9 +229,10 @@ impl Socket {
     pub(crate) fn connect_start(
         peer: &PeerAddress,
         options: &StreamOptions,
+        faults: &Faults,
     ) -> io::Result<(Self, Connecting)> {
         let address = to_system(peer)?;
-        let socket = os::stream_socket(domain(peer))?;
+        let socket = faults.open(|| os::stream_socket(domain(peer)))?;
         options.apply(&SockRef::from(&socket), address.is_unix())?;
         counters::add(Counter::SysConnect, 1);
         // A signal does not stop a connect that began, so that it is not called again.

@@ -9,7 +9,7 @@ use std::{
 use super::epoll::Selector;
 use crate::{
     counters::Counter,
-    sys::call::{check, retry},
+    sys::call::{check, retry, size},
 };
 
 /// Ends a selector's wait from another thread.
@@ -37,7 +37,7 @@ impl Waker {
         let fd = self.event.as_raw_fd();
         retry(Counter::SysWake, || {
             // SAFETY: `one` is valid for reads of its eight bytes.
-            unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) }
+            size(unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) })
         })
         .map(drop)
     }

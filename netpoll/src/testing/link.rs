@@ -1,0 +1,64 @@
+//! What a connection in memory is like.
+
+use super::peer::MemoryPeer;
+use crate::{
+    error::{Error, Result},
+    sys::{
+        Socket,
+        testing::{Faults, socket_in_memory},
+    },
+};
+
+/// The room of a connection in memory, and what befalls it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    inbound: usize,
+    outbound: usize,
+    faults: Faults,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { inbound: 64 << 10, outbound: 64 << 10, faults: Faults::default() }
+    }
+}
+
+impl Link {
+    /// Bytes that may be on their way to the library; the test's writes wait past them. Default: 64 KiB.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn inbound(mut self, bytes: usize) -> Self {
+        assert!(bytes > 0, "a connection without room");
+        self.inbound = bytes;
+        self
+    }
+
+    /// Bytes that may be on their way to the test; the library's writes would block past them. Default:
+    /// 64 KiB.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn outbound(mut self, bytes: usize) -> Self {
+        assert!(bytes > 0, "a connection without room");
+        self.outbound = bytes;
+        self
+    }
+
+    /// Faults of this connection alone. Default: those of its runtime.
+    #[must_use]
+    pub fn faults(mut self, faults: &Faults) -> Self {
+        self.faults = faults.clone();
+        self
+    }
+
+    /// A socket, and its other end.
+    pub(super) fn make(&self) -> Result<(Socket, MemoryPeer)> {
+        let (mut socket, wire) = socket_in_memory(self.inbound, self.outbound)
+            .map_err(|e| Error::io("a connection in memory", e))?;
+        socket.suffer(&self.faults);
+        Ok((socket, MemoryPeer::new(wire)))
+    }
+}

@@ -1,0 +1,49 @@
+//! What tests of servers and clients need: connections in memory, faults by a seed. Behind the feature
+//! `testing`.
+//!
+//! Nothing of the library is replaced: the same handlers run on the same runtime, and a connection in
+//! memory differs from another only below `read` and `write`.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service, testing::Server};
+//!
+//! struct Upper;
+//! impl Service for Upper {
+//!     type Session = ();
+//!     type Request = Raw;
+//!     async fn on_connect(&self, _: &Connection) -> Result<()> {
+//!         Ok(())
+//!     }
+//!     async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+//!         let n = input.len();
+//!         call.out.buf.write(&input.next(n)?.to_ascii_uppercase())?;
+//!         Ok(Flow::Continue)
+//!     }
+//! }
+//!
+//! let server = Server::start(EventLoop::builder(Upper).pollers(1))?;
+//! let mut peer = server.connect()?;
+//! // Two pieces: the server sees them one after the other.
+//! peer.write_all(b"hel")?;
+//! peer.write_all(b"lo")?;
+//! peer.shutdown_write();
+//! let mut answer = String::new();
+//! peer.read_to_string(&mut answer)?;
+//! assert_eq!(answer, "HELLO");
+//! # Ok::<(), netpoll::Error>(())
+//! ```
+
+mod link;
+mod pair;
+mod peer;
+mod seeds;
+mod server;
+
+pub use link::Link;
+pub use pair::pair;
+pub use peer::MemoryPeer;
+pub use seeds::each_seed;
+pub use server::Server;
+
+pub use crate::sys::testing::{Fault, Faults};

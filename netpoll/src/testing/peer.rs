@@ -1,0 +1,114 @@
+//! The test's end of a connection in memory.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::sys::testing::Wire;
+
+/// How long a test's end waits for what it is asked for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The test's end of a connection in memory.
+///
+/// Each `write` is a piece that the library's side reads by itself, never together with the next one.
+/// What is not read stays where it is, and once it fills the
+/// [`Link`](super::Link)'s room the library's side cannot write:
+/// not to read is all that a slow peer does. Waits end with `TimedOut` after 20 s, so that a test fails
+/// and does not hang.
+///
+/// Dropped, it closes: the library's side sees the end, or a reset if bytes are left unread here.
+pub struct MemoryPeer {
+    wire: Arc<Wire>,
+}
+
+impl MemoryPeer {
+    pub(super) fn new(wire: Arc<Wire>) -> Self {
+        Self { wire }
+    }
+
+    /// Writes `bytes` in pieces that end at `cuts`, which ascend.
+    ///
+    /// # Errors
+    /// As `write_all`.
+    ///
+    /// # Panics
+    /// If a cut is before the one before it or behind the end.
+    pub fn write_cut(&mut self, bytes: &[u8], cuts: &[usize]) -> io::Result<()> {
+        let mut start = 0;
+        for &end in cuts.iter().chain([&bytes.len()]) {
+            self.write_all(&bytes[start..end])?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Waits until the library's side has read all that was written, or has closed.
+    ///
+    /// # Errors
+    /// `TimedOut`.
+    pub fn wait_read(&self) -> io::Result<()> {
+        self.wire.drained(until())
+    }
+
+    /// Waits until the library's side has closed its socket.
+    ///
+    /// # Errors
+    /// `TimedOut`.
+    pub fn wait_closed(&self) -> io::Result<()> {
+        self.wire.ended(until())
+    }
+
+    /// Bytes that wait to be read here.
+    pub fn readable(&self) -> usize {
+        self.wire.waiting()
+    }
+
+    /// Sends no more: the library's side reads what came before, and then the end.
+    pub fn shutdown_write(&self) {
+        self.wire.shut();
+    }
+
+    /// Breaks the connection: ECONNRESET for the library's side, after what came before. What is on its
+    /// way here is lost.
+    pub fn reset(&self) {
+        self.wire.reset();
+    }
+}
+
+fn until() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+impl Read for MemoryPeer {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.wire.take(into, until())
+    }
+}
+
+impl Write for MemoryPeer {
+    /// Writes all of `bytes` and waits for room meanwhile.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wire.put(bytes, until())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for MemoryPeer {
+    fn drop(&mut self) {
+        self.wire.leave();
+    }
+}
+
+impl fmt::Debug for MemoryPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryPeer").field("readable", &self.readable()).finish_non_exhaustive()
+    }
+}

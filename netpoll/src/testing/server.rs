@@ -1,0 +1,59 @@
+//! A server whose clients are tests.
+
+use std::{fmt, sync::Arc};
+
+use super::{link::Link, peer::MemoryPeer};
+use crate::{
+    addr::PeerAddress,
+    error::Result,
+    listen::Host,
+    server::{EventLoop, EventLoopBuilder, Handle, testing::without_listeners},
+    service::Service,
+};
+
+/// A server without listeners: each connection comes from [`connect`](Self::connect). Dropped, it shuts
+/// down at once, as an [`EventLoop`] does.
+pub struct Server {
+    event_loop: EventLoop,
+    host: Arc<dyn Host>,
+}
+
+impl Server {
+    /// Starts what `builder` describes; addresses to listen on are left out.
+    ///
+    /// # Errors
+    /// `Config` for options that cannot be.
+    pub fn start<S: Service>(builder: EventLoopBuilder<S>) -> Result<Self> {
+        let (event_loop, host) = without_listeners(builder)?;
+        Ok(Self { event_loop, host })
+    }
+
+    /// A new client.
+    ///
+    /// # Errors
+    /// `Io` if there are no descriptors.
+    pub fn connect(&self) -> Result<MemoryPeer> {
+        self.connect_by(&Link::default())
+    }
+
+    /// A new client, by `link`.
+    ///
+    /// # Errors
+    /// `Io` if there are no descriptors.
+    pub fn connect_by(&self, link: &Link) -> Result<MemoryPeer> {
+        let (socket, peer) = link.make()?;
+        self.host.accepted(socket, PeerAddress::Unnamed);
+        Ok(peer)
+    }
+
+    /// The handle of the server.
+    pub fn handle(&self) -> Handle {
+        self.event_loop.handle()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.event_loop).finish()
+    }
+}
