@@ -38,9 +38,9 @@ pub use sched::{
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport, serve};
 pub use service::{
-    Call, CallParts, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply, IntoReply,
-    Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out,
-    Peer, Raw, Replies, Request, Service, State, Streamed,
+    Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
+    IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,
+    OnRequest, Out, Peer, Raw, Replies, Reply, Request, Service, State, Streamed,
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;

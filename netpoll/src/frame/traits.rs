@@ -111,8 +111,17 @@ pub fn decode<'a, F: Frame>(
 /// The frame cannot be expressed, or there is no memory; `out` is then as it was.
 #[inline]
 pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usize, EncodeError> {
+    within(out, |w| frame.encode(w))
+}
+
+/// Has `put` write one frame behind what `out` holds: all of it, or nothing.
+#[inline]
+pub(super) fn within(
+    out: &mut LinkBuffer,
+    put: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
+) -> Result<usize, EncodeError> {
     let mut w = Writer::new(out);
-    match frame.encode(&mut w) {
+    match put(&mut w) {
         Ok(()) => {
             let n = w.pos();
             out.flush();

@@ -6,7 +6,7 @@ use crate::{
     buf::LinkBuffer,
     conn::{Cancel, Connection, Deadline},
     error::{Error, ErrorKind, Result},
-    frame::{self, Encode},
+    frame::{self, Codec, Encode},
 };
 
 /// What a request comes with.
@@ -61,6 +61,15 @@ impl<'a> Out<'a> {
     /// The frame cannot be expressed, or there is no memory; nothing was written then.
     pub fn put(&mut self, frame: &impl Encode) -> Result<()> {
         frame::encode(frame, self.buf)?;
+        Ok(())
+    }
+
+    /// Writes a frame with `codec`.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_with<C: Codec>(&mut self, codec: &mut C, frame: &C::Out<'_>) -> Result<()> {
+        frame::encode_with(codec, frame, self.buf)?;
         Ok(())
     }
 

@@ -282,7 +282,7 @@ impl<S: Service> Served<S> {
     /// A request that is handled side by side with others needs bytes of its own.
     const SPLITS: () = assert!(
         <S::Request as Take>::SPLITS || !matches!(S::DISPATCH, Dispatch::Concurrent { .. }),
-        "requests that are handled side by side are frames: a reader is one for the connection"
+        "requests that are handled side by side are frames: a reader or a codec is one for the connection"
     );
 
     /// Whether requests are under way, side by side.

@@ -1,18 +1,17 @@
 //! What the expansions of the attributes call; no part of the API.
 
-use std::future::Future;
-
 pub use super::{
-    Call, CallParts, Choose, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoOwned,
-    IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect, OnDisconnect,
-    OnError, OnIdle, OnPrepare, OnRequest, Out, Plain, Request, Service, Shared, Unnamed, Wants,
+    By, Call, CallParts, Choose, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In,
+    IntoOwned, IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect,
+    OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Plain, Request, Service, Shared,
+    Unnamed, Wants,
 };
-use crate::error::ErrorKind;
 pub use crate::{
     conn::{CloseReason, Connection},
     error::{Error, Result},
     frame::Sequenced,
 };
+use crate::{error::ErrorKind, frame::Codec};
 
 /// What `on_prepare`, and hooks that only look on, may return: `()`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
@@ -88,21 +87,28 @@ pub fn number<F: NumberedRequest>(request: &F) -> F::Seq {
 
 /// Answers with `reply`.
 #[inline]
-pub fn reply<'o, R: IntoReply<Plain> + Send + 'o>(
+pub async fn reply<R: IntoReply<Plain> + Send>(reply: R, out: &mut Out<'_>) -> Result<Flow> {
+    reply.reply(&mut Plain, out).await
+}
+
+/// Answers with `reply`, which `codec` writes.
+#[inline]
+pub async fn coded<'c, C: Codec, R: IntoReply<By<'c, C>> + Send>(
     reply: R,
-    out: &'o mut Out<'_>,
-) -> impl Future<Output = Result<Flow>> + Send {
-    reply.reply(&Plain, out)
+    codec: &'c mut C,
+    out: &mut Out<'_>,
+) -> Result<Flow> {
+    reply.reply(&mut By(codec), out).await
 }
 
 /// Answers the request of the number `q` with `reply`.
 #[inline]
-pub async fn numbered<Q: Copy + Send + Sync, R: NumberedReply<Q> + Send>(
+pub async fn numbered<Q: Copy + Send, R: NumberedReply<Q> + Send>(
     reply: R,
     q: Q,
     out: &mut Out<'_>,
 ) -> Result<Flow> {
-    reply.reply(&Numbered(q), out).await
+    reply.reply(&mut Numbered(q), out).await
 }
 
 /// The session as `on_close` takes it.

@@ -10,8 +10,8 @@
 //!
 //! **Arguments** are told by their position. `&self` is the server. The first `&T` is the
 //! [`Connection`], a second one the session; `&mut T` is the session too. The last argument by value is
-//! the frame, or [`In`] for the bytes as they come; those before it are taken from the call
-//! ([`FromCall`]): [`Peer`], [`Local`], [`Deadline`](crate::Deadline), [`Cancel`](crate::Cancel),
+//! the frame, [`Coded`] by a codec, or [`In`] for the bytes as they come; those before it are taken from
+//! the call ([`FromCall`]): [`Peer`], [`Local`], [`Deadline`](crate::Deadline), [`Cancel`](crate::Cancel),
 //! [`State`], [`Out`]. In `on_error` the last `&T` is the error; in `on_close` the first argument by
 //! value is the session. Other hooks take [`Peer`], [`Local`], [`State`] and [`CloseReason`] by value.
 //!
@@ -67,6 +67,7 @@
 
 mod call;
 mod callback;
+mod coded;
 mod extract;
 mod flight;
 mod flights;
@@ -74,22 +75,23 @@ mod free;
 #[doc(hidden)]
 pub mod glue;
 mod hooks;
+mod lent;
 mod replies;
 mod reply;
 mod request;
 mod runner;
 mod served;
-mod session;
 mod sessions;
 
 use std::{future::Future, time::Duration};
 
 pub use call::{Call, Flow, Out};
+pub use coded::{By, Coded};
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
 pub use free::Free;
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
 pub use replies::{Replies, Streamed};
-pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts};
+pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts, Reply};
 pub use request::{Raw, Request};
 pub use sessions::{Choose, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
 
@@ -164,7 +166,8 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// What belongs to one connection, from `on_connect` to `on_close`.
     type Session: Send + 'static;
 
-    /// What `on_request` is given: a [`Frame`](crate::frame::Frame), or [`Raw`] for the bytes.
+    /// What `on_request` is given: a [`Frame`](crate::frame::Frame), [`Coded`] by a codec, or [`Raw`]
+    /// for the bytes.
     type Request: Request;
 
     /// How requests are given to `on_request`.

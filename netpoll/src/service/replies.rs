@@ -43,9 +43,9 @@ pub struct Streamed<S>(pub S);
 impl<I, P> IntoReply<P> for Replies<I>
 where
     I: Iterator<Item: IntoReply<P> + Send> + Send,
-    P: Sync,
+    P: Send,
 {
-    async fn reply(self, put: &P, out: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         for item in self.0 {
             let flow = item.reply(put, out).await?;
             if flow != Flow::Continue {
@@ -62,9 +62,9 @@ where
 impl<S, P> IntoReply<P> for Replies<Streamed<S>>
 where
     S: Stream<Item: IntoReply<P> + Send> + Send,
-    P: Sync,
+    P: Send,
 {
-    async fn reply(self, put: &P, out: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         let mut stream = pin!(self.0.0);
         // What a flush left, since it waits for the answers before it.
         let mut held = 0;

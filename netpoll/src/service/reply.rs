@@ -11,7 +11,9 @@ use crate::{
 /// A value that a handler may return: `()`, a frame, `Option`, `Result`, [`Replies`](super::Replies),
 /// [`Flow`].
 ///
-/// `P` says how frames are written: [`Plain`], or [`Numbered`] as the request was.
+/// `P` says how frames are written: [`Plain`], [`Numbered`] as the request was, or [`By`] a codec.
+///
+/// [`By`]: super::By
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a request's handler",
     label = "no reply",
@@ -22,8 +24,14 @@ pub trait IntoReply<P>: Sized {
     ///
     /// # Errors
     /// The answer cannot be written, or the handler's own error closes the connection.
-    fn reply(self, put: &P, out: &mut Out<'_>) -> impl Future<Output = Result<Flow>> + Send;
+    fn reply(self, put: &mut P, out: &mut Out<'_>) -> impl Future<Output = Result<Flow>> + Send;
 }
+
+/// A frame that a handler may return: one that can be [encoded](Encode) is. What only a
+/// [`Codec`](crate::frame::Codec) can encode implements it by `impl Reply for .. {}`.
+pub trait Reply {}
+
+impl<F: Encode> Reply for F {}
 
 /// How a frame of the type `F` becomes an answer.
 pub trait Puts<F> {
@@ -31,7 +39,7 @@ pub trait Puts<F> {
     ///
     /// # Errors
     /// The frame cannot be expressed, or there is no memory.
-    fn put(&self, frame: F, out: &mut Out<'_>) -> Result<()>;
+    fn put(&mut self, frame: F, out: &mut Out<'_>) -> Result<()>;
 }
 
 /// Frames are written as they are.
@@ -44,14 +52,14 @@ pub struct Numbered<Q>(pub Q);
 
 impl<F: Encode> Puts<F> for Plain {
     #[inline]
-    fn put(&self, frame: F, out: &mut Out<'_>) -> Result<()> {
+    fn put(&mut self, frame: F, out: &mut Out<'_>) -> Result<()> {
         out.put(&frame)
     }
 }
 
 impl<Q: Copy, F: Encode + Sequenced<Seq = Q>> Puts<F> for Numbered<Q> {
     #[inline]
-    fn put(&self, mut frame: F, out: &mut Out<'_>) -> Result<()> {
+    fn put(&mut self, mut frame: F, out: &mut Out<'_>) -> Result<()> {
         frame.set_seq(self.0);
         out.put(&frame)
     }
@@ -120,25 +128,25 @@ impl<F> IntoErrorReply<F> for Infallible {
     }
 }
 
-impl<P: Sync> IntoReply<P> for () {
+impl<P: Send> IntoReply<P> for () {
     #[inline]
-    async fn reply(self, _: &P, _: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, _: &mut P, _: &mut Out<'_>) -> Result<Flow> {
         Ok(Flow::Continue)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: Encode + Send, P: Puts<F> + Sync> IntoReply<P> for F {
+impl<F: Reply + Send, P: Puts<F> + Send> IntoReply<P> for F {
     #[inline]
-    async fn reply(self, put: &P, out: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         put.put(self, out)?;
         Ok(Flow::Continue)
     }
 }
 
-impl<R: IntoReply<P> + Send, P: Sync> IntoReply<P> for Option<R> {
+impl<R: IntoReply<P> + Send, P: Send> IntoReply<P> for Option<R> {
     #[inline]
-    async fn reply(self, put: &P, out: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         match self {
             Some(reply) => reply.reply(put, out).await,
             None => Ok(Flow::Continue),
@@ -150,10 +158,10 @@ impl<R, E, P> IntoReply<P> for Result<R, E>
 where
     R: IntoReply<P> + Send,
     E: IntoErrorReply<R> + Send,
-    P: Sync,
+    P: Send,
 {
     #[inline]
-    async fn reply(self, put: &P, out: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         let reply = match self {
             Ok(reply) => reply,
             Err(error) => error.into_error_reply()?,
@@ -162,9 +170,9 @@ where
     }
 }
 
-impl<R: IntoReply<P> + Send, P: Sync> IntoReply<P> for Flow<R> {
+impl<R: IntoReply<P> + Send, P: Send> IntoReply<P> for Flow<R> {
     #[inline]
-    async fn reply(self, put: &P, out: &mut Out<'_>) -> Result<Flow> {
+    async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         match self {
             Self::Continue => Ok(Flow::Continue),
             Self::Reply(reply) => reply.reply(put, out).await,
@@ -178,8 +186,8 @@ impl<R: IntoReply<P> + Send, P: Sync> IntoReply<P> for Flow<R> {
     }
 }
 
-impl<P: Sync> IntoReply<P> for Infallible {
-    async fn reply(self, _: &P, _: &mut Out<'_>) -> Result<Flow> {
+impl<P: Send> IntoReply<P> for Infallible {
+    async fn reply(self, _: &mut P, _: &mut Out<'_>) -> Result<Flow> {
         match self {}
     }
 }

@@ -1,4 +1,4 @@
-//! Kinds of requests: frames, and raw bytes.
+//! Kinds of requests: frames, and raw bytes. Those of a codec are in `coded`.
 
 use std::sync::Arc;
 
@@ -7,10 +7,13 @@ use crate::{
     buf::LinkSlice,
     conn::{Reader, core::Conn, recv::Recv},
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, Frame, Progress, Scanner, Window},
+    frame::{self, Arena, Frame, Progress, ScanError, Scanner, Window},
 };
 
-/// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], or [`Raw`].
+/// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], [`Coded`] by a
+/// codec, or [`Raw`].
+///
+/// [`Coded`]: super::Coded
 #[allow(private_bounds)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame",
@@ -42,7 +45,7 @@ pub(crate) enum Found {
 pub(crate) trait Take: Sized + 'static {
     /// Whether one can be split off the input while others are handled.
     const SPLITS: bool;
-    /// How far a partial request was looked at.
+    /// How far a partial request was looked at, and what outlives a request.
     type Scan: Default + Send;
     /// Owns what a request borrows from.
     type Held: Send + 'static;
@@ -51,7 +54,12 @@ pub(crate) trait Take: Sized + 'static {
     fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
 
     /// Takes the request that was found, of `n` bytes, out of the input.
-    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Self::Held>;
+    fn hold(
+        scan: &mut Self::Scan,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Self::Held>;
 
     /// The request in it.
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>>
@@ -74,28 +82,21 @@ impl<F: Frame + 'static> Take for F {
             return Ok(Found::Need(F::MIN.max(1)));
         }
         let window = Window::new(&recv.input);
-        match scan.scan(&window, max.min(F::MAX))? {
-            Progress::Ready(n) => {
-                *scan = F::Scan::default();
-                Ok(Found::Request(n))
-            }
-            Progress::Need(_) if recv.eof => match scan.at_eof(&window)? {
-                Some(n) => {
-                    *scan = F::Scan::default();
-                    Ok(Found::Request(n))
-                }
-                None => {
-                    let there = recv.input.len();
-                    let why = format!("the stream ends {there} bytes into a frame");
-                    Err(Error::new(ErrorKind::Eof, why))
-                }
-            },
-            Progress::Need(n) => Ok(Found::Need(n)),
+        let progress = scan.scan(&window, max.min(F::MAX))?;
+        let found = found(progress, recv, || scan.at_eof(&window))?;
+        if matches!(found, Found::Request(_)) {
+            *scan = F::Scan::default();
         }
+        Ok(found)
     }
 
     #[inline]
-    fn hold(_conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Self::Held> {
+    fn hold(
+        _: &mut F::Scan,
+        _: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Self::Held> {
         let recv = recv.as_mut().expect("a frame was found in it");
         Ok((recv.input.slice(n)?, Arena::new()))
     }
@@ -103,6 +104,24 @@ impl<F: Frame + 'static> Take for F {
     #[inline]
     fn at((bytes, arena): &mut Self::Held) -> Result<<F as Request>::At<'_>> {
         Ok(frame::decode::<F>(&*bytes, bytes.len(), arena)?)
+    }
+}
+
+/// What `progress` means, where `at_eof` says whether the stream's end ends a frame.
+#[inline]
+pub(super) fn found(
+    progress: Progress,
+    recv: &Recv,
+    at_eof: impl FnOnce() -> std::result::Result<Option<usize>, ScanError>,
+) -> Result<Found> {
+    match progress {
+        Progress::Ready(n) => Ok(Found::Request(n)),
+        Progress::Need(n) if !recv.eof => Ok(Found::Need(n)),
+        Progress::Need(_) => at_eof()?.map(Found::Request).ok_or_else(|| {
+            let there = recv.input.len();
+            let why = format!("the stream ends {there} bytes into a frame");
+            Error::new(ErrorKind::Eof, why)
+        }),
     }
 }
 
@@ -129,7 +148,12 @@ impl Take for Raw {
         Ok(Found::Need(there + 1))
     }
 
-    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, _n: usize) -> Result<Reader> {
+    fn hold(
+        _: &mut Called,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        _: usize,
+    ) -> Result<Reader> {
         Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
     }
 
@@ -151,8 +175,13 @@ impl Take for In<'static> {
         Raw::find(called, recv, max)
     }
 
-    fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, n: usize) -> Result<Reader> {
-        Raw::hold(conn, recv, n)
+    fn hold(
+        called: &mut Called,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Reader> {
+        Raw::hold(called, conn, recv, n)
     }
 
     fn at(reader: &mut Reader) -> Result<In<'_>> {

@@ -27,8 +27,8 @@ use super::{
     Dispatch, Service,
     call::{Call, Flow, Out},
     flights::Flights,
+    lent::{Lent, Slot},
     request::{Found, Take},
-    session::{Lent, Slot},
 };
 use crate::{
     buf::LinkBuffer,
@@ -247,7 +247,7 @@ impl<S: Service> Served<S> {
 
     /// Has the request of `n` bytes handled. `None`: the connection goes on.
     fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
-        let held = match S::Request::hold(&step.conn.conn, &mut step.recv, n) {
+        let held = match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
             Ok(held) => held,
             Err(error) => return Some(self.fail(step, &error)),
         };

@@ -1,0 +1,149 @@
+//! Formats whose frames are read by what came before them: a codec for each connection.
+
+use super::{
+    fault::{DecodeError, EncodeError, ScanError},
+    reader::Reader,
+    scan::{Progress, Window},
+    traits::within,
+    writer::Writer,
+};
+use crate::buf::LinkBuffer;
+
+/// A format with a memory: what one frame says changes how later ones are found, read or written.
+///
+/// A [`Frame`](super::Frame) is its bytes and nothing else; where that is not enough, as for headers
+/// that a table compresses, or a handshake after which another format is spoken, a service names a
+/// codec instead: its request is [`Coded<'static, C>`](crate::Coded). Each connection has a codec of
+/// its own, made by [`Default`], and its requests are handled one at a time.
+///
+/// A connection that begins with a greeting, and has messages from then on:
+///
+/// ```
+/// use netpoll::{Frame, buf::LinkBuffer};
+/// use netpoll::frame::{
+///     self, Arena, Auto, Codec, Decode, DecodeError, Encode, EncodeError, Progress, Reader,
+///     ScanError, Scanner, Window, Writer,
+/// };
+///
+/// #[derive(Frame, Debug, PartialEq)]
+/// struct Greeting<'a>(#[frame(until = b"\n", max = 64)] &'a str);
+///
+/// #[derive(Frame, Debug, PartialEq)]
+/// struct Message<'a> {
+///     #[frame(len(of = body))]
+///     length: Auto<u16>,
+///     body: &'a [u8],
+/// }
+///
+/// #[derive(Debug, PartialEq)]
+/// enum In<'a> {
+///     Greeting(Greeting<'a>),
+///     Message(Message<'a>),
+/// }
+///
+/// #[derive(Default)]
+/// struct Talk {
+///     greeted: bool,
+/// }
+///
+/// impl Codec for Talk {
+///     type Scan = (<Greeting<'static> as Frame>::Scan, <Message<'static> as Frame>::Scan);
+///     type In<'a> = In<'a>;
+///     type Out<'a> = Message<'a>;
+///
+///     fn scan(
+///         &mut self,
+///         (greeting, message): &mut Self::Scan,
+///         w: &Window<'_>,
+///         max: usize,
+///     ) -> Result<Progress, ScanError> {
+///         if self.greeted { message.scan(w, max) } else { greeting.scan(w, max) }
+///     }
+///
+///     fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<In<'a>, DecodeError> {
+///         if self.greeted {
+///             return Message::decode(r).map(In::Message);
+///         }
+///         self.greeted = true;
+///         Greeting::decode(r).map(In::Greeting)
+///     }
+///
+///     fn encode(&mut self, frame: &Message<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+///         frame.encode(w)
+///     }
+/// }
+///
+/// let (mut talk, arena) = (Talk::default(), Arena::new());
+/// let mut read = |wire: &'static [u8]| {
+///     let found = talk.scan(&mut Default::default(), &Window::new(wire), 1 << 20)?;
+///     assert_eq!(found, Progress::Ready(wire.len()));
+///     Ok::<_, netpoll::Error>(talk.decode(&mut Reader::new(wire, wire.len(), &arena))?)
+/// };
+/// assert_eq!(read(b"me\n")?, In::Greeting(Greeting("me")));
+/// assert!(matches!(read(b"\0\x03me\n")?, In::Message(Message { body: b"me\n", .. })));
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+pub trait Codec: Default + Send + 'static {
+    /// How far a partial frame was looked at: the default at a frame's first byte. The scanners of
+    /// the frames that can come, where there are such.
+    type Scan: Default + Send + 'static;
+
+    /// What comes, as it borrows from the bytes it was decoded from.
+    type In<'a>: Send;
+
+    /// What is answered.
+    type Out<'a>;
+
+    /// Looks for the end of the frame in `w`, as [`Scanner::scan`](super::Scanner::scan): `state` is
+    /// what this frame's earlier scans left there. What outlives the frame changes in
+    /// [`decode`](Self::decode), which runs once for each.
+    ///
+    /// # Errors
+    /// As there.
+    fn scan(
+        &mut self,
+        state: &mut Self::Scan,
+        w: &Window<'_>,
+        max: usize,
+    ) -> Result<Progress, ScanError>;
+
+    /// As [`Scanner::at_eof`](super::Scanner::at_eof).
+    ///
+    /// # Errors
+    /// As there.
+    fn at_eof(
+        &mut self,
+        state: &mut Self::Scan,
+        w: &Window<'_>,
+    ) -> Result<Option<usize>, ScanError> {
+        let _ = (state, w);
+        Ok(None)
+    }
+
+    /// Reads one frame from `r`, which has exactly its bytes.
+    ///
+    /// # Errors
+    /// They are not of the format.
+    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<Self::In<'a>, DecodeError>;
+
+    /// Writes one frame. What was written before an error is taken back by the caller; what the
+    /// codec remembers is its own to take back.
+    ///
+    /// # Errors
+    /// The frame cannot be expressed; or there is no memory.
+    fn encode(&mut self, frame: &Self::Out<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+}
+
+/// Encodes `frame` with `codec` behind what `out` holds, and flushes it there; gives its length in
+/// bytes. As [`encode`](super::encode) for frames.
+///
+/// # Errors
+/// The frame cannot be expressed, or there is no memory; `out` is then as it was.
+#[inline]
+pub fn encode_with<C: Codec>(
+    codec: &mut C,
+    frame: &C::Out<'_>,
+    out: &mut LinkBuffer,
+) -> Result<usize, EncodeError> {
+    within(out, |w| codec.encode(frame, w))
+}

@@ -1,0 +1,129 @@
+//! Requests of a codec: one for each connection, lent to the request that is handled.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    call::Out,
+    lent::{Lent, Slot},
+    reply::Puts,
+    request::{Found, Request, Take, found},
+};
+use crate::{
+    buf::LinkSlice,
+    conn::{core::Conn, recv::Recv},
+    error::Result,
+    frame::{Arena, Codec, Reader, Window},
+};
+
+/// A request that the connection's codec `C` has read, and the codec, which writes the answer.
+///
+/// A service names it as `type Request = Coded<'static, C>`; a handler of the macros takes it as its
+/// last argument, `Coded<'_, C>`. Its requests are handled one at a time.
+///
+/// ```
+/// use netpoll::{Call, Coded, Connection, Flow, Result, Service, frame::Codec};
+///
+/// /// Answers each request by `answer`.
+/// struct Answering<C: Codec>(fn(C::In<'_>) -> C::Out<'static>);
+///
+/// impl<C: Codec> Service for Answering<C>
+/// where
+///     for<'a> C::Out<'a>: Send,
+/// {
+///     type Session = ();
+///     type Request = Coded<'static, C>;
+///
+///     async fn on_connect(&self, _: &Connection) -> Result<()> {
+///         Ok(())
+///     }
+///
+///     async fn on_request<'a>(&'a self, mut call: Call<'a, ()>, req: Coded<'a, C>) -> Result<Flow> {
+///         call.out.put_with(req.codec, &self.0(req.message))?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+/// ```
+pub struct Coded<'a, C: Codec> {
+    /// What came.
+    pub message: C::In<'a>,
+    /// The connection's codec.
+    pub codec: &'a mut C,
+}
+
+impl<'a, C: Codec<In<'a>: fmt::Debug>> fmt::Debug for Coded<'a, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coded").field("message", &self.message).finish_non_exhaustive()
+    }
+}
+
+impl<C: Codec> Request for Coded<'static, C> {
+    type At<'a> = Coded<'a, C>;
+}
+
+/// A connection's codec while no request has it.
+pub(crate) struct Line<C: Codec> {
+    codec: Option<C>,
+    /// Where a request brings it back to.
+    slot: Slot<C>,
+    scan: C::Scan,
+}
+
+impl<C: Codec> Default for Line<C> {
+    fn default() -> Self {
+        Self { codec: Some(C::default()), slot: Slot::default(), scan: C::Scan::default() }
+    }
+}
+
+/// A request's bytes, and the codec that is to read them.
+pub(crate) struct Lending<C> {
+    bytes: LinkSlice,
+    arena: Arena,
+    codec: Lent<C>,
+}
+
+impl<C: Codec> Take for Coded<'static, C> {
+    const SPLITS: bool = false;
+    type Scan = Line<C>;
+    type Held = Lending<C>;
+
+    fn find(line: &mut Line<C>, recv: &Recv, max: usize) -> Result<Found> {
+        if recv.input.is_empty() {
+            return Ok(Found::Need(1));
+        }
+        let Line { codec, slot, scan } = line;
+        let codec = codec.get_or_insert_with(|| slot.lock().take().expect("no request has it"));
+        let window = Window::new(&recv.input);
+        let progress = codec.scan(scan, &window, max)?;
+        found(progress, recv, || codec.at_eof(scan, &window))
+    }
+
+    fn hold(
+        line: &mut Line<C>,
+        _: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Lending<C>> {
+        let recv = recv.as_mut().expect("a frame was found in it");
+        let bytes = recv.input.slice(n)?;
+        line.scan = C::Scan::default();
+        let codec = line.codec.take().expect("it has found a frame");
+        Ok(Lending { bytes, arena: Arena::new(), codec: Lent::new(codec, &line.slot) })
+    }
+
+    fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>> {
+        let Lending { bytes, arena, codec } = held;
+        let codec = codec.get();
+        let message = codec.decode(&mut Reader::new(&*bytes, bytes.len(), arena))?;
+        Ok(Coded { message, codec })
+    }
+}
+
+/// Answers are written by a codec.
+#[derive(Debug)]
+pub struct By<'c, C>(pub &'c mut C);
+
+impl<C: Codec> Puts<C::Out<'_>> for By<'_, C> {
+    fn put(&mut self, frame: C::Out<'_>, out: &mut Out<'_>) -> Result<()> {
+        out.put_with(self.0, &frame)
+    }
+}
