@@ -5,9 +5,14 @@ use std::sync::Arc;
 use super::extract::In;
 use crate::{
     buf::LinkSlice,
-    conn::{Reader, core::Conn, recv::Recv},
+    conn::{
+        Reader,
+        core::Conn,
+        frames::{self, Found},
+        recv::Recv,
+    },
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, Frame, Progress, Scanner, Window},
+    frame::{self, Arena, Frame},
 };
 
 /// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], or [`Raw`].
@@ -28,15 +33,6 @@ pub trait Request: Take {
 /// there is. If it consumes nothing it is called again when more has come.
 #[derive(Debug)]
 pub enum Raw {}
-
-/// What was found at the start of the input.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A request of this many bytes.
-    Request(usize),
-    /// This many bytes are needed at least, from the start of the input.
-    Need(usize),
-}
 
 /// How requests are found and taken.
 pub(crate) trait Take: Sized + 'static {
@@ -70,28 +66,7 @@ impl<F: Frame + 'static> Take for F {
 
     #[inline]
     fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
-        if recv.input.is_empty() {
-            return Ok(Found::Need(F::MIN.max(1)));
-        }
-        let window = Window::new(&recv.input);
-        match scan.scan(&window, max.min(F::MAX))? {
-            Progress::Ready(n) => {
-                *scan = F::Scan::default();
-                Ok(Found::Request(n))
-            }
-            Progress::Need(_) if recv.eof => match scan.at_eof(&window)? {
-                Some(n) => {
-                    *scan = F::Scan::default();
-                    Ok(Found::Request(n))
-                }
-                None => {
-                    let there = recv.input.len();
-                    let why = format!("the stream ends {there} bytes into a frame");
-                    Err(Error::new(ErrorKind::Eof, why))
-                }
-            },
-            Progress::Need(n) => Ok(Found::Need(n)),
-        }
+        frames::find::<F>(scan, recv, max)
     }
 
     #[inline]

@@ -27,7 +27,7 @@ use super::{
     Dispatch, Service,
     call::{Call, Flow, Out},
     flights::Flights,
-    request::{Found, Take},
+    request::Take,
     session::{Lent, Slot},
 };
 use crate::{
@@ -36,6 +36,7 @@ use crate::{
         CloseReason, Connection, Deadline,
         core::Conn,
         deadlines::Kind,
+        frames::Found,
         handler::{After, Handler},
         recv::{Filled, Step},
         state::mark,
