@@ -172,7 +172,14 @@ impl Dialer {
         Err(failed(address, last))
     }
 
-    fn owner(&self) -> &Runtime {
+    /// The same, whose connections are idle for so long at most.
+    pub(crate) fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        Arc::make_mut(&mut self.settings).public.idle_timeout = timeout;
+        self
+    }
+
+    /// The runtime of the connections.
+    pub(crate) fn owner(&self) -> &Runtime {
         self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
     }
 

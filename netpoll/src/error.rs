@@ -79,6 +79,16 @@ impl Error {
         Self::new(kind, format!("{context}: {source}")).with_source(source)
     }
 
+    /// The same error, for another who is to be told of it. Of its source, an I/O error alone is kept.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new(self.0.kind, self.0.message.clone());
+        let Some(source) = self.io_source() else { return copy };
+        copy.with_source(match source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::from(source.kind()),
+        })
+    }
+
     /// What happened.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -2,6 +2,7 @@
 
 mod addr;
 pub mod buf;
+pub mod client;
 mod conn;
 mod counters;
 mod dial;

@@ -8,7 +8,7 @@ use std::{
     sync::Mutex,
 };
 
-use common::{Echo, call, connect, frame, length, random, runtime, serve_on, wait_until};
+use common::{Echo, call, connect, frame, random, runtime, scenario::length, serve_on, wait_until};
 use netpoll::{
     Call, Connection, ConnectionOptions, Dialer, EventLoop, Flow, Frame, Result, Runtime, Service,
     mem,

@@ -59,6 +59,8 @@ pub(crate) struct Conn {
     /// What a completion driver received, until a read takes it; an empty one is the end.
     pub(super) arrived: Mutex<Vec<Slice>>,
     pub(super) send: Mutex<LinkBuffer>,
+    /// Bytes that the system has taken in all; changed by the writer alone.
+    pub(super) written: AtomicU64,
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,
     handler: OnceLock<Arc<dyn Handler>>,
@@ -99,6 +101,7 @@ impl Conn {
             options,
             arrived: Mutex::default(),
             send: Mutex::default(),
+            written: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
             handler: OnceLock::new(),
             deadlines: Deadlines::default(),
@@ -221,6 +224,11 @@ impl Conn {
 
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Bytes that the system has taken in all.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
     }
 
     pub(super) fn less_pending(&self, n: usize) -> usize {

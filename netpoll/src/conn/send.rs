@@ -131,6 +131,7 @@ impl Conn {
             match result {
                 Ok(n) => {
                     out.skip(n).expect("no more was written than there was");
+                    self.written.store(self.written() + n as u64, Relaxed);
                     wrote(n);
                     if mem::take(&mut asked_again) {
                         self.gate.set(mark::WRITABLE);

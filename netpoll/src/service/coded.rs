@@ -6,11 +6,15 @@ use super::{
     call::Out,
     lent::{Lent, Slot},
     reply::Puts,
-    request::{Found, Request, Take, found},
+    request::{Request, Take},
 };
 use crate::{
     buf::LinkSlice,
-    conn::{core::Conn, recv::Recv},
+    conn::{
+        core::Conn,
+        frames::{Found, found},
+        recv::Recv,
+    },
     error::Result,
     frame::{Arena, Codec, Reader, Window},
 };

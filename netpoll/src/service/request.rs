@@ -5,9 +5,14 @@ use std::sync::Arc;
 use super::extract::In;
 use crate::{
     buf::LinkSlice,
-    conn::{Reader, core::Conn, recv::Recv},
+    conn::{
+        Reader,
+        core::Conn,
+        frames::{self, Found},
+        recv::Recv,
+    },
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, Frame, Progress, ScanError, Scanner, Window},
+    frame::{self, Arena, Frame},
 };
 
 /// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], [`Coded`] by a
@@ -31,15 +36,6 @@ pub trait Request: Take {
 /// there is. If it consumes nothing it is called again when more has come.
 #[derive(Debug)]
 pub enum Raw {}
-
-/// What was found at the start of the input.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A request of this many bytes.
-    Request(usize),
-    /// This many bytes are needed at least, from the start of the input.
-    Need(usize),
-}
 
 /// How requests are found and taken.
 pub(crate) trait Take: Sized + 'static {
@@ -78,16 +74,7 @@ impl<F: Frame + 'static> Take for F {
 
     #[inline]
     fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
-        if recv.input.is_empty() {
-            return Ok(Found::Need(F::MIN.max(1)));
-        }
-        let window = Window::new(&recv.input);
-        let progress = scan.scan(&window, max.min(F::MAX))?;
-        let found = found(progress, recv, || scan.at_eof(&window))?;
-        if matches!(found, Found::Request(_)) {
-            *scan = F::Scan::default();
-        }
-        Ok(found)
+        frames::find::<F>(scan, recv, max)
     }
 
     #[inline]
@@ -104,24 +91,6 @@ impl<F: Frame + 'static> Take for F {
     #[inline]
     fn at((bytes, arena): &mut Self::Held) -> Result<<F as Request>::At<'_>> {
         Ok(frame::decode::<F>(&*bytes, bytes.len(), arena)?)
-    }
-}
-
-/// What `progress` means, where `at_eof` says whether the stream's end ends a frame.
-#[inline]
-pub(super) fn found(
-    progress: Progress,
-    recv: &Recv,
-    at_eof: impl FnOnce() -> std::result::Result<Option<usize>, ScanError>,
-) -> Result<Found> {
-    match progress {
-        Progress::Ready(n) => Ok(Found::Request(n)),
-        Progress::Need(n) if !recv.eof => Ok(Found::Need(n)),
-        Progress::Need(_) => at_eof()?.map(Found::Request).ok_or_else(|| {
-            let there = recv.input.len();
-            let why = format!("the stream ends {there} bytes into a frame");
-            Error::new(ErrorKind::Eof, why)
-        }),
     }
 }
 

@@ -28,7 +28,7 @@ use super::{
     call::{Call, Flow, Out},
     flights::Flights,
     lent::{Lent, Slot},
-    request::{Found, Take},
+    request::Take,
 };
 use crate::{
     buf::LinkBuffer,
@@ -36,6 +36,7 @@ use crate::{
         CloseReason, Connection, Deadline,
         core::Conn,
         deadlines::Kind,
+        frames::Found,
         handler::{After, Handler},
         recv::{Filled, Step},
         state::mark,

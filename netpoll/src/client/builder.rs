@@ -1,0 +1,253 @@
+//! Settings of a client.
+
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use super::{
+    alarms::Alarms,
+    endpoints::{Endpoints, IntoAddresses},
+    handle::{Client, Kind},
+    hub::{Counters, Hub, Lane},
+    link::Link,
+    mux::{self, Muxed, Numbered, OnPush, Sequence},
+    pool,
+    received::Received,
+    slots::{Limits, Slots},
+};
+use crate::{
+    buf::LinkSlice,
+    dial::Dialer,
+    error::{Error, ErrorKind, Result},
+    frame::{self, Arena, DecodeError, Frame},
+    sched::Runtime,
+};
+
+/// How long a connection may have had nothing to do before it is asked whether it is alive.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+
+/// Settings of a client; `M` is [`Pool`] or [`Mux`].
+#[must_use]
+pub struct Builder<Q, R, M> {
+    addresses: Vec<String>,
+    dialer: Dialer,
+    timeout: Duration,
+    idle_timeout: Option<Duration>,
+    max_waiters: usize,
+    mode: M,
+    frames: PhantomData<fn(Q) -> R>,
+}
+
+/// Settings of a client that has one call at a time on each connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    max_connections: usize,
+    max_per_host: usize,
+}
+
+/// Settings of a client that has many calls on each connection.
+pub struct Mux {
+    connections: usize,
+    max_in_flight: usize,
+    max_sequence: u64,
+    on_push: Option<OnPush>,
+}
+
+impl<Q, R, M> Builder<Q, R, M> {
+    fn new(addresses: impl IntoAddresses, idle_timeout: Option<Duration>, mode: M) -> Self {
+        Self {
+            addresses: addresses.into_addresses(),
+            dialer: Dialer::new(),
+            timeout: Duration::from_secs(10),
+            idle_timeout,
+            max_waiters: 65_536,
+            mode,
+            frames: PhantomData,
+        }
+    }
+
+    /// What makes the connections: their options, their transport. Their idle timeout is the client's.
+    /// Set it first: [`runtime`](Self::runtime) and [`connect_timeout`](Self::connect_timeout) change
+    /// it.
+    pub fn dialer(mut self, dialer: Dialer) -> Self {
+        self.dialer = dialer;
+        self
+    }
+
+    /// The runtime whose pollers serve the connections, and whose workers dial. Default: [`Runtime::global`].
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.dialer = self.dialer.runtime(runtime);
+        self
+    }
+
+    /// Longest time for a dial. A call's own deadline may come first: the dial goes on, and its
+    /// connection serves others. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.dialer = self.dialer.connect_timeout(timeout);
+        self
+    }
+
+    /// Longest time for a call, from its beginning to its reply. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connections that have had nothing to do for so long are closed. Default: 90 s for a pool, never
+    /// for a mux.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = timeout.into();
+        self
+    }
+
+    /// Most calls that wait for a connection; one more fails with `Limit`. Default: 65,536.
+    pub fn max_waiters(mut self, max: usize) -> Self {
+        self.max_waiters = max;
+        self
+    }
+
+    fn hub<L: Lane>(
+        self,
+        connections: usize,
+        per_host: usize,
+        capacity: usize,
+        spec: L::Spec,
+    ) -> Result<Arc<Hub<L>>> {
+        if connections == 0 || per_host == 0 || capacity == 0 {
+            let why = "a client's limits of connections and calls are one at least";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        let limits = Limits { connections, per_host, capacity, waiters: self.max_waiters };
+        let dialer = self.dialer.idle_timeout(self.idle_timeout);
+        Ok(Arc::new(Hub {
+            slots: Slots::new(limits, Endpoints::new(self.addresses)?),
+            alarms: Alarms::new(dialer.owner().shared()),
+            dialer,
+            counters: Counters::default(),
+            probe_after: PROBE_AFTER,
+            spec,
+        }))
+    }
+}
+
+impl<Q, R> Builder<Q, R, Pool>
+where
+    Q: Frame + 'static,
+    R: Frame + 'static,
+{
+    pub(super) fn pool(addresses: impl IntoAddresses) -> Self {
+        let mode = Pool { max_connections: 256, max_per_host: usize::MAX };
+        Self::new(addresses, Some(Duration::from_secs(90)), mode)
+    }
+
+    /// Most connections, with those being dialled. Default: 256.
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.mode.max_connections = max;
+        self
+    }
+
+    /// Most connections to one address. Default: as many as in all.
+    pub fn max_per_host(mut self, max: usize) -> Self {
+        self.mode.max_per_host = max;
+        self
+    }
+
+    /// The client, which dials when it is first called.
+    ///
+    /// # Errors
+    /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
+    pub fn build(self) -> Result<Client<Q, R>> {
+        let Pool { max_connections, max_per_host } = self.mode;
+        let timeout = self.timeout;
+        let hub = self.hub(max_connections, max_per_host, 1, pool::Spec::of::<R>())?;
+        Ok(Client::new(Kind::Pool(hub), timeout))
+    }
+}
+
+impl<Q, R> Builder<Q, R, Mux>
+where
+    Q: Numbered + 'static,
+    R: Numbered<Seq = Q::Seq> + 'static,
+{
+    pub(super) fn mux(addresses: impl IntoAddresses) -> Self {
+        let mode =
+            Mux { connections: 1, max_in_flight: 4_096, max_sequence: Q::Seq::MAX, on_push: None };
+        Self::new(addresses, None, mode)
+    }
+
+    /// Connections to each address. Another is made while all are busy. Default: 1.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.mode.connections = connections;
+        self
+    }
+
+    /// Most calls that one connection carries at once; further ones wait. Default: 4,096, or half of
+    /// the sequence numbers if that is less.
+    pub fn max_in_flight(mut self, max: usize) -> Self {
+        self.mode.max_in_flight = max;
+        self
+    }
+
+    /// The largest sequence number, where the wire takes fewer than the field's type: 2^24 - 1 for a
+    /// `u24`. Default: the type's largest.
+    pub fn max_sequence(mut self, max: u64) -> Self {
+        self.mode.max_sequence = max.min(Q::Seq::MAX);
+        self
+    }
+
+    /// What is called with frames that answer no call: under number 0, or under one that was never
+    /// handed out. It runs in the connection's turn, before whose end no further reply is received.
+    pub fn on_push(mut self, on_push: impl Fn(Received<R>) + Send + Sync + 'static) -> Self {
+        self.mode.on_push = Some(Box::new(move |bytes| on_push(Received::new(bytes))));
+        self
+    }
+
+    /// The client, which dials when it is first called.
+    ///
+    /// # Errors
+    /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
+    pub fn build(mut self) -> Result<Client<Q, R>> {
+        let (timeout, connections) = (self.timeout, self.mode.connections);
+        let max_number = self.mode.max_sequence;
+        let half = usize::try_from(max_number / 2).unwrap_or(usize::MAX);
+        let capacity = self.mode.max_in_flight.min(half);
+        let on_push = self.mode.on_push.take();
+        let spec = mux::Spec {
+            handler: |lane| Arc::new(Link::<R, Muxed>::new(lane)),
+            number: number::<R>,
+            on_push,
+            max_number,
+        };
+        let hub = self.hub(usize::MAX, connections, capacity, spec)?;
+        Ok(Client::new(Kind::Mux(hub, set_number::<Q>), timeout))
+    }
+}
+
+/// The number of a frame.
+fn number<R: Numbered>(bytes: &LinkSlice) -> Result<u64, DecodeError> {
+    let arena = Arena::new();
+    let frame = frame::decode::<R>(bytes, bytes.len(), &arena)?;
+    Ok(R::seq_of(&frame).number())
+}
+
+fn set_number<Q: Numbered>(frame: &mut Q::At<'_>, number: u64) {
+    Q::number(frame, Q::Seq::from_number(number));
+}
+
+impl<Q, R, M: fmt::Debug> fmt::Debug for Builder<Q, R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("addresses", &self.addresses)
+            .field("timeout", &self.timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Mux {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mux")
+            .field("connections", &self.connections)
+            .field("max_in_flight", &self.max_in_flight)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! One call: where it is, and how it ended.
+//!
+//! ```text
+//!   Waiting(nowhere) ──▶ Waiting(queue) ──▶ Waiting(on a lane) ──▶ Done ──▶ Over
+//!          │                   │                    │        complete │ poll
+//!          └───────────────────┴────────────────────┴──── leave ──────┴──▶ Over
+//! ```
+//! Each change is made under the call's own lock, so that of a reply, a connection's end, a timeout
+//! and a cancellation exactly one ends it. Locks are taken in the order slots, lane, call.
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use crate::{buf::LinkSlice, error::Result, primitive::Mutex};
+
+/// See the module's documentation. `L` is the lane that carries it.
+pub(super) struct Call<L> {
+    /// What a lane that takes the call sends by itself; empty where the caller sends.
+    pub(super) request: LinkSlice,
+    /// Its place among all calls of the client, by age. Set when it enters.
+    pub(super) ticket: AtomicU64,
+    /// How often it was tried in vain, without a byte of it having been sent.
+    pub(super) tries: AtomicU32,
+    state: Mutex<State<L>>,
+}
+
+enum State<L> {
+    Waiting { waker: Option<Waker>, place: Place<L> },
+    Done(Result<LinkSlice>),
+    Over,
+}
+
+/// Where a call is that has not ended.
+pub(super) enum Place<L> {
+    /// On its way.
+    Nowhere,
+    /// It waits for a lane.
+    Queue,
+    /// A lane has it.
+    Lane {
+        lane: Arc<L>,
+        /// Its number there.
+        number: u64,
+        /// Its request may have been sent.
+        sent: bool,
+    },
+}
+
+/// What a caller finds that looks.
+pub(super) enum Found<L> {
+    /// The call has ended.
+    Ended(Result<LinkSlice>),
+    /// The lane waits for the request, which counts as sent from now on.
+    Send(Arc<L>, u64),
+}
+
+/// What a caller finds that leaves.
+pub(super) enum Left<L> {
+    /// It ended before.
+    Done(Result<LinkSlice>),
+    /// It was there, and whoever has it must be told.
+    At(Place<L>),
+}
+
+impl<L> Call<L> {
+    pub(super) fn new(request: LinkSlice) -> Arc<Self> {
+        Arc::new(Self {
+            request,
+            ticket: AtomicU64::new(0),
+            tries: AtomicU32::new(0),
+            state: Mutex::new(State::Waiting { waker: None, place: Place::Nowhere }),
+        })
+    }
+
+    pub(super) fn ticket(&self) -> u64 {
+        self.ticket.load(Relaxed)
+    }
+
+    /// Counts a try in vain: how many there were.
+    pub(super) fn tried(&self) -> u32 {
+        self.tries.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Notes where the call is from now on; if its caller has to send, it is woken. False: the call has
+    /// ended.
+    pub(super) fn put(&self, at: Place<L>) -> bool {
+        let mut state = self.state.lock();
+        let State::Waiting { waker, place } = &mut *state else { return false };
+        let woken = match at {
+            Place::Lane { sent: false, .. } => waker.take(),
+            _ => None,
+        };
+        *place = at;
+        drop(state);
+        if let Some(waker) = woken {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Takes the call from a lane that has ended, if its request was certainly not sent.
+    pub(super) fn take_back(&self) -> bool {
+        let mut state = self.state.lock();
+        let State::Waiting { place, .. } = &mut *state else { return false };
+        let unsent = matches!(place, Place::Lane { sent: false, .. });
+        if unsent {
+            *place = Place::Nowhere;
+        }
+        unsent
+    }
+
+    /// Ends the call, unless it has ended. True: it is `result` that its caller gets.
+    pub(super) fn complete(&self, result: Result<LinkSlice>) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Waiting { .. }) {
+            return false;
+        }
+        let before = mem::replace(&mut *state, State::Done(result));
+        drop(state);
+        if let State::Waiting { waker: Some(waker), .. } = before {
+            waker.wake();
+        }
+        true
+    }
+
+    /// What its caller has to do. Ready with its end once.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Found<L>> {
+        let mut state = self.state.lock();
+        if let State::Waiting { waker, place } = &mut *state {
+            match waker {
+                Some(known) if known.will_wake(cx.waker()) => {}
+                _ => *waker = Some(cx.waker().clone()),
+            }
+            return match place {
+                Place::Lane { lane, number, sent: sent @ false } => {
+                    *sent = true;
+                    Poll::Ready(Found::Send(lane.clone(), *number))
+                }
+                _ => Poll::Pending,
+            };
+        }
+        match mem::replace(&mut *state, State::Over) {
+            State::Done(result) => Poll::Ready(Found::Ended(result)),
+            _ => panic!("a call was polled after it had ended"),
+        }
+    }
+
+    /// The lane that has it, and its number there.
+    pub(super) fn lane(&self) -> Option<(Arc<L>, u64)> {
+        match &*self.state.lock() {
+            State::Waiting { place: Place::Lane { lane, number, .. }, .. } => {
+                Some((lane.clone(), *number))
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends the call by its caller, who waits no more.
+    pub(super) fn leave(&self) -> Left<L> {
+        match mem::replace(&mut *self.state.lock(), State::Over) {
+            State::Waiting { place, .. } => Left::At(place),
+            State::Done(result) => Left::Done(result),
+            State::Over => Left::At(Place::Nowhere),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The future of one call, from its beginning to its end.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use super::{
+    call::{Call, Found, Left, Place},
+    hub::{Hub, Lane},
+    verdict,
+};
+use crate::{
+    buf::LinkSlice,
+    error::{Error, ErrorKind, Result},
+    sched::{BoxFuture, park},
+};
+
+/// Sends the request under the number that the lane has given it. What it gives is polled first: room
+/// for output is waited for.
+pub(super) type Sending = Option<BoxFuture<Result<()>>>;
+
+/// A call that begins when it is first polled. Dropped, it is cancelled.
+pub(super) struct Calling<'c, L: Lane, W> {
+    hub: &'c Arc<Hub<L>>,
+    call: Arc<Call<L>>,
+    stage: Stage,
+    /// Sends the request, once, where the lane does not.
+    write: Option<W>,
+    sending: Sending,
+    /// The lane has let the caller send, who has not.
+    holds: bool,
+    began: Instant,
+    deadline: Instant,
+    /// Who waits: a thread, which knows when to stop.
+    parks: bool,
+    alarm: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Fresh,
+    Begun,
+    Ended,
+}
+
+impl<'c, L, W> Calling<'c, L, W>
+where
+    L: Lane,
+    W: FnMut(&L, u64) -> Result<Sending>,
+{
+    pub(super) fn new(
+        hub: &'c Arc<Hub<L>>,
+        request: LinkSlice,
+        write: Option<W>,
+        began: Instant,
+        deadline: Instant,
+    ) -> Self {
+        let (call, stage) = (Call::new(request), Stage::Fresh);
+        let (sending, parks, alarm) = (None, false, None);
+        Self { hub, call, stage, write, sending, holds: false, began, deadline, parks, alarm }
+    }
+
+    /// Waits on this thread.
+    pub(super) fn wait(mut self) -> Result<LinkSlice> {
+        self.parks = true;
+        let deadline = Some(self.deadline);
+        park::wait_for(Pin::new(&mut self), deadline).unwrap_or_else(|| self.expire())
+    }
+
+    /// Goes on. Pending: only others can end the call, or time.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkSlice>> {
+        if self.stage == Stage::Fresh {
+            self.stage = Stage::Begun;
+            self.hub.carry_out(self.hub.slots.enter(&self.call));
+        }
+        loop {
+            if let Some(sending) = &mut self.sending {
+                match sending.as_mut().poll(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) => (self.sending, self.holds) = (None, false),
+                    Poll::Ready(Err(error)) => {
+                        (self.sending, self.holds) = (None, false);
+                        if let Some((lane, number)) = self.call.lane() {
+                            self.unsent(&lane, number, error)?;
+                        }
+                    }
+                }
+            }
+            match self.call.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Found::Ended(result)) => return Poll::Ready(result),
+                Poll::Ready(Found::Send(lane, number)) => {
+                    let Some(write) = &mut self.write else { continue };
+                    match write(&lane, number) {
+                        Ok(sending) => {
+                            self.holds = sending.is_some();
+                            self.sending = sending;
+                        }
+                        Err(error) => self.unsent(&lane, number, error)?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The request could not be sent on `lane`: if that has ended it is sent on another one.
+    ///
+    /// # Errors
+    /// It cannot be sent at all.
+    fn unsent(&mut self, lane: &Arc<L>, number: u64, error: Error) -> Result<()> {
+        if error.kind() != ErrorKind::Closed {
+            self.holds = true;
+            return match self.leave() {
+                Left::Done(_) | Left::At(_) => Err(error),
+            };
+        }
+        if self.call.put(Place::Nowhere) {
+            lane.abandon(&self.call, number, false);
+            self.hub.counters.retries.fetch_add(1, Relaxed);
+            self.hub.slots.retire(lane.conn().conn.id);
+            self.hub.carry_out(self.hub.slots.again(&self.call));
+        }
+        Ok(())
+    }
+
+    /// The deadline has passed.
+    fn expire(&mut self) -> Result<LinkSlice> {
+        self.stage = Stage::Ended;
+        let place = match self.leave() {
+            Left::Done(result) => return result,
+            Left::At(place) => place,
+        };
+        self.hub.counters.timeouts.fetch_add(1, Relaxed);
+        let limit = self.deadline.saturating_duration_since(self.began);
+        Err(verdict::too_late(self.hub, &place, limit))
+    }
+}
+
+impl<L: Lane, W> Calling<'_, L, W> {
+    /// Ends the call by its caller, and tells whoever has it.
+    fn leave(&mut self) -> Left<L> {
+        let left = self.call.leave();
+        match &left {
+            Left::At(Place::Queue) => self.hub.carry_out(self.hub.slots.leave(&self.call)),
+            Left::At(Place::Lane { lane, number, sent }) => {
+                lane.abandon(&self.call, *number, *sent && !self.holds);
+            }
+            Left::At(Place::Nowhere) | Left::Done(_) => {}
+        }
+        left
+    }
+
+    fn forget_alarm(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            self.hub.alarms.remove(alarm);
+        }
+    }
+}
+
+/// Nothing in it is pinned: the future that it holds is on the heap.
+impl<L: Lane, W> Unpin for Calling<'_, L, W> {}
+
+impl<L, W> Future for Calling<'_, L, W>
+where
+    L: Lane,
+    W: FnMut(&L, u64) -> Result<Sending>,
+{
+    type Output = Result<LinkSlice>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let found = this.go_on(cx);
+        if found.is_ready() {
+            this.stage = Stage::Ended;
+            this.forget_alarm();
+            return found;
+        }
+        if this.parks {
+            return Poll::Pending;
+        }
+        if Instant::now() >= this.deadline {
+            this.forget_alarm();
+            return Poll::Ready(this.expire());
+        }
+        match this.alarm {
+            Some(alarm) => this.hub.alarms.change(alarm, cx.waker()),
+            None => this.alarm = Some(this.hub.alarms.insert(this.deadline, cx.waker())),
+        }
+        Poll::Pending
+    }
+}
+
+impl<L: Lane, W> Drop for Calling<'_, L, W> {
+    fn drop(&mut self) {
+        self.forget_alarm();
+        if self.stage == Stage::Begun {
+            self.leave();
+        }
+    }
+}

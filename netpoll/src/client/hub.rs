@@ -1,0 +1,192 @@
+//! The hub of a client: its slots, its dialler, its counters; carries out what the slots decide.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use super::{
+    alarms::Alarms,
+    call::Call,
+    endpoints::Endpoint,
+    slots::{Slots, Start, Steps},
+};
+use crate::{
+    conn::{CloseReason, Connection},
+    dial::Dialer,
+    error::{Error, ErrorKind, Result},
+};
+
+/// A connection with the calls that it carries.
+pub(super) trait Lane: Send + Sync + Sized + 'static {
+    /// What all lanes of a client share.
+    type Spec: Send + Sync + 'static;
+
+    /// The lane of a new connection.
+    fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self>;
+
+    /// The connection's handler is set, so that replies are received.
+    fn attach(self: &Arc<Self>);
+
+    fn conn(&self) -> &Connection;
+
+    /// Takes a call.
+    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started;
+
+    /// The caller of a call that it has waits no more.
+    fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool);
+
+    /// Its connection has ended.
+    fn ended(self: &Arc<Self>, reason: CloseReason);
+
+    fn endpoint(&self) -> &Arc<Endpoint>;
+}
+
+/// What became of a call that a lane was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Started {
+    Taken,
+    /// Its caller has left.
+    CallGone,
+    /// The lane takes no more calls.
+    LaneGone,
+}
+
+/// See the module's documentation.
+pub(super) struct Hub<L: Lane> {
+    pub(super) slots: Slots<L>,
+    pub(super) dialer: Dialer,
+    pub(super) alarms: Alarms,
+    pub(super) counters: Counters,
+    /// How long a lane may have had nothing to do before it is probed.
+    pub(super) probe_after: std::time::Duration,
+    pub(super) spec: L::Spec,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) dials: AtomicU64,
+    pub(super) failed_dials: AtomicU64,
+    pub(super) timeouts: AtomicU64,
+    pub(super) retries: AtomicU64,
+    pub(super) poisoned: AtomicU64,
+    pub(super) stale: AtomicU64,
+    pub(super) late: AtomicU64,
+    pub(super) pushes: AtomicU64,
+}
+
+impl<L: Lane> Hub<L> {
+    /// Does what the slots have decided.
+    pub(super) fn carry_out(self: &Arc<Self>, mut steps: Steps<L>) {
+        loop {
+            for endpoint in steps.dials.drain(..) {
+                self.dial(endpoint);
+            }
+            for (call, error) in steps.failed.drain(..) {
+                call.complete(Err(error));
+            }
+            for waker in steps.wakes.drain(..) {
+                waker.wake();
+            }
+            let mut more = Steps::default();
+            for start in steps.starts.drain(..) {
+                more.join(self.start(start));
+            }
+            if more.is_empty() {
+                return;
+            }
+            steps = more;
+        }
+    }
+
+    fn start(&self, start: Start<L>) -> Steps<L> {
+        let Start { id, lane, call, idle_since } = start;
+        if !self.is_sound(lane.conn(), idle_since) {
+            // Found dead before a byte of the call was written.
+            self.counters.stale.fetch_add(1, Relaxed);
+            self.slots.retire(id);
+            lane.conn().abort();
+            return self.slots.again(&call);
+        }
+        match lane.start(&call) {
+            Started::Taken => Steps::default(),
+            Started::CallGone => self.slots.release(id, 1),
+            Started::LaneGone => {
+                self.slots.retire(id);
+                self.slots.again(&call)
+            }
+        }
+    }
+
+    /// Whether a connection looks alive; asks the system if nothing was heard of it for long.
+    fn is_sound(&self, conn: &Connection, idle_since: Option<Instant>) -> bool {
+        match idle_since {
+            Some(since) if since.elapsed() >= self.probe_after => conn.probe(),
+            _ => conn.is_active(),
+        }
+    }
+
+    /// Dials on the runtime's workers: whoever waits may leave, and the slot is used all the same.
+    fn dial(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
+        self.counters.dials.fetch_add(1, Relaxed);
+        let dial = Dial { hub: self.clone(), endpoint: Some(endpoint.clone()) };
+        let dials = async move {
+            let result = dial.hub.dialer.dial_async(&endpoint.address).await;
+            dial.done(result);
+        };
+        self.dialer.owner().shared().spawn_detached(Box::pin(dials));
+    }
+
+    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<Connection>) {
+        let conn = match result {
+            Ok(conn) => conn,
+            Err(error) => {
+                self.counters.failed_dials.fetch_add(1, Relaxed);
+                return self.carry_out(self.slots.unreachable(endpoint, &error));
+            }
+        };
+        let id = conn.conn.id;
+        let lane = L::open(self, conn, endpoint.clone());
+        let (wanted, steps) = self.slots.connected(endpoint, id, &lane);
+        if wanted {
+            lane.attach();
+            let lane = Arc::downgrade(&lane);
+            // The slots hold the lane until then.
+            if let Some(conn) = lane.upgrade().map(|lane| lane.conn().clone()) {
+                conn.on_closed(move |_, reason| {
+                    if let Some(lane) = lane.upgrade() {
+                        lane.ended(reason);
+                    }
+                });
+            }
+        }
+        self.carry_out(steps);
+    }
+}
+
+/// A dial under way, whose end is told also if its future is dropped.
+struct Dial<L: Lane> {
+    hub: Arc<Hub<L>>,
+    endpoint: Option<Arc<Endpoint>>,
+}
+
+impl<L: Lane> Dial<L> {
+    fn done(mut self, result: Result<Connection>) {
+        if let Some(endpoint) = self.endpoint.take() {
+            self.hub.dialled(&endpoint, result);
+        }
+    }
+}
+
+impl<L: Lane> Drop for Dial<L> {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.endpoint.take() {
+            let why = format!("dialling {}: the runtime shuts down", endpoint.address);
+            self.hub.dialled(&endpoint, Err(Error::new(ErrorKind::Closed, why)));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A lane that carries many calls, whose replies find them by number.
+//!
+//! A call that the lane takes gets its number at once ([`table`]), and its caller, who is woken for it
+//! if it waited, writes the number into the request and sends it: the output of many threads leaves in
+//! few writes ([`Connection::send`]). The turn gathers the replies that it reads, takes their calls
+//! from the table under one lock, and wakes each once.
+
+mod sequence;
+mod table;
+
+use std::sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed};
+
+pub use sequence::{Numbered, Sequence};
+use table::{Entry, Table, Took};
+
+use super::{
+    call::{Call, Place},
+    calling::Sending,
+    endpoints::{Endpoint, Outcome},
+    hub::{Hub, Lane, Started},
+    link::Receiver,
+    verdict,
+};
+use crate::{
+    buf::{LinkBuffer, LinkSlice},
+    conn::{CloseReason, Connection, Sent, handler::Handler},
+    error::{Error, ErrorKind, Result},
+    frame::DecodeError,
+    primitive::Mutex,
+};
+
+/// What is called with a frame that answers no call.
+pub(super) type OnPush = Box<dyn Fn(LinkSlice) + Send + Sync>;
+
+/// What all lanes of a client share.
+pub(super) struct Spec {
+    pub(super) handler: fn(Weak<Muxed>) -> Arc<dyn Handler>,
+    /// The number of a reply.
+    pub(super) number: fn(&LinkSlice) -> Result<u64, DecodeError>,
+    pub(super) on_push: Option<OnPush>,
+    /// The largest number.
+    pub(super) max_number: u64,
+}
+
+/// See the module's documentation.
+pub(super) struct Muxed {
+    hub: Arc<Hub<Self>>,
+    conn: Connection,
+    endpoint: Arc<Endpoint>,
+    table: Mutex<Table<Arc<Call<Self>>>>,
+    fault: OnceLock<Error>,
+}
+
+impl Muxed {
+    /// Sends a request, after those before it.
+    pub(super) fn send(&self, bytes: LinkBuffer) -> Result<Sending> {
+        self.conn.conn.check_sending()?;
+        if self.conn.conn.sent() == Sent::Full {
+            let conn = self.conn.clone();
+            return Ok(Some(Box::pin(async move { conn.send_async(bytes).await })));
+        }
+        self.conn.conn.send(bytes);
+        Ok(None)
+    }
+
+    fn push(&self, bytes: LinkSlice) {
+        self.hub.counters.pushes.fetch_add(1, Relaxed);
+        if let Some(on_push) = &self.hub.spec.on_push {
+            on_push(bytes);
+        }
+    }
+}
+
+impl Lane for Muxed {
+    type Spec = Spec;
+
+    fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
+        let table = Mutex::new(Table::new(hub.spec.max_number));
+        Arc::new(Self { hub: hub.clone(), conn, endpoint, table, fault: OnceLock::new() })
+    }
+
+    fn attach(self: &Arc<Self>) {
+        self.conn.conn.set_handler((self.hub.spec.handler)(Arc::downgrade(self)));
+    }
+
+    fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
+        {
+            let table = &mut *self.table.lock();
+            let Some(number) = table.insert(call.clone()) else { return Started::LaneGone };
+            if !call.put(Place::Lane { lane: self.clone(), number, sent: false }) {
+                table.remove(number);
+                return Started::CallGone;
+            }
+        }
+        self.endpoint.began();
+        Started::Taken
+    }
+
+    fn abandon(self: &Arc<Self>, _call: &Arc<Call<Self>>, number: u64, sent: bool) {
+        let (had, spent) = {
+            let table = &mut *self.table.lock();
+            let had = if sent { table.abandon(number) } else { table.remove(number) };
+            (had, table.is_spent())
+        };
+        if !had {
+            return;
+        }
+        self.endpoint.ended(Outcome::Unknown);
+        if spent {
+            let why = "too many calls went unanswered for its sequence numbers";
+            self.fault(Error::new(ErrorKind::Limit, why));
+            self.conn.abort();
+        }
+        self.hub.carry_out(self.hub.slots.release(self.conn.conn.id, 1));
+    }
+
+    fn ended(self: &Arc<Self>, reason: CloseReason) {
+        let calls = self.table.lock().close();
+        let mut steps = self.hub.slots.gone(self.conn.conn.id);
+        for call in calls {
+            self.endpoint.ended(Outcome::Failed);
+            if call.take_back() {
+                self.hub.counters.retries.fetch_add(1, Relaxed);
+                steps.join(self.hub.slots.again(&call));
+            } else {
+                call.complete(Err(verdict::of(&self.endpoint.address, self.fault.get(), reason)));
+            }
+        }
+        self.hub.carry_out(steps);
+    }
+}
+
+impl Receiver for Muxed {
+    type Batch = Vec<(u64, LinkSlice)>;
+
+    fn received(&self, bytes: LinkSlice, _: bool, batch: &mut Self::Batch) -> Result<()> {
+        let number = (self.hub.spec.number)(&bytes)?;
+        batch.push((number, bytes));
+        Ok(())
+    }
+
+    fn began(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn deliver(&self, batch: &mut Self::Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        let (mut replies, mut pushes, mut late) = (Vec::with_capacity(batch.len()), Vec::new(), 0);
+        {
+            let table = &mut *self.table.lock();
+            for (number, bytes) in batch.drain(..) {
+                match table.take(number) {
+                    Took::Entry(Entry::Waiting(call)) => replies.push((call, bytes)),
+                    Took::Entry(Entry::Abandoned) | Took::Late => late += 1,
+                    Took::Unknown => pushes.push(bytes),
+                }
+            }
+        }
+        if late > 0 {
+            self.hub.counters.late.fetch_add(late, Relaxed);
+        }
+        if !replies.is_empty() {
+            // Before their callers are told, who may call again at once.
+            let steps = self.hub.slots.release(self.conn.conn.id, replies.len());
+            for (call, bytes) in replies {
+                self.endpoint.ended(Outcome::Answered);
+                call.complete(Ok(bytes));
+            }
+            self.hub.carry_out(steps);
+        }
+        for bytes in pushes {
+            self.push(bytes);
+        }
+    }
+
+    fn fault(&self, error: Error) {
+        tracing::debug!(%error, peer = %self.conn.peer(), "a client's connection is poisoned");
+        let _ = self.fault.set(error);
+        self.hub.counters.poisoned.fetch_add(1, Relaxed);
+    }
+
+    fn rests(&self) -> bool {
+        self.hub.slots.retire_idle(self.conn.conn.id)
+    }
+}

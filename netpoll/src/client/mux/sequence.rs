@@ -1,0 +1,74 @@
+//! The numbers by which replies find their calls.
+
+use crate::frame::{Frame, Sequenced};
+
+/// An integer that can be a frame's number.
+pub trait Sequence: Copy + Send + Sync + 'static {
+    /// The largest number that it can be.
+    const MAX: u64;
+
+    /// From a number up to [`MAX`](Self::MAX).
+    fn from_number(number: u64) -> Self;
+
+    /// As a number; what is below zero is above [`MAX`](Self::MAX).
+    fn number(self) -> u64;
+}
+
+macro_rules! sequences {
+    ($($ty:ty),*) => {$(
+        impl Sequence for $ty {
+            const MAX: u64 = <$ty>::MAX as u64;
+
+            #[inline]
+            fn from_number(number: u64) -> Self {
+                number as Self
+            }
+
+            #[inline]
+            fn number(self) -> u64 {
+                self as u64
+            }
+        }
+    )*};
+}
+
+sequences!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+/// A frame whose requests and replies are matched by number: every derived frame with a field that is
+/// `#[frame(seq)]`, whose type is an integer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no number by which a reply finds its call",
+    label = "lacks a number",
+    note = "mark the number's field with `#[frame(seq)]`, or have one call at a time for each \
+            connection: `Client::pool`"
+)]
+pub trait Numbered: Frame {
+    /// The number's type.
+    type Seq: Sequence;
+
+    /// The number of `frame`.
+    fn seq_of(frame: &Self::At<'_>) -> Self::Seq;
+
+    /// Sets the number of `frame`.
+    fn number(frame: &mut Self::At<'_>, seq: Self::Seq);
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, S> Numbered for F
+where
+    S: Sequence,
+    F: Frame + Sequenced<Seq = S>,
+    for<'a> F::At<'a>: Sequenced<Seq = S>,
+{
+    type Seq = S;
+
+    #[inline]
+    fn seq_of(frame: &F::At<'_>) -> S {
+        frame.seq()
+    }
+
+    #[inline]
+    fn number(frame: &mut F::At<'_>, seq: S) {
+        frame.set_seq(seq);
+    }
+}

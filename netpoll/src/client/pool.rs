@@ -1,0 +1,196 @@
+//! A lane that carries one call at a time.
+//!
+//! What comes while it has a call is the reply, and whatever else comes poisons it: so does a reply
+//! that is malformed or has bytes behind it, and a call that is left after its request was sent. A
+//! poisoned connection is closed and never used again.
+//!
+//! The turn that receives a reply releases the lane, which may take the next call there and then: its
+//! request leaves in the same turn, whatever the first caller does meanwhile.
+
+use std::sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed};
+
+use super::{
+    call::{Call, Place},
+    endpoints::{Endpoint, Outcome},
+    hub::{Hub, Lane, Started},
+    link::{Link, Receiver},
+    verdict,
+};
+use crate::{
+    buf::{LinkBuffer, LinkSlice},
+    conn::{CloseReason, Connection, handler::Handler},
+    error::{Error, ErrorKind, Result},
+    frame::{self, Arena, DecodeError, Frame},
+    primitive::Mutex,
+};
+
+/// How often a call is tried whose connections end before a byte of it was written.
+const TRIES: u32 = 4;
+
+/// What the lanes have to know of the replies' format.
+pub(super) struct Spec {
+    handler: fn(Weak<Pooled>) -> Arc<dyn Handler>,
+    /// Whether a frame is of the format.
+    check: fn(&LinkSlice) -> Result<(), DecodeError>,
+}
+
+impl Spec {
+    pub(super) fn of<R: Frame + 'static>() -> Self {
+        Self { handler: |lane| Arc::new(Link::<R, Pooled>::new(lane)), check: check::<R> }
+    }
+}
+
+fn check<R: Frame>(bytes: &LinkSlice) -> Result<(), DecodeError> {
+    frame::decode::<R>(bytes, bytes.len(), &Arena::new()).map(drop)
+}
+
+/// See the module's documentation.
+pub(super) struct Pooled {
+    hub: Arc<Hub<Self>>,
+    conn: Connection,
+    endpoint: Arc<Endpoint>,
+    state: Mutex<State<Self>>,
+    fault: OnceLock<Error>,
+}
+
+struct State<L> {
+    call: Option<Arc<Call<L>>>,
+    /// Bytes that the connection had written before this call.
+    written: u64,
+    over: bool,
+}
+
+impl Pooled {
+    fn take(&self) -> Option<Arc<Call<Self>>> {
+        self.state.lock().call.take()
+    }
+
+    /// The connection is never used again.
+    fn poison(&self) {
+        self.state.lock().over = true;
+        self.hub.counters.poisoned.fetch_add(1, Relaxed);
+        self.conn.abort();
+    }
+}
+
+impl Lane for Pooled {
+    type Spec = Spec;
+
+    fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
+        let state = Mutex::new(State { call: None, written: 0, over: false });
+        let (hub, fault) = (hub.clone(), OnceLock::new());
+        Arc::new(Self { hub, conn, endpoint, state, fault })
+    }
+
+    fn attach(self: &Arc<Self>) {
+        self.conn.conn.set_handler((self.hub.spec.handler)(Arc::downgrade(self)));
+    }
+
+    fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
+        {
+            let state = &mut *self.state.lock();
+            if state.over {
+                return Started::LaneGone;
+            }
+            if !call.put(Place::Lane { lane: self.clone(), number: 0, sent: true }) {
+                return Started::CallGone;
+            }
+            state.call = Some(call.clone());
+            state.written = self.conn.conn.written();
+        }
+        self.endpoint.began();
+        let mut bytes = LinkBuffer::new();
+        bytes.append_slice(call.request.clone());
+        bytes.flush();
+        self.conn.conn.send(bytes);
+        Started::Taken
+    }
+
+    fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, _number: u64, _sent: bool) {
+        {
+            let state = &mut *self.state.lock();
+            if !state.call.as_ref().is_some_and(|has| Arc::ptr_eq(has, call)) {
+                return;
+            }
+            state.call = None;
+        }
+        self.endpoint.ended(Outcome::Unknown);
+        self.poison();
+    }
+
+    fn ended(self: &Arc<Self>, reason: CloseReason) {
+        let (call, unsent) = {
+            let state = &mut *self.state.lock();
+            state.over = true;
+            (state.call.take(), state.written == self.conn.conn.written())
+        };
+        let mut steps = self.hub.slots.gone(self.conn.conn.id);
+        if let Some(call) = call {
+            self.endpoint.ended(Outcome::Failed);
+            if unsent
+                && self.fault.get().is_none()
+                && call.tried() < TRIES
+                && call.put(Place::Nowhere)
+            {
+                self.hub.counters.retries.fetch_add(1, Relaxed);
+                steps.join(self.hub.slots.again(&call));
+            } else {
+                call.complete(Err(verdict::of(&self.endpoint.address, self.fault.get(), reason)));
+            }
+        }
+        self.hub.carry_out(steps);
+    }
+}
+
+impl Receiver for Pooled {
+    type Batch = ();
+
+    fn received(&self, bytes: LinkSlice, more: bool, (): &mut ()) -> Result<()> {
+        let known = (self.hub.spec.check)(&bytes);
+        let Some(call) = self.take() else { return Err(unasked()) };
+        if let Err(error) = known {
+            // The connection's end tells the call.
+            self.state.lock().call = Some(call);
+            return Err(error.into());
+        }
+        self.endpoint.ended(Outcome::Answered);
+        if more {
+            call.complete(Ok(bytes));
+            return Err(unasked());
+        }
+        // Before its caller is told, who may call again at once.
+        let steps = self.hub.slots.release(self.conn.conn.id, 1);
+        call.complete(Ok(bytes));
+        self.hub.carry_out(steps);
+        Ok(())
+    }
+
+    fn began(&self) -> Result<()> {
+        if self.state.lock().call.is_some() { Ok(()) } else { Err(unasked()) }
+    }
+
+    fn deliver(&self, (): &mut ()) {}
+
+    fn fault(&self, error: Error) {
+        tracing::debug!(%error, peer = %self.conn.peer(), "a client's connection is poisoned");
+        let _ = self.fault.set(error);
+        self.state.lock().over = true;
+        self.hub.counters.poisoned.fetch_add(1, Relaxed);
+    }
+
+    fn rests(&self) -> bool {
+        self.hub.slots.retire_idle(self.conn.conn.id)
+    }
+}
+
+fn unasked() -> Error {
+    Error::new(ErrorKind::Malformed, "bytes came that nobody had asked for")
+}

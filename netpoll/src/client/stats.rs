@@ -1,0 +1,58 @@
+//! What a client counts.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::hub::{Hub, Lane};
+
+/// What a client counts: numbers of this moment first, then of its life so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that have not ended.
+    pub connections: usize,
+    /// Connections without a call.
+    pub idle: usize,
+    /// Dials under way. With `connections` never more than the limit.
+    pub dialing: usize,
+    /// Calls that wait for a connection.
+    pub waiters: usize,
+    /// Calls that a connection carries.
+    pub in_flight: usize,
+    /// Dials that were begun.
+    pub dials: u64,
+    /// Dials that failed.
+    pub failed_dials: u64,
+    /// Calls whose deadline passed.
+    pub timeouts: u64,
+    /// Calls that were begun again on another connection, since nothing of them had been sent.
+    pub retries: u64,
+    /// Connections that were found dead before they were used again.
+    pub stale: u64,
+    /// Connections that were given up for what came on them, or did not.
+    pub poisoned: u64,
+    /// Replies that came after their call was given up, and were dropped.
+    pub late: u64,
+    /// Frames that answered no call.
+    pub pushes: u64,
+}
+
+impl Stats {
+    pub(super) fn of<L: Lane>(hub: &Hub<L>) -> Self {
+        let (now, sums) = (hub.slots.gauges(), &hub.counters);
+        Self {
+            connections: now.connections,
+            idle: now.idle,
+            dialing: now.dialing,
+            waiters: now.waiters,
+            in_flight: now.in_flight,
+            dials: sums.dials.load(Relaxed),
+            failed_dials: sums.failed_dials.load(Relaxed),
+            timeouts: sums.timeouts.load(Relaxed),
+            retries: sums.retries.load(Relaxed),
+            stale: sums.stale.load(Relaxed),
+            poisoned: sums.poisoned.load(Relaxed),
+            late: sums.late.load(Relaxed),
+            pushes: sums.pushes.load(Relaxed),
+        }
+    }
+}
