@@ -29,13 +29,14 @@ fn attacked(
     let log = service.log.clone();
     let (runtime, server) = serve(service, with);
     let mut good = connect(&server);
+    call(&mut good, b"first");
     let ends = Arc::new(AtomicBool::new(false));
     let echoes = {
         let ends = ends.clone();
         thread::spawn(move || {
             let (mut worst, mut slow) = (Duration::ZERO, 0u32);
             let mut calls = 0u32;
-            while !ends.load(SeqCst) {
+            while calls == 0 || !ends.load(SeqCst) {
                 let since = Stopwatch::start();
                 assert_eq!(call(&mut good, &calls.to_be_bytes()), calls.to_be_bytes());
                 let took = since.elapsed();

@@ -3,99 +3,29 @@
 
 mod common;
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
+use std::{io::Write, net::TcpStream, time::Duration};
+
+use common::{
+    child::{self, Server},
+    frame, read_frame,
 };
 
-use common::{Echo, frame, read_frame, serve_on};
-use netpoll::{Runtime, mem};
-
-const CHILD: &str = "NETPOLL_IDLE_MEMORY";
 const IDLE: usize = 4000;
 const ACTIVE: usize = 1000;
 /// The figure, for release builds. Unoptimised ones have more code and larger frames.
 const MOST_KIB: u64 = if cfg!(debug_assertions) { 24 << 10 } else { 12 << 10 };
 
-/// Serves; answers each line with its counters.
-fn server() {
-    let runtime = Runtime::builder().build().unwrap();
-    let server = serve_on(&runtime, Echo::default(), |b| b);
-    println!("\n> {}", server.addresses()[0].inet().unwrap());
-    for _ in std::io::stdin().lines() {
-        let stats = mem::stats();
-        println!("> {} {} {}", server.live(), stats.out, stats.cached);
-    }
-    server.shutdown(Duration::ZERO);
-}
-
-struct Server {
-    child: Child,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Server {
-    fn answer(&mut self) -> String {
-        loop {
-            let mut line = String::new();
-            assert!(self.answers.read_line(&mut line).unwrap() > 0, "the child ended");
-            if let Some(answer) = line.strip_prefix("> ") {
-                return answer.trim().to_owned();
-            }
-        }
-    }
-
-    /// Live connections, bytes of buffers out and cached.
-    fn ask(&mut self) -> [usize; 3] {
-        writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
-        let answer = self.answer();
-        let mut numbers = answer.split(' ').map(|n| n.parse().unwrap());
-        std::array::from_fn(|_| numbers.next().unwrap())
-    }
-
-    /// A figure of /proc/pid/status, in KiB.
-    fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-}
-
-/// This test once more, where it may open enough descriptors.
-fn with_descriptors() {
-    let own = std::env::current_exe().unwrap();
-    let enough = "ulimit -n 12000 && exec \"$0\" --exact connections_cost_little --nocapture";
-    let status =
-        Command::new("sh").args(["-c", enough]).arg(own).env(CHILD, "clients").status().unwrap();
-    assert!(status.success());
-}
-
 #[test]
 fn connections_cost_little() {
-    match std::env::var(CHILD).as_deref() {
-        Ok("server") => server(),
-        Ok(_) => clients(),
-        Err(_) => with_descriptors(),
+    if child::serves() {
+        return;
     }
-}
-
-fn clients() {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "connections_cost_little", "--nocapture"])
-        .env(CHILD, "server")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let answers = BufReader::new(child.stdout.take().unwrap());
-    let mut server = Server { child, answers };
-    let address = server.answer();
+    netpoll::raise_fd_limit().unwrap();
+    let mut server = Server::start("connections_cost_little");
     let at_rest = server.status("VmRSS");
     let mut clients: Vec<_> = (0..IDLE + ACTIVE)
         .map(|_| {
-            let client = TcpStream::connect(&address).unwrap();
+            let client = TcpStream::connect(&server.address).unwrap();
             client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             client
         })
@@ -136,8 +66,5 @@ fn clients() {
         assert_eq!(read_frame(client), payload);
     }
     drop(clients);
-    drop(server.child.stdin.take());
-    let mut rest = Vec::new();
-    let _ = server.answers.read_to_end(&mut rest);
-    assert!(server.child.wait().unwrap().success());
+    server.end();
 }

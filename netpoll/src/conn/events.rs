@@ -45,14 +45,16 @@ impl Source for Conn {
         let before = self.gate.notify(bits);
         self.wake_waiters(before);
         let gone = bits & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
-        if before & Gate::RUNNING != 0 {
-            // A handler that works or waits keeps the turn; what needs no handler is done here.
-            if bits & mark::WRITABLE != 0 && self.pending() > 0 {
-                self.flush();
-            }
-            if gone && let Some(handler) = self.handler() {
-                self.disconnect(&**handler, bits);
-            }
+        // A handler that works or waits keeps the turn, or no handler may start and the turn lies aside:
+        // what needs none is done here.
+        if before & Gate::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
+            self.flush();
+        }
+        if before & Gate::RUNNING != 0
+            && gone
+            && let Some(handler) = self.handler()
+        {
+            self.disconnect(&**handler, bits);
         }
         if Gate::must_queue(before) {
             ready.push(self);

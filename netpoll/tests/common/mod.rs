@@ -19,6 +19,7 @@ use netpoll::{
 };
 use parking_lot::Mutex;
 
+pub mod child;
 pub mod scenario;
 pub mod stopwatch;
 
