@@ -19,6 +19,9 @@ use std::{
 
 use crate::{buf::LinkSlice, error::Result, primitive::Mutex};
 
+/// How often a call is tried whose connections end before a byte of it was sent.
+const TRIES: u32 = 4;
+
 /// See the module's documentation. `L` is the lane that carries it.
 pub(super) struct Call<L> {
     /// What a lane that takes the call sends by itself; empty where the caller sends.
@@ -87,32 +90,38 @@ impl<L> Call<L> {
         self.tries.fetch_add(1, Relaxed) + 1
     }
 
-    /// Notes where the call is from now on; if its caller has to send, it is woken. False: the call has
-    /// ended.
-    pub(super) fn put(&self, at: Place<L>) -> bool {
+    /// Notes where the call is from now on. False: it has ended. If its caller has to send, `woken` is
+    /// to be woken, when no lock is held.
+    pub(super) fn put(&self, at: Place<L>, woken: &mut Option<Waker>) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { waker, place } = &mut *state else { return false };
-        let woken = match at {
-            Place::Lane { sent: false, .. } => waker.take(),
-            _ => None,
-        };
-        *place = at;
-        drop(state);
-        if let Some(waker) = woken {
-            waker.wake();
+        if matches!(at, Place::Lane { sent: false, .. }) {
+            *woken = waker.take();
         }
+        *place = at;
         true
     }
 
-    /// Takes the call from a lane that has ended, if its request was certainly not sent.
+    /// As [`put`](Self::put), where nobody has to send.
+    pub(super) fn move_to(&self, at: Place<L>) -> bool {
+        self.put(at, &mut None)
+    }
+
+    /// Takes the call from a lane that has ended, if its request was certainly not sent and there were
+    /// not too many tries.
     pub(super) fn take_back(&self) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { place, .. } = &mut *state else { return false };
-        let unsent = matches!(place, Place::Lane { sent: false, .. });
-        if unsent {
+        let again = matches!(place, Place::Lane { sent: false, .. }) && self.may_try_again();
+        if again {
             *place = Place::Nowhere;
         }
-        unsent
+        again
+    }
+
+    /// Counts a try in vain. Whether there may be another.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.tried() < TRIES
     }
 
     /// Ends the call, unless it has ended. True: it is `result` that its caller gets.

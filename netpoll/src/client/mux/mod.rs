@@ -92,13 +92,17 @@ impl Lane for Muxed {
     }
 
     fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
+        let mut woken = None;
         {
             let table = &mut *self.table.lock();
             let Some(number) = table.insert(call.clone()) else { return Started::LaneGone };
-            if !call.put(Place::Lane { lane: self.clone(), number, sent: false }) {
+            if !call.put(Place::Lane { lane: self.clone(), number, sent: false }, &mut woken) {
                 table.remove(number);
                 return Started::CallGone;
             }
+        }
+        if let Some(caller) = woken {
+            caller.wake();
         }
         self.endpoint.began();
         Started::Taken
