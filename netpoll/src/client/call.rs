@@ -179,3 +179,70 @@ impl<L> Call<L> {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+pub(super) mod models {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::{
+        error::{Error, ErrorKind},
+        primitive::{Condvar, thread, wait},
+    };
+
+    /// Wakes a thread of a model.
+    #[derive(Default)]
+    struct Bell {
+        rung: Mutex<bool>,
+        ring: Condvar,
+    }
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            *self.rung.lock() = true;
+            self.ring.notify_one();
+        }
+    }
+
+    /// Waits for the end of `call`. Were a wake-up lost it would wait for ever: loom reports that.
+    pub(in crate::client) fn told<L>(call: &Call<L>) -> Result<LinkSlice> {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        loop {
+            match call.poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Found::Ended(result)) => return result,
+                Poll::Ready(Found::Send(..)) => {}
+                Poll::Pending => {
+                    let mut rung = bell.rung.lock();
+                    while !*rung {
+                        rung = wait(&bell.ring, rung);
+                    }
+                    *rung = false;
+                }
+            }
+        }
+    }
+
+    /// A caller that waits for a lane is woken to send, and then for its end.
+    #[test]
+    fn loom_a_caller_is_woken_to_send() {
+        loom::model(|| {
+            let call = Call::<()>::new(LinkSlice::default());
+            let theirs = call.clone();
+            let lane = thread::spawn(move || {
+                let mut woken = None;
+                let lane = Arc::new(());
+                assert!(theirs.put(Place::Lane { lane, number: 1, sent: false }, &mut woken));
+                if let Some(waker) = woken {
+                    waker.wake();
+                }
+                if theirs.take_back() {
+                    return theirs.complete(Err(Error::new(ErrorKind::Closed, "unsent")));
+                }
+                theirs.complete(Ok(LinkSlice::default()))
+            });
+            let _ = told(&call);
+            assert!(lane.join().unwrap());
+        });
+    }
+}

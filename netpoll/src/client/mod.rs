@@ -81,6 +81,8 @@ mod options;
 mod pool;
 mod received;
 mod slots;
+#[cfg(all(test, loom))]
+mod slots_models;
 mod spread;
 mod stats;
 mod verdict;
