@@ -19,6 +19,9 @@ use std::{
 
 use crate::{buf::LinkSlice, error::Result, primitive::Mutex};
 
+/// How often a call is tried whose connections end before a byte of it was sent.
+const TRIES: u32 = 4;
+
 /// See the module's documentation. `L` is the lane that carries it.
 pub(super) struct Call<L> {
     /// What a lane that takes the call sends by itself; empty where the caller sends.
@@ -87,32 +90,38 @@ impl<L> Call<L> {
         self.tries.fetch_add(1, Relaxed) + 1
     }
 
-    /// Notes where the call is from now on; if its caller has to send, it is woken. False: the call has
-    /// ended.
-    pub(super) fn put(&self, at: Place<L>) -> bool {
+    /// Notes where the call is from now on. False: it has ended. If its caller has to send, `woken` is
+    /// to be woken, when no lock is held.
+    pub(super) fn put(&self, at: Place<L>, woken: &mut Option<Waker>) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { waker, place } = &mut *state else { return false };
-        let woken = match at {
-            Place::Lane { sent: false, .. } => waker.take(),
-            _ => None,
-        };
-        *place = at;
-        drop(state);
-        if let Some(waker) = woken {
-            waker.wake();
+        if matches!(at, Place::Lane { sent: false, .. }) {
+            *woken = waker.take();
         }
+        *place = at;
         true
     }
 
-    /// Takes the call from a lane that has ended, if its request was certainly not sent.
+    /// As [`put`](Self::put), where nobody has to send.
+    pub(super) fn move_to(&self, at: Place<L>) -> bool {
+        self.put(at, &mut None)
+    }
+
+    /// Takes the call from a lane that has ended, if its request was certainly not sent and there were
+    /// not too many tries.
     pub(super) fn take_back(&self) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { place, .. } = &mut *state else { return false };
-        let unsent = matches!(place, Place::Lane { sent: false, .. });
-        if unsent {
+        let again = matches!(place, Place::Lane { sent: false, .. }) && self.may_try_again();
+        if again {
             *place = Place::Nowhere;
         }
-        unsent
+        again
+    }
+
+    /// Counts a try in vain. Whether there may be another.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.tried() < TRIES
     }
 
     /// Ends the call, unless it has ended. True: it is `result` that its caller gets.
@@ -168,5 +177,72 @@ impl<L> Call<L> {
             State::Done(result) => Left::Done(result),
             State::Over => Left::At(Place::Nowhere),
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+pub(super) mod models {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::{
+        error::{Error, ErrorKind},
+        primitive::{Condvar, thread, wait},
+    };
+
+    /// Wakes a thread of a model.
+    #[derive(Default)]
+    struct Bell {
+        rung: Mutex<bool>,
+        ring: Condvar,
+    }
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            *self.rung.lock() = true;
+            self.ring.notify_one();
+        }
+    }
+
+    /// Waits for the end of `call`. Were a wake-up lost it would wait for ever: loom reports that.
+    pub(in crate::client) fn told<L>(call: &Call<L>) -> Result<LinkSlice> {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        loop {
+            match call.poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Found::Ended(result)) => return result,
+                Poll::Ready(Found::Send(..)) => {}
+                Poll::Pending => {
+                    let mut rung = bell.rung.lock();
+                    while !*rung {
+                        rung = wait(&bell.ring, rung);
+                    }
+                    *rung = false;
+                }
+            }
+        }
+    }
+
+    /// A caller that waits for a lane is woken to send, and then for its end.
+    #[test]
+    fn loom_a_caller_is_woken_to_send() {
+        loom::model(|| {
+            let call = Call::<()>::new(LinkSlice::default());
+            let theirs = call.clone();
+            let lane = thread::spawn(move || {
+                let mut woken = None;
+                let lane = Arc::new(());
+                assert!(theirs.put(Place::Lane { lane, number: 1, sent: false }, &mut woken));
+                if let Some(waker) = woken {
+                    waker.wake();
+                }
+                if theirs.take_back() {
+                    return theirs.complete(Err(Error::new(ErrorKind::Closed, "unsent")));
+                }
+                theirs.complete(Ok(LinkSlice::default()))
+            });
+            let _ = told(&call);
+            assert!(lane.join().unwrap());
+        });
     }
 }

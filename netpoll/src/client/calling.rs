@@ -112,13 +112,12 @@ where
     /// # Errors
     /// It cannot be sent at all.
     fn unsent(&mut self, lane: &Arc<L>, number: u64, error: Error) -> Result<()> {
-        if error.kind() != ErrorKind::Closed {
+        if error.kind() != ErrorKind::Closed || !self.call.may_try_again() {
             self.holds = true;
-            return match self.leave() {
-                Left::Done(_) | Left::At(_) => Err(error),
-            };
+            self.leave();
+            return Err(error);
         }
-        if self.call.put(Place::Nowhere) {
+        if self.call.move_to(Place::Nowhere) {
             lane.abandon(&self.call, number, false);
             self.hub.counters.retries.fetch_add(1, Relaxed);
             self.hub.slots.retire(lane.conn().conn.id);

@@ -1,7 +1,7 @@
 //! Clients: typed calls over connections that the library makes, watches and shares.
 //!
 //! ```
-//! use netpoll::{Frame, client::Client, frame::Auto};
+//! use netpoll::{EventLoop, Frame, client::Client, frame::Auto, service::Free};
 //!
 //! /// A length of four bytes, big-endian, then so many bytes.
 //! #[derive(Frame)]
@@ -18,7 +18,7 @@
 //! }
 //!
 //! # fn main() -> netpoll::Result<()> {
-//! let server = netpoll::EventLoop::builder(echo).listen("127.0.0.1:0").bind()?;
+//! let server = EventLoop::builder(Free::<echo>::new()).listen("127.0.0.1:0").bind()?;
 //! let address = server.addresses()[0].to_string();
 //! std::thread::spawn(|| server.serve());
 //!
@@ -81,6 +81,8 @@ mod options;
 mod pool;
 mod received;
 mod slots;
+#[cfg(all(test, loom))]
+mod slots_models;
 mod spread;
 mod stats;
 mod verdict;

@@ -7,7 +7,10 @@
 //! The turn that receives a reply releases the lane, which may take the next call there and then: its
 //! request leaves in the same turn, whatever the first caller does meanwhile.
 
-use std::sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed};
+use std::{
+    mem,
+    sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed},
+};
 
 use super::{
     call::{Call, Place},
@@ -23,9 +26,6 @@ use crate::{
     frame::{self, Arena, DecodeError, Frame},
     primitive::Mutex,
 };
-
-/// How often a call is tried whose connections end before a byte of it was written.
-const TRIES: u32 = 4;
 
 /// What the lanes have to know of the replies' format.
 pub(super) struct Spec {
@@ -67,9 +67,9 @@ impl Pooled {
 
     /// The connection is never used again.
     fn poison(&self) {
-        self.state.lock().over = true;
-        self.hub.counters.poisoned.fetch_add(1, Relaxed);
-        self.conn.abort();
+        if !mem::replace(&mut self.state.lock().over, true) {
+            self.hub.counters.poisoned.fetch_add(1, Relaxed);
+        }
     }
 }
 
@@ -100,7 +100,7 @@ impl Lane for Pooled {
             if state.over {
                 return Started::LaneGone;
             }
-            if !call.put(Place::Lane { lane: self.clone(), number: 0, sent: true }) {
+            if !call.move_to(Place::Lane { lane: self.clone(), number: 0, sent: true }) {
                 return Started::CallGone;
             }
             state.call = Some(call.clone());
@@ -124,6 +124,7 @@ impl Lane for Pooled {
         }
         self.endpoint.ended(Outcome::Unknown);
         self.poison();
+        self.conn.abort();
     }
 
     fn ended(self: &Arc<Self>, reason: CloseReason) {
@@ -135,11 +136,11 @@ impl Lane for Pooled {
         let mut steps = self.hub.slots.gone(self.conn.conn.id);
         if let Some(call) = call {
             self.endpoint.ended(Outcome::Failed);
-            if unsent
+            let retried = unsent
                 && self.fault.get().is_none()
-                && call.tried() < TRIES
-                && call.put(Place::Nowhere)
-            {
+                && call.may_try_again()
+                && call.move_to(Place::Nowhere);
+            if retried {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
                 steps.join(self.hub.slots.again(&call));
             } else {
@@ -182,8 +183,7 @@ impl Receiver for Pooled {
     fn fault(&self, error: Error) {
         tracing::debug!(%error, peer = %self.conn.peer(), "a client's connection is poisoned");
         let _ = self.fault.set(error);
-        self.state.lock().over = true;
-        self.hub.counters.poisoned.fetch_add(1, Relaxed);
+        self.poison();
     }
 
     fn rests(&self) -> bool {

@@ -370,22 +370,32 @@ impl<L> Slots<L> {
     }
 
     /// Gives `call` a lane that has room. False: there is none.
+    ///
+    /// Where the endpoint whose turn it is has none, or none without a call, it gets another for the
+    /// calls to come.
     fn take(&self, state: &mut State<L>, call: &Arc<Call<L>>, steps: &mut Steps<L>) -> bool {
         let chosen = self.endpoints.choose(|endpoint| {
             !state.hosts[endpoint.index].ready.is_empty() || self.may_dial(state, endpoint)
         });
         let Some(endpoint) = chosen else { return false };
-        let Some(id) = state.least_loaded(endpoint.index) else { return false };
-        let busy = state.lanes[&id].in_flight > 0;
-        if busy && state.hosts[endpoint.index].dialing == 0 && self.may_dial(state, endpoint) {
+        let own = state.least_loaded(endpoint.index);
+        let Some(id) = own.or_else(|| self.any_ready(state)) else { return false };
+        let lacks = own.is_none_or(|id| state.lanes[&id].in_flight > 0);
+        if lacks && state.hosts[endpoint.index].dialing == 0 && self.may_dial(state, endpoint) {
             state.occupy(endpoint, steps);
         }
         state.start(id, call.clone(), self.limits.capacity, steps);
         true
     }
 
+    /// The lane for a call, of any endpoint's.
+    fn any_ready(&self, state: &State<L>) -> Option<u64> {
+        let ready = |endpoint: &Endpoint| !state.hosts[endpoint.index].ready.is_empty();
+        self.endpoints.choose(ready).and_then(|endpoint| state.least_loaded(endpoint.index))
+    }
+
     fn queue(&self, state: &mut State<L>, call: &Arc<Call<L>>, steps: &mut Steps<L>) {
-        if call.put(Place::Queue) {
+        if call.move_to(Place::Queue) {
             state.queue.insert(call.ticket(), call.clone());
             self.refill(state, steps);
         }
@@ -424,9 +434,7 @@ impl<L> Slots<L> {
     /// Gives lanes that have room to those who have waited longest.
     fn grant(&self, state: &mut State<L>, steps: &mut Steps<L>) {
         while !state.queue.is_empty() {
-            let ready = |endpoint: &Endpoint| !state.hosts[endpoint.index].ready.is_empty();
-            let Some(endpoint) = self.endpoints.choose(ready) else { return };
-            let Some(id) = state.least_loaded(endpoint.index) else { return };
+            let Some(id) = self.any_ready(state) else { return };
             let Some((_, call)) = state.queue.pop_first() else { return };
             state.start(id, call, self.limits.capacity, steps);
         }

@@ -63,6 +63,16 @@ impl Conn {
         writing::send(self, bytes);
     }
 
+    /// As [`send`](Self::send), for one of many that send at the same time: while the poller is at work it
+    /// leaves the writing to the connection's turn, which writes for all of them at once.
+    pub(crate) fn send_with_others(self: &Arc<Self>, bytes: LinkBuffer) {
+        if self.transport.is_some() || self.home.poller.is_parked() {
+            return self.send(bytes);
+        }
+        self.put_in_line(bytes);
+        self.schedule(event::FLUSH);
+    }
+
     /// Puts `bytes` behind what waits for the writer.
     fn put_in_line(&self, bytes: LinkBuffer) {
         // Counted first: whoever finds them has not to find less pending.

@@ -5,16 +5,20 @@
 //! few writes ([`Connection::send`]). The turn gathers the replies that it reads, takes their calls
 //! from the table under one lock, and wakes each once.
 
+mod numbers;
 mod sequence;
 mod table;
 
-use std::sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed};
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 pub use sequence::{Numbered, Sequence};
-use table::{Entry, Table, Took};
+use table::{Abandoned, Sorted, Table};
 
 use super::{
-    call::{Call, Place},
+    call::Call,
     calling::Sending,
     endpoints::{Endpoint, Outcome},
     hub::{Hub, Lane, Started},
@@ -26,8 +30,10 @@ use crate::{
     conn::{CloseReason, Connection, Sent, handler::Handler},
     error::{Error, ErrorKind, Result},
     frame::DecodeError,
-    primitive::Mutex,
 };
+
+/// A connection that has so many calls is busy: what one more sends may wait for others to be sent with.
+const MANY: usize = 4;
 
 /// What is called with a frame that answers no call.
 pub(super) type OnPush = Box<dyn Fn(LinkSlice) + Send + Sync>;
@@ -47,7 +53,9 @@ pub(super) struct Muxed {
     hub: Arc<Hub<Self>>,
     conn: Connection,
     endpoint: Arc<Endpoint>,
-    table: Mutex<Table<Arc<Call<Self>>>>,
+    table: Table<Self>,
+    /// How many calls it has, as of late.
+    load: AtomicUsize,
     fault: OnceLock<Error>,
 }
 
@@ -59,7 +67,11 @@ impl Muxed {
             let conn = self.conn.clone();
             return Ok(Some(Box::pin(async move { conn.send_async(bytes).await })));
         }
-        self.conn.conn.send(bytes);
+        if self.load.load(Relaxed) < MANY {
+            self.conn.conn.send(bytes);
+        } else {
+            self.conn.conn.send_with_others(bytes);
+        }
         Ok(None)
     }
 
@@ -75,8 +87,9 @@ impl Lane for Muxed {
     type Spec = Spec;
 
     fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
-        let table = Mutex::new(Table::new(hub.spec.max_number));
-        Arc::new(Self { hub: hub.clone(), conn, endpoint, table, fault: OnceLock::new() })
+        let table = Table::new(hub.spec.max_number);
+        let (hub, load, fault) = (hub.clone(), AtomicUsize::new(0), OnceLock::new());
+        Arc::new(Self { hub, conn, endpoint, table, load, fault })
     }
 
     fn attach(self: &Arc<Self>) {
@@ -92,24 +105,16 @@ impl Lane for Muxed {
     }
 
     fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
-        {
-            let table = &mut *self.table.lock();
-            let Some(number) = table.insert(call.clone()) else { return Started::LaneGone };
-            if !call.put(Place::Lane { lane: self.clone(), number, sent: false }) {
-                table.remove(number);
-                return Started::CallGone;
-            }
+        let (started, load) = self.table.start(self, call);
+        if started == Started::Taken {
+            self.load.store(load, Relaxed);
+            self.endpoint.began();
         }
-        self.endpoint.began();
-        Started::Taken
+        started
     }
 
     fn abandon(self: &Arc<Self>, _call: &Arc<Call<Self>>, number: u64, sent: bool) {
-        let (had, spent) = {
-            let table = &mut *self.table.lock();
-            let had = if sent { table.abandon(number) } else { table.remove(number) };
-            (had, table.is_spent())
-        };
+        let Abandoned { had, spent } = self.table.abandon(number, sent);
         if !had {
             return;
         }
@@ -123,7 +128,7 @@ impl Lane for Muxed {
     }
 
     fn ended(self: &Arc<Self>, reason: CloseReason) {
-        let calls = self.table.lock().close();
+        let calls = self.table.close();
         let mut steps = self.hub.slots.gone(self.conn.conn.id);
         for call in calls {
             self.endpoint.ended(Outcome::Failed);
@@ -155,17 +160,8 @@ impl Receiver for Muxed {
         if batch.is_empty() {
             return;
         }
-        let (mut replies, mut pushes, mut late) = (Vec::with_capacity(batch.len()), Vec::new(), 0);
-        {
-            let table = &mut *self.table.lock();
-            for (number, bytes) in batch.drain(..) {
-                match table.take(number) {
-                    Took::Entry(Entry::Waiting(call)) => replies.push((call, bytes)),
-                    Took::Entry(Entry::Abandoned) | Took::Late => late += 1,
-                    Took::Unknown => pushes.push(bytes),
-                }
-            }
-        }
+        let Sorted { replies, late, pushes, left } = self.table.sort(batch.drain(..));
+        self.load.store(left, Relaxed);
         if late > 0 {
             self.hub.counters.late.fetch_add(late, Relaxed);
         }

@@ -1,118 +1,200 @@
-//! The calls of one connection, by number.
+//! The calls of one connection, which end by its replies, by its end, or by their callers.
 //!
-//! Numbers are handed out in turn, from 1 to the largest, then from 1 again; one that is in use is
-//! passed over. Zero is never handed out: what comes under it is a push.
-//!
-//! The number of a call that was abandoned may still come, with a late reply. Where numbers are many it
-//! comes long before its turn comes again. Where they are few it stays in use until it comes.
+//! Who takes a call out of the table is the one who ends it. The caller that leaves ends it first, under
+//! the call's own lock: then whoever takes it finds it ended.
 
-use std::collections::HashMap;
+use std::{sync::Arc, task::Waker};
 
-use crate::client::spread::Spread;
+use super::numbers::{Entry, Numbers, Took};
+use crate::{
+    buf::LinkSlice,
+    client::{
+        call::{Call, Place},
+        hub::Started,
+    },
+    primitive::Mutex,
+};
 
-/// Numbers are many if there are so many: a million calls a second take half an hour.
-const MANY: u64 = (1 << 31) - 1;
+/// See the module's documentation. `L` is the lane.
+pub(super) struct Table<L>(Mutex<State<L>>);
 
-/// See the module's documentation.
-#[derive(Debug)]
-pub(super) struct Table<C> {
-    entries: HashMap<u64, Entry<C>, Spread>,
-    max: u64,
-    next: u64,
-    /// All numbers have been handed out once.
-    wrapped: bool,
-    abandoned: u64,
+struct State<L> {
+    numbers: Numbers<Arc<Call<L>>>,
+    /// No more calls are taken.
     over: bool,
 }
 
-/// Who has a number.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry<C> {
-    Waiting(C),
-    Abandoned,
+/// What a turn's frames are.
+pub(super) struct Sorted<L> {
+    pub(super) replies: Vec<(Arc<Call<L>>, LinkSlice)>,
+    /// Of calls that were abandoned.
+    pub(super) late: u64,
+    /// Under numbers that were never handed out.
+    pub(super) pushes: Vec<LinkSlice>,
+    /// How many numbers are in use now.
+    pub(super) left: usize,
 }
 
-/// Whose number it was.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Took<C> {
-    Entry(Entry<C>),
-    /// It was handed out, and is not in use.
-    Late,
-    /// It was never handed out.
-    Unknown,
+/// What is left when a call was abandoned.
+pub(super) struct Abandoned {
+    /// It was there.
+    pub(super) had: bool,
+    /// Too many numbers are in use for calls like it.
+    pub(super) spent: bool,
 }
 
-impl<C> Table<C> {
-    /// A table of the numbers up to `max`.
+impl<L> Table<L> {
+    /// A table with numbers up to `max`.
     pub(super) fn new(max: u64) -> Self {
-        let entries = HashMap::default();
-        Self { entries, max, next: 1, wrapped: false, abandoned: 0, over: false }
+        Self(Mutex::new(State { numbers: Numbers::new(max), over: false }))
     }
 
-    /// The number for `call`. `None`: no more calls can be taken.
-    pub(super) fn insert(&mut self, call: C) -> Option<u64> {
-        if self.over || self.entries.len() as u64 >= self.max {
-            return None;
+    /// Takes a call, whose caller is woken to send it. Also gives how many numbers are in use.
+    pub(super) fn start(&self, lane: &Arc<L>, call: &Arc<Call<L>>) -> (Started, usize) {
+        let mut woken: Option<Waker> = None;
+        let started = {
+            let state = &mut *self.0.lock();
+            let number = if state.over { None } else { state.numbers.insert(call.clone()) };
+            let Some(number) = number else { return (Started::LaneGone, 0) };
+            let place = Place::Lane { lane: lane.clone(), number, sent: false };
+            if call.put(place, &mut woken) {
+                (Started::Taken, state.numbers.len())
+            } else {
+                state.numbers.remove(number);
+                (Started::CallGone, 0)
+            }
+        };
+        if let Some(caller) = woken {
+            caller.wake();
         }
-        while self.entries.contains_key(&self.next) {
-            self.advance();
+        started
+    }
+
+    /// Takes the calls that frames of these numbers answer.
+    pub(super) fn sort(
+        &self,
+        frames: impl ExactSizeIterator<Item = (u64, LinkSlice)>,
+    ) -> Sorted<L> {
+        let replies = Vec::with_capacity(frames.len());
+        let mut sorted = Sorted { replies, late: 0, pushes: Vec::new(), left: 0 };
+        let state = &mut *self.0.lock();
+        for (number, bytes) in frames {
+            match state.numbers.take(number) {
+                Took::Entry(Entry::Waiting(call)) => sorted.replies.push((call, bytes)),
+                Took::Entry(Entry::Abandoned) | Took::Late => sorted.late += 1,
+                Took::Unknown => sorted.pushes.push(bytes),
+            }
         }
-        let number = self.next;
-        self.advance();
-        self.entries.insert(number, Entry::Waiting(call));
-        Some(number)
+        sorted.left = state.numbers.len();
+        sorted
     }
 
-    fn advance(&mut self) {
-        if self.next == self.max {
-            (self.next, self.wrapped) = (1, true);
-        } else {
-            self.next += 1;
-        }
-    }
-
-    /// A frame came under `number`.
-    pub(super) fn take(&mut self, number: u64) -> Took<C> {
-        if let Some(entry) = self.entries.remove(&number) {
-            self.abandoned -= u64::from(matches!(entry, Entry::Abandoned));
-            return Took::Entry(entry);
-        }
-        let was_handed_out =
-            (1..=self.max).contains(&number) && (self.wrapped || number < self.next);
-        if was_handed_out { Took::Late } else { Took::Unknown }
-    }
-
-    /// Frees `number`, under which nothing was sent. False: it was free.
-    pub(super) fn remove(&mut self, number: u64) -> bool {
-        self.entries.remove(&number).is_some()
-    }
-
-    /// Nobody waits for the reply any more. False: nobody did.
-    pub(super) fn abandon(&mut self, number: u64) -> bool {
-        if self.max >= MANY {
-            return self.remove(number);
-        }
-        let Some(entry) = self.entries.get_mut(&number) else { return false };
-        *entry = Entry::Abandoned;
-        self.abandoned += 1;
-        true
-    }
-
-    /// Whether half of all numbers are in use for calls that were abandoned.
-    pub(super) fn is_spent(&self) -> bool {
-        self.abandoned > self.max / 2
+    /// The caller of the call `number` has left. `sent`: a reply may come all the same.
+    pub(super) fn abandon(&self, number: u64, sent: bool) -> Abandoned {
+        let numbers = &mut self.0.lock().numbers;
+        let had = if sent { numbers.abandon(number) } else { numbers.remove(number) };
+        Abandoned { had, spent: numbers.is_spent() }
     }
 
     /// Takes no more calls, and gives those that wait.
-    pub(super) fn close(&mut self) -> Vec<C> {
-        self.over = true;
-        let entries = std::mem::take(&mut self.entries);
-        entries
-            .into_values()
-            .filter_map(|entry| match entry {
-                Entry::Waiting(call) => Some(call),
-                Entry::Abandoned => None,
-            })
-            .collect()
+    pub(super) fn close(&self) -> Vec<Arc<Call<L>>> {
+        let state = &mut *self.0.lock();
+        state.over = true;
+        state.numbers.clear()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::{
+        client::call::{Left, models::told},
+        error::{Error, ErrorKind},
+        primitive::thread,
+    };
+
+    fn closed() -> Error {
+        Error::new(ErrorKind::Closed, "the connection has ended")
+    }
+
+    /// What the turn does with replies; gives how many calls it has ended.
+    fn reply(table: &Table<()>, number: u64) -> usize {
+        let sorted = table.sort([(number, LinkSlice::default())].into_iter());
+        sorted.replies.into_iter().filter(|(call, bytes)| call.complete(Ok(bytes.clone()))).count()
+    }
+
+    /// What the end of a connection does.
+    fn end(table: &Table<()>) -> usize {
+        let calls = table.close();
+        calls.iter().filter(|call| !call.take_back() && call.complete(Err(closed()))).count()
+    }
+
+    fn begun(table: &Table<()>) -> (Arc<Call<()>>, u64) {
+        let call = Call::new(LinkSlice::default());
+        assert_eq!(table.start(&Arc::new(()), &call).0, Started::Taken);
+        let number = call.lane().expect("it was started").1;
+        // Its caller has sent it.
+        assert!(call.move_to(Place::Lane { lane: Arc::new(()), number, sent: true }));
+        (call, number)
+    }
+
+    /// A reply, the connection's end and the caller's leaving: one of them ends the call.
+    #[test]
+    fn loom_a_call_ends_once() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(u64::from(u32::MAX)));
+            let (call, number) = begun(&table);
+            let (turn, other) = (table.clone(), table.clone());
+            let replies = thread::spawn(move || reply(&turn, number));
+            let ends = thread::spawn(move || end(&other));
+            let left = match call.leave() {
+                Left::Done(_) => 0,
+                Left::At(_) => {
+                    table.abandon(number, true);
+                    1
+                }
+            };
+            let ended = replies.join().unwrap() + ends.join().unwrap() + left;
+            assert_eq!(ended, 1);
+            assert_eq!(table.close().len(), 0);
+        });
+    }
+
+    /// A waiting caller hears of its reply, or of the connection's end.
+    #[test]
+    fn loom_a_waiting_caller_is_told() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(u64::from(u32::MAX)));
+            let (call, number) = begun(&table);
+            let (turn, other) = (table.clone(), table.clone());
+            let replies = thread::spawn(move || reply(&turn, number));
+            let ends = thread::spawn(move || end(&other));
+            let is_reply = told(&call).is_ok();
+            assert_eq!(replies.join().unwrap(), usize::from(is_reply));
+            assert_eq!(ends.join().unwrap(), usize::from(!is_reply));
+        });
+    }
+
+    /// A call that is given to a connection while that ends is not taken, or ended, or goes back.
+    #[test]
+    fn loom_no_call_stays_with_a_dead_connection() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(u64::from(u32::MAX)));
+            let call = Call::new(LinkSlice::default());
+            let (other, theirs) = (table.clone(), call.clone());
+            let ends = thread::spawn(move || {
+                let calls = other.close();
+                let back = calls.iter().filter(|call| call.take_back()).count();
+                drop(theirs);
+                (calls.len(), back)
+            });
+            let (started, _) = table.start(&Arc::new(()), &call);
+            let (closed, back) = ends.join().unwrap();
+            match started {
+                Started::Taken => assert_eq!((closed, back), (1, 1)),
+                Started::LaneGone => assert_eq!(closed, 0),
+                Started::CallGone => panic!("nobody left"),
+            }
+        });
     }
 }
