@@ -6,7 +6,7 @@ use syn::{Type, spanned::Spanned};
 
 use super::{
     check::return_span,
-    lifetimes::{erased, fixed, of_the_call},
+    lifetimes::{erased, fixed, has_lifetimes, of_the_call},
     model::{Arg, Hook, Kind},
 };
 use crate::hygiene::q;
@@ -119,6 +119,9 @@ impl Twin<'_> {
         let (name, hook) = (&self.name, self.hook);
         let (server, mut generics) = self.server();
         let frame = hook.frame().map(fixed);
+        // An error in the type is told where it stands first, and nowhere else.
+        let at = hook.frame().filter(|ty| has_lifetimes(ty)).map(of_the_call);
+        let at = at.map_or(q!(Self::Request), |ty| ty.to_token_stream());
         let concurrent = hook.dispatch.concurrent.as_ref();
         let session = match hook.session().map(fixed) {
             Some(ty) if concurrent.is_some() => q!(::std::sync::Arc<#ty>),
@@ -151,13 +154,13 @@ impl Twin<'_> {
         );
         let deadline = if takes.is_empty() { q!(..) } else { q!(deadline, ..) };
         let session_field = hook.session().map(|_| q!(session,));
-        let at = here(return_span(hook));
+        let returns = here(return_span(hook));
         let (number, reply) = if hook.is_numbered() {
-            let at_frame = here(hook.frame().map_or(at, Spanned::span));
+            let at_frame = here(hook.frame().map_or(returns, Spanned::span));
             let number = quote_spanned!(at_frame=> let number = __p::number(&request););
-            (Some(number), quote_spanned!(at=> __p::numbered(reply, number, &mut out).await))
+            (Some(number), quote_spanned!(returns=> __p::numbered(reply, number, &mut out).await))
         } else {
-            (None, quote_spanned!(at=> __p::reply(reply, &mut out).await))
+            (None, quote_spanned!(returns=> __p::reply(reply, &mut out).await))
         };
         let share = concurrent.map(|_| {
             q! {
@@ -177,13 +180,14 @@ impl Twin<'_> {
                 #(#bounds,)*
             {
                 type Request = #frame;
+                type At<'__c> = #at;
                 const DISPATCH: __p::Dispatch = __p::Dispatch::#dispatch;
                 #timeout
                 #[inline]
                 fn on_request<'__a>(
                     server: &'__a #server,
                     call: __p::Call<'__a, #session>,
-                    request: <Self::Request as __p::Request>::At<'__a>,
+                    request: Self::At<'__a>,
                 ) -> #future {
                     async move {
                         let _ = server;

@@ -1,7 +1,7 @@
 //! What the expansions of the attributes call; no part of the API.
 
 pub use super::{
-    By, Call, CallParts, Choose, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In,
+    By, Call, CallParts, Chosen, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, Hooks, In,
     IntoOwned, IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect,
     OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Plain, Request, Service, Shared,
     Unnamed, Wants,

@@ -82,6 +82,7 @@ mod request;
 mod runner;
 mod served;
 mod sessions;
+mod wired;
 
 use std::{future::Future, time::Duration};
 
@@ -93,7 +94,8 @@ pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPre
 pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts, Reply};
 pub use request::{Raw, Request};
-pub use sessions::{Choose, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
+pub use sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
+pub use wired::Hooks;
 
 pub(crate) use served::{Served, Ward};
 
