@@ -33,7 +33,7 @@ const _: () = {
                 let _ = server;
                 let __p::Call { mut out, .. } = call;
                 let reply = { echo(request) };
-                __p::reply(reply, &mut out).await
+                __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
             }
         }
     }

@@ -80,7 +80,7 @@ const _: () = {
                     let __a2: Deadline = __p::FromCall::from_call(&mut parts)?;
                     <Kv>::run(server, session, __a2, request).await
                 };
-                __p::reply(reply, &mut out).await
+                __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
             }
         }
     }

@@ -118,10 +118,15 @@ impl Twin<'_> {
     fn request(&self) -> TokenStream {
         let (name, hook) = (&self.name, self.hook);
         let (server, mut generics) = self.server();
-        let frame = hook.frame().map(fixed);
-        // An error in the type is told where it stands first, and nowhere else.
-        let at = hook.frame().filter(|ty| has_lifetimes(ty)).map(of_the_call);
-        let at = at.map_or(q!(Self::Request), |ty| ty.to_token_stream());
+        let codec = hook.dispatch.codec.as_ref();
+        let (frame, at) = match (codec, hook.frame()) {
+            (Some(codec), _) => (q!(__p::Coded<'static, #codec>), q!(__p::Coded<'__c, #codec>)),
+            (None, Some(ty)) if has_lifetimes(ty) => {
+                (fixed(ty).to_token_stream(), of_the_call(ty).to_token_stream())
+            }
+            // An error in the type is told where it stands, and not again.
+            (None, ty) => (ty.to_token_stream(), q!(Self::Request)),
+        };
         let concurrent = hook.dispatch.concurrent.as_ref();
         let session = match hook.session().map(fixed) {
             Some(ty) if concurrent.is_some() => q!(::std::sync::Arc<#ty>),
@@ -155,12 +160,22 @@ impl Twin<'_> {
         let deadline = if takes.is_empty() { q!(..) } else { q!(deadline, ..) };
         let session_field = hook.session().map(|_| q!(session,));
         let returns = here(return_span(hook));
-        let (number, reply) = if hook.is_numbered() {
-            let at_frame = here(hook.frame().map_or(returns, Spanned::span));
+        let answer =
+            |put| quote_spanned!(returns=> __p::IntoReply::reply(reply, &mut #put, &mut out).await);
+        let at_frame = here(hook.frame().map_or(returns, Spanned::span));
+        let (before, reply) = if hook.is_numbered() {
             let number = quote_spanned!(at_frame=> let number = __p::number(&request););
             (Some(number), quote_spanned!(returns=> __p::numbered(reply, number, &mut out).await))
+        } else if codec.is_some() {
+            let ty = hook.frame().map(erased);
+            let taken = quote_spanned! {at_frame=>
+                let __p::Coded { message, codec } = request;
+                let request: #ty = message;
+            };
+            (Some(taken), answer(q!(__p::By(codec))))
         } else {
-            (None, quote_spanned!(returns=> __p::reply(reply, &mut out).await))
+            let beside = concurrent.map(|_| quote_spanned!(at_frame=> __p::beside::<#frame>();));
+            (beside, answer(q!(__p::Plain)))
         };
         let share = concurrent.map(|_| {
             q! {
@@ -192,7 +207,7 @@ impl Twin<'_> {
                     async move {
                         let _ = server;
                         let __p::Call { #conn #session_field mut out, #deadline } = call;
-                        #number
+                        #before
                         let reply = {
                             #parts
                             #(#takes)*

@@ -19,11 +19,13 @@
 //! [`Replies`], [`Flow`]. `on_connect` returns the session, or a `Result` of it.
 //!
 //! **`#[on_request(..)]`** takes `inline`, `concurrent = N`, `concurrent = N, ordered`, and
-//! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers.
+//! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
+//! handler takes and gives the frames of the [`Codec`](crate::frame::Codec) `C`.
 //!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
 //! `frame_timeout`, `write_timeout`, `idle_timeout`, `max_connections`, `pollers`, `workers`,
-//! `transport`; and `crate`. It gives the type `builder()`, where each can be changed, and `serve()`.
+//! `transport`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
+//! changed, and `serve()`.
 //!
 //! ```
 //! use netpoll::{Frame, frame::Auto};
@@ -138,7 +140,7 @@ pub enum Dispatch {
 /// One value serves all connections and is shared by all workers; what belongs to one connection is
 /// its [`Session`](Self::Session). All hooks but `on_request` and `on_disconnect` run one at a time for
 /// each connection; those two may run side by side. A panic in a hook closes its connection and
-/// nothing else.
+/// nothing else; `on_error` is told.
 ///
 /// ```no_run
 /// use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service};
