@@ -19,12 +19,13 @@ const _: () = {
         __T: ::core::marker::Send + 'static,
     > __p::OnRequest<__S, __T> for echo {
         type Request = Bench<'static>;
+        type At<'__c> = Bench<'__c>;
         const DISPATCH: __p::Dispatch = __p::Dispatch::Sync;
         #[inline]
         fn on_request<'__a>(
             server: &'__a __S,
             call: __p::Call<'__a, __T>,
-            request: <Self::Request as __p::Request>::At<'__a>,
+            request: Self::At<'__a>,
         ) -> impl ::core::future::Future<
             Output = __p::Result<__p::Flow>,
         > + ::core::marker::Send + '__a {
@@ -32,7 +33,7 @@ const _: () = {
                 let _ = server;
                 let __p::Call { mut out, .. } = call;
                 let reply = { echo(request) };
-                __p::reply(reply, &mut out).await
+                __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
             }
         }
     }

@@ -57,12 +57,13 @@ const _: () = {
     enum __OnRequest {}
     impl __p::OnRequest<Kv, Sess> for __OnRequest {
         type Request = Resp<'static>;
+        type At<'__c> = Resp<'__c>;
         const DISPATCH: __p::Dispatch = __p::Dispatch::Async;
         #[inline]
         fn on_request<'__a>(
             server: &'__a Kv,
             call: __p::Call<'__a, Sess>,
-            request: <Self::Request as __p::Request>::At<'__a>,
+            request: Self::At<'__a>,
         ) -> impl ::core::future::Future<
             Output = __p::Result<__p::Flow>,
         > + ::core::marker::Send + '__a {
@@ -79,7 +80,7 @@ const _: () = {
                     let __a2: Deadline = __p::FromCall::from_call(&mut parts)?;
                     <Kv>::run(server, session, __a2, request).await
                 };
-                __p::reply(reply, &mut out).await
+                __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
             }
         }
     }
@@ -102,82 +103,16 @@ const _: () = {
             __p::Outcome::<()>::outcome(done)
         }
     }
-    type __Session = <(
-        <__OnRequest as __p::Wants>::Session,
-        <__p::NoHook as __p::Wants>::Session,
-    ) as __p::Choose>::Session;
-    impl __p::Service for Kv {
-        type Session = <__Session as __p::Kept>::Session;
-        type Request = <__OnRequest as __p::OnRequest<
-            Kv,
-            <__Session as __p::Kept>::Session,
-        >>::Request;
-        const DISPATCH: __p::Dispatch = <__OnRequest as __p::OnRequest<
-            Kv,
-            <__Session as __p::Kept>::Session,
-        >>::DISPATCH;
-        const TIMEOUT: ::core::option::Option<::core::time::Duration> = <__OnRequest as __p::OnRequest<
-            Kv,
-            <__Session as __p::Kept>::Session,
-        >>::TIMEOUT;
-        #[inline]
-        fn on_prepare(&self, conn: &__p::Connection) -> __p::Result<()> {
-            <__p::NoHook as __p::OnPrepare<Kv>>::on_prepare(self, conn)
-        }
-        #[inline]
-        fn on_connect(
-            &self,
-            conn: &__p::Connection,
-        ) -> impl ::core::future::Future<
-            Output = __p::Result<Self::Session>,
-        > + ::core::marker::Send {
-            <__OnConnect as __p::OnConnect<Kv, __Session>>::on_connect(self, conn)
-        }
-        #[inline]
-        fn on_request<'__a>(
-            &'__a self,
-            call: __p::Call<'__a, Self::Session>,
-            request: <Self::Request as __p::Request>::At<'__a>,
-        ) -> impl ::core::future::Future<
-            Output = __p::Result<__p::Flow>,
-        > + ::core::marker::Send + '__a {
-            <__OnRequest as __p::OnRequest<
-                Kv,
-                <__Session as __p::Kept>::Session,
-            >>::on_request(self, call, request)
-        }
-        #[inline]
-        fn share(session: &Self::Session) -> ::core::option::Option<Self::Session> {
-            <__OnRequest as __p::OnRequest<
-                Kv,
-                <__Session as __p::Kept>::Session,
-            >>::share(session)
-        }
-        fn on_disconnect(&self, conn: &__p::Connection, reason: __p::CloseReason) {
-            let done = <__OnDisconnect as __p::OnDisconnect<
-                Kv,
-            >>::on_disconnect(self, conn, reason);
-            __p::told(self, conn, done);
-        }
-        async fn on_close(
-            &self,
-            conn: &__p::Connection,
-            session: Self::Session,
-            reason: __p::CloseReason,
-        ) {
-            let done = <__p::NoHook as __p::OnClose<
-                Kv,
-                <__Session as __p::Kept>::Session,
-            >>::on_close(self, conn, session, reason)
-                .await;
-            __p::told(self, conn, done);
-        }
-        fn on_error(&self, conn: &__p::Connection, error: &__p::Error) {
-            __p::logged(<__p::NoHook as __p::OnError<Kv>>::on_error(self, conn, error));
-        }
-        fn on_idle(&self, conn: &__p::Connection) -> bool {
-            __p::idle(self, conn, <__p::NoHook as __p::OnIdle<Kv>>::on_idle(self, conn))
-        }
+    type __Session = __p::Chosen<__OnRequest, __p::NoHook>;
+    impl __p::Hooks for Kv {
+        type Session = __Session;
+        type Prepare = __p::NoHook;
+        type Connect = __OnConnect;
+        type Request = __OnRequest;
+        type Disconnect = __OnDisconnect;
+        type Close = __p::NoHook;
+        type Error = __p::NoHook;
+        type Idle = __p::NoHook;
     }
     impl Kv {
         /// The server's settings: those of its attribute, to be changed and added to.

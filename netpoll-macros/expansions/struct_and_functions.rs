@@ -18,82 +18,16 @@ struct Rpc {
 }
 const _: () = {
     use ::netpoll::__private::glue as __p;
-    type __Session = <(
-        <call as __p::Wants>::Session,
-        <__p::NoHook as __p::Wants>::Session,
-    ) as __p::Choose>::Session;
-    impl __p::Service for Rpc {
-        type Session = <__Session as __p::Kept>::Session;
-        type Request = <call as __p::OnRequest<
-            Rpc,
-            <__Session as __p::Kept>::Session,
-        >>::Request;
-        const DISPATCH: __p::Dispatch = <call as __p::OnRequest<
-            Rpc,
-            <__Session as __p::Kept>::Session,
-        >>::DISPATCH;
-        const TIMEOUT: ::core::option::Option<::core::time::Duration> = <call as __p::OnRequest<
-            Rpc,
-            <__Session as __p::Kept>::Session,
-        >>::TIMEOUT;
-        #[inline]
-        fn on_prepare(&self, conn: &__p::Connection) -> __p::Result<()> {
-            <__p::NoHook as __p::OnPrepare<Rpc>>::on_prepare(self, conn)
-        }
-        #[inline]
-        fn on_connect(
-            &self,
-            conn: &__p::Connection,
-        ) -> impl ::core::future::Future<
-            Output = __p::Result<Self::Session>,
-        > + ::core::marker::Send {
-            <__p::NoHook as __p::OnConnect<Rpc, __Session>>::on_connect(self, conn)
-        }
-        #[inline]
-        fn on_request<'__a>(
-            &'__a self,
-            call: __p::Call<'__a, Self::Session>,
-            request: <Self::Request as __p::Request>::At<'__a>,
-        ) -> impl ::core::future::Future<
-            Output = __p::Result<__p::Flow>,
-        > + ::core::marker::Send + '__a {
-            <call as __p::OnRequest<
-                Rpc,
-                <__Session as __p::Kept>::Session,
-            >>::on_request(self, call, request)
-        }
-        #[inline]
-        fn share(session: &Self::Session) -> ::core::option::Option<Self::Session> {
-            <call as __p::OnRequest<
-                Rpc,
-                <__Session as __p::Kept>::Session,
-            >>::share(session)
-        }
-        fn on_disconnect(&self, conn: &__p::Connection, reason: __p::CloseReason) {
-            let done = <__p::NoHook as __p::OnDisconnect<
-                Rpc,
-            >>::on_disconnect(self, conn, reason);
-            __p::told(self, conn, done);
-        }
-        async fn on_close(
-            &self,
-            conn: &__p::Connection,
-            session: Self::Session,
-            reason: __p::CloseReason,
-        ) {
-            let done = <__p::NoHook as __p::OnClose<
-                Rpc,
-                <__Session as __p::Kept>::Session,
-            >>::on_close(self, conn, session, reason)
-                .await;
-            __p::told(self, conn, done);
-        }
-        fn on_error(&self, conn: &__p::Connection, error: &__p::Error) {
-            __p::logged(<fault as __p::OnError<Rpc>>::on_error(self, conn, error));
-        }
-        fn on_idle(&self, conn: &__p::Connection) -> bool {
-            __p::idle(self, conn, <__p::NoHook as __p::OnIdle<Rpc>>::on_idle(self, conn))
-        }
+    type __Session = __p::Chosen<call, __p::NoHook>;
+    impl __p::Hooks for Rpc {
+        type Session = __Session;
+        type Prepare = __p::NoHook;
+        type Connect = __p::NoHook;
+        type Request = call;
+        type Disconnect = __p::NoHook;
+        type Close = __p::NoHook;
+        type Error = fault;
+        type Idle = __p::NoHook;
     }
     impl Rpc {
         /// The server's settings: those of its attribute, to be changed and added to.
@@ -132,6 +66,7 @@ const _: () = {
         for<'__c> Cancel: __p::FromCall<'__c, __S>,
     {
         type Request = TtHeader<'static>;
+        type At<'__c> = TtHeader<'__c>;
         const DISPATCH: __p::Dispatch = __p::Dispatch::Concurrent {
             max: 256,
             ordered: false,
@@ -143,7 +78,7 @@ const _: () = {
         fn on_request<'__a>(
             server: &'__a __S,
             call: __p::Call<'__a, __T>,
-            request: <Self::Request as __p::Request>::At<'__a>,
+            request: Self::At<'__a>,
         ) -> impl ::core::future::Future<
             Output = __p::Result<__p::Flow>,
         > + ::core::marker::Send + '__a {

@@ -253,7 +253,7 @@ fn a_connection_whose_on_connect_fails_is_not_closed_by_hook() {
 #[test]
 fn a_panic_ends_its_connection_and_nothing_else() {
     let cases: [(Fault, &[&str]); 5] = [
-        (Fault::PanicInPrepare, &["prepare"]),
+        (Fault::PanicInPrepare, &["prepare", "error Panic"]),
         (Fault::PanicInConnect, &["prepare", "connect", "error Panic"]),
         (
             Fault::PanicInRequest,
@@ -339,7 +339,7 @@ fn an_idle_connection_is_asked_about_and_closed() {
 fn a_panic_in_on_idle_closes() {
     let stage = Stage::new::<false>(Fault::PanicInIdle, |b| b.options(idle(40)));
     assert_eq!(connect(&stage.server).read(&mut [0]).unwrap(), 0);
-    stage.ends_with(&["prepare", "connect", "idle", "close 0 IdleTimeout"]);
+    stage.ends_with(&["prepare", "connect", "idle", "error Panic", "close 0 IdleTimeout"]);
     assert_eq!(stage.runtime.stats().panics, 1);
 }
 

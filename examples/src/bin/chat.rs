@@ -60,8 +60,10 @@ impl Room {
 impl Room {
     #[on_connect]
     fn enter(&self, conn: &Connection) -> Result<Member> {
+        // Whoever has read the question misses nothing that is told from then on.
+        let mut members = self.members.lock();
         conn.write(b"who are you?\n")?;
-        self.members.lock().insert(conn.id(), conn.clone());
+        members.insert(conn.id(), conn.clone());
         Ok(Member::default())
     }
 
@@ -72,6 +74,7 @@ impl Room {
             _ if text == "/quit" => return Ok(Flow::Close),
             None => {
                 self.tell(conn, &format!("* {text} is here\n"))?;
+                conn.write(format!("welcome, {text}\n").as_bytes())?;
                 member.name = Some(text.to_owned());
             }
             Some(name) => self.tell(conn, &format!("{name}: {text}\n"))?,

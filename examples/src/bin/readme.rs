@@ -18,5 +18,6 @@ fn echo<'a>(message: Message<'a>) -> Message<'a> {
 }
 
 fn main() -> netpoll::Result<()> {
-    netpoll::serve::<echo>("127.0.0.1:9000")
+    let address = std::env::args().nth(1);
+    netpoll::serve::<echo>(address.as_deref().unwrap_or("127.0.0.1:9000"))
 }

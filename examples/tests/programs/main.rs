@@ -65,19 +65,18 @@ fn mux_rpc_matches_answers_to_calls() {
 #[test]
 fn chat_tells_the_others() {
     let server = Server::start(env!("CARGO_BIN_EXE_chat"));
-    let enter = |name: &str| {
-        let mut client = server.connect();
-        let mut lines = BufReader::new(client.try_clone().unwrap());
-        let mut asked = String::new();
-        lines.read_line(&mut asked).unwrap();
-        assert_eq!(asked, "who are you?\n");
-        writeln!(client, "{name}").unwrap();
-        (client, lines)
-    };
     let line = |lines: &mut BufReader<_>| {
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
         line
+    };
+    let enter = |name: &str| {
+        let mut client = server.connect();
+        let mut lines = BufReader::new(client.try_clone().unwrap());
+        assert_eq!(line(&mut lines), "who are you?\n");
+        writeln!(client, "{name}").unwrap();
+        assert_eq!(line(&mut lines), format!("welcome, {name}\n"));
+        (client, lines)
     };
     let (mut ann, mut to_ann) = enter("ann");
     let (mut bob, mut to_bob) = enter("bob");

@@ -25,6 +25,7 @@ pub(super) fn hook(
     let args = arguments(kind, &sig);
     let cfgs = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect();
     let hook = Hook { kind, sig, cfgs, args, dispatch };
+    once(&hook, errors);
     if errors.count() == before {
         if kind == Kind::Request {
             request(&hook, errors);
@@ -123,6 +124,20 @@ fn arguments(kind: Kind, sig: &Signature) -> Vec<Arg> {
     .collect()
 }
 
+/// What is taken from a call is taken once.
+fn once(hook: &Hook, errors: &Errors) {
+    let taken = hook.args.iter().filter_map(|arg| match arg {
+        Arg::Taken(ty) => Some(ty),
+        _ => None,
+    });
+    let taken: Vec<_> = taken.collect();
+    for (i, ty) in taken.iter().enumerate() {
+        if taken[..i].iter().any(|before| same_but_lifetimes(before, ty)) {
+            errors.at(ty, "two arguments are the same", "take it once, and pass it on");
+        }
+    }
+}
+
 fn request(hook: &Hook, errors: &Errors) {
     let Some(frame) = hook.frame() else {
         let help = "the last argument by value is the frame: `request: Request<'_>`";
@@ -140,6 +155,14 @@ fn request(hook: &Hook, errors: &Errors) {
         errors.at(token, "an `inline` handler cannot wait", help);
     }
     if hook.dispatch.concurrent.is_some() {
+        if let Some(codec) = &hook.dispatch.codec {
+            let help = "remove `concurrent`: each frame is read by what came before it";
+            errors.at(
+                codec,
+                "a connection has one codec, which no two requests have at once",
+                help,
+            );
+        }
         for arg in hook.sig.inputs.iter().zip(&hook.args) {
             if let (FnArg::Typed(typed), Arg::Session { mutable: true, ty }) = arg {
                 let ty = ty.to_token_stream();

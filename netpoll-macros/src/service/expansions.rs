@@ -108,7 +108,7 @@ fn a_half_written_body_is_not_read() {
     let item: TokenStream = format!("impl Kv {{ #[on_request] {half} fn }}").parse().unwrap();
     let expansion = server(TokenStream::new(), item);
     assert!(contains(&expansion, half), "{expansion}");
-    assert!(contains(&expansion, "impl __p::Service for Kv"), "{expansion}");
+    assert!(contains(&expansion, "impl __p::Hooks for Kv"), "{expansion}");
     assert!(!expansion.to_string().contains("compile_error"), "{expansion}");
 
     let half = "fn echo(request: Bench<'_>) { request. }";

@@ -14,6 +14,7 @@ pub(super) fn twin(kind: Kind, name: &Ident) -> TokenStream {
                 for #name
             {
                 type Request = __p::In<'static>;
+                type At<'__c> = __p::In<'__c>;
                 async fn on_request<'__a>(
                     _: &'__a __S,
                     _: __p::Call<'__a, __T>,

@@ -1,7 +1,7 @@
 //! Lifetimes of a handler's types, as the glue writes them.
 
 use proc_macro2::Span;
-use syn::{Lifetime, Type, visit_mut::VisitMut};
+use syn::{Lifetime, Type, visit::Visit, visit_mut::VisitMut};
 
 /// Replaces every lifetime that is written.
 struct Replace<'n>(&'n str);
@@ -40,4 +40,24 @@ pub(super) fn erased(ty: &Type) -> Type {
 /// `ty` with `'__c` for each lifetime: the call's.
 pub(super) fn of_the_call(ty: &Type) -> Type {
     replaced(ty, "'__c")
+}
+
+/// Whether lifetimes stand in `ty` that are the call's.
+pub(super) fn has_lifetimes(ty: &Type) -> bool {
+    struct Find(bool);
+
+    impl<'ast> Visit<'ast> for Find {
+        fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
+            self.0 |= lifetime.ident != "static";
+        }
+
+        fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
+            self.0 |= reference.lifetime.is_none();
+            syn::visit::visit_type_reference(self, reference);
+        }
+    }
+
+    let mut find = Find(false);
+    find.visit_type(ty);
+    find.0
 }

@@ -81,6 +81,7 @@ pub(super) struct Dispatching {
     pub(super) ordered: Option<Ident>,
     /// Milliseconds.
     pub(super) timeout: Option<u64>,
+    pub(super) codec: Option<Path>,
     pub(super) krate: Option<Path>,
 }
 

@@ -21,6 +21,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Options {
     pub(super) krate: Option<Path>,
+    pub(super) codec: Option<Path>,
     /// Free functions, by the hook that they are.
     pub(super) hooks: Vec<(Kind, Path)>,
     /// Calls of the builder: `.max_frame(8 << 20)`.
@@ -54,12 +55,16 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
     let mut options = Options::default();
     let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
     known.extend(Kind::ALL.map(Kind::name));
-    known.push("crate");
+    known.extend(["codec", "crate"]);
     each(tokens, &known, errors, |key, input| {
         let name = key.to_string();
         input.parse::<Token![=]>()?;
         if name == "crate" {
             options.krate = Some(input.call(Path::parse_mod_style)?);
+            return Ok(());
+        }
+        if name == "codec" {
+            options.codec = Some(input.parse()?);
             return Ok(());
         }
         if let Some(kind) = Kind::of(&name) {
@@ -94,7 +99,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
 pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatching {
     let mut options = Dispatching::default();
     let known: &[&str] = match kind {
-        Kind::Request => &["inline", "concurrent", "ordered", "timeout", "crate"],
+        Kind::Request => &["inline", "concurrent", "ordered", "timeout", "codec", "crate"],
         _ => &["crate"],
     };
     each(tokens, known, errors, |key, input| {
@@ -113,6 +118,10 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
             "timeout" => {
                 input.parse::<Token![=]>()?;
                 options.timeout = values::duration(&input.parse()?, errors);
+            }
+            "codec" => {
+                input.parse::<Token![=]>()?;
+                options.codec = Some(input.parse()?);
             }
             _ => {
                 input.parse::<Token![=]>()?;

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Meta, Type, spanned::Spanned};
+use syn::{Meta, Path, Type, spanned::Spanned};
 
 use super::{
     check, fallback, glue,
@@ -45,6 +45,11 @@ pub(crate) fn server(tokens: TokenStream, item: TokenStream) -> TokenStream {
 
 fn of_struct(name: &Ident, item: &TokenStream, options: &Options, errors: Errors) -> TokenStream {
     let server: Type = syn::parse_quote!(#name);
+    if let Some(codec) = &options.codec {
+        let codec_of = codec.to_token_stream();
+        let help = format!("write `#[on_request(codec = {codec_of})]` on the function");
+        errors.at(codec, "a function has its codec with it", help);
+    }
     let path = |kind: Kind| options.hooks.iter().find(|(of, _)| *of == kind).map(|(_, path)| path);
     if errors.is_empty() && path(Kind::Request).is_none() {
         let help = "name a function that has `#[on_request]`: `#[server(on_request = handle)]`";
@@ -70,7 +75,7 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
     let mut hooks = Vec::new();
     for member in members {
         if let Member::Function(function) = member {
-            hooks.extend(take_hook(function, &errors));
+            hooks.extend(take_hook(function, options.codec.as_ref(), &errors));
         }
     }
     let parsed = errors.is_empty();
@@ -95,7 +100,7 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
 }
 
 /// The hook that a method is, if one: its attribute is taken off.
-fn take_hook(function: &mut Function, errors: &Errors) -> Option<Hook> {
+fn take_hook(function: &mut Function, codec: Option<&Path>, errors: &Errors) -> Option<Hook> {
     let mut found = None;
     let mut attrs = Vec::new();
     for attr in std::mem::take(&mut function.attrs) {
@@ -125,7 +130,11 @@ fn take_hook(function: &mut Function, errors: &Errors) -> Option<Hook> {
         _ => TokenStream::new(),
     };
     let before = errors.count();
-    let dispatch = options::hook(kind, tokens, errors);
+    let mut dispatch = options::hook(kind, tokens, errors);
+    if let (Some(_), Some(again)) = (codec, &dispatch.codec) {
+        errors.at(again, "`codec` is given twice", "remove one of them");
+    }
+    dispatch.codec = dispatch.codec.or(codec.cloned());
     (errors.count() == before).then(|| check::hook(kind, function, dispatch, true, errors))
 }
 

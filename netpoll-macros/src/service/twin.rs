@@ -6,7 +6,7 @@ use syn::{Type, spanned::Spanned};
 
 use super::{
     check::return_span,
-    lifetimes::{erased, fixed, of_the_call},
+    lifetimes::{erased, fixed, has_lifetimes, of_the_call},
     model::{Arg, Hook, Kind},
 };
 use crate::hygiene::q;
@@ -118,7 +118,15 @@ impl Twin<'_> {
     fn request(&self) -> TokenStream {
         let (name, hook) = (&self.name, self.hook);
         let (server, mut generics) = self.server();
-        let frame = hook.frame().map(fixed);
+        let codec = hook.dispatch.codec.as_ref();
+        let (frame, at) = match (codec, hook.frame()) {
+            (Some(codec), _) => (q!(__p::Coded<'static, #codec>), q!(__p::Coded<'__c, #codec>)),
+            (None, Some(ty)) if has_lifetimes(ty) => {
+                (fixed(ty).to_token_stream(), of_the_call(ty).to_token_stream())
+            }
+            // An error in the type is told where it stands, and not again.
+            (None, ty) => (ty.to_token_stream(), q!(Self::Request)),
+        };
         let concurrent = hook.dispatch.concurrent.as_ref();
         let session = match hook.session().map(fixed) {
             Some(ty) if concurrent.is_some() => q!(::std::sync::Arc<#ty>),
@@ -151,13 +159,23 @@ impl Twin<'_> {
         );
         let deadline = if takes.is_empty() { q!(..) } else { q!(deadline, ..) };
         let session_field = hook.session().map(|_| q!(session,));
-        let at = here(return_span(hook));
-        let (number, reply) = if hook.is_numbered() {
-            let at_frame = here(hook.frame().map_or(at, Spanned::span));
+        let returns = here(return_span(hook));
+        let answer =
+            |put| quote_spanned!(returns=> __p::IntoReply::reply(reply, &mut #put, &mut out).await);
+        let at_frame = here(hook.frame().map_or(returns, Spanned::span));
+        let (before, reply) = if hook.is_numbered() {
             let number = quote_spanned!(at_frame=> let number = __p::number(&request););
-            (Some(number), quote_spanned!(at=> __p::numbered(reply, number, &mut out).await))
+            (Some(number), quote_spanned!(returns=> __p::numbered(reply, number, &mut out).await))
+        } else if codec.is_some() {
+            let ty = hook.frame().map(erased);
+            let taken = quote_spanned! {at_frame=>
+                let __p::Coded { message, codec } = request;
+                let request: #ty = message;
+            };
+            (Some(taken), answer(q!(__p::By(codec))))
         } else {
-            (None, quote_spanned!(at=> __p::reply(reply, &mut out).await))
+            let beside = concurrent.map(|_| quote_spanned!(at_frame=> __p::beside::<#frame>();));
+            (beside, answer(q!(__p::Plain)))
         };
         let share = concurrent.map(|_| {
             q! {
@@ -177,18 +195,19 @@ impl Twin<'_> {
                 #(#bounds,)*
             {
                 type Request = #frame;
+                type At<'__c> = #at;
                 const DISPATCH: __p::Dispatch = __p::Dispatch::#dispatch;
                 #timeout
                 #[inline]
                 fn on_request<'__a>(
                     server: &'__a #server,
                     call: __p::Call<'__a, #session>,
-                    request: <Self::Request as __p::Request>::At<'__a>,
+                    request: Self::At<'__a>,
                 ) -> #future {
                     async move {
                         let _ = server;
                         let __p::Call { #conn #session_field mut out, #deadline } = call;
-                        #number
+                        #before
                         let reply = {
                             #parts
                             #(#takes)*

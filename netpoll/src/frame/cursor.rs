@@ -23,6 +23,12 @@ impl From<ScanError> for Stop {
 }
 
 impl Stop {
+    #[cold]
+    #[inline(never)]
+    fn at(fault: Fault, pos: usize) -> Self {
+        Self::Fault(ScanError::new(fault, pos))
+    }
+
     /// The same, as seen from around the field `name`.
     #[cold]
     #[inline(never)]
@@ -121,18 +127,18 @@ impl<'w> Cursor<'w> {
         self.owed = self.owed.saturating_sub(n);
     }
 
+    // What is cold takes values: a cursor whose address nobody took stays in registers.
+
     /// The answer that `n` bytes from the position on are missing, with all that is owed after.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     pub fn need(&self, n: usize) -> Stop {
         Stop::Need(self.walk.pos.saturating_add(n).saturating_add(self.owed))
     }
 
     /// The answer that the format is broken at the position.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     pub fn fault(&self, fault: Fault) -> Stop {
-        Stop::Fault(ScanError::new(fault, self.walk.pos))
+        Stop::at(fault, self.walk.pos)
     }
 
     /// The next `N` bytes.
@@ -141,22 +147,19 @@ impl<'w> Cursor<'w> {
     /// They are not all there.
     #[inline]
     pub fn take<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
-        let Some((bytes, rest)) = self.walk.cur.split_first_chunk() else {
-            return self.take_across();
+        let bytes = match self.walk.cur.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.walk.cur = rest;
+                self.walk.pos += N;
+                *bytes
+            }
+            None if self.left() < N => return Err(self.need(N)),
+            None => {
+                let (place, bytes) = self.walk.take_across();
+                self.walk.go(place);
+                bytes
+            }
         };
-        self.walk.cur = rest;
-        self.walk.pos += N;
-        self.examined += N as u64;
-        Ok(*bytes)
-    }
-
-    #[cold]
-    fn take_across<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
-        if self.left() < N {
-            return Err(self.need(N));
-        }
-        let mut bytes = [0; N];
-        self.walk.copy(&mut bytes);
         self.examined += N as u64;
         Ok(bytes)
     }
@@ -183,21 +186,10 @@ impl<'w> Cursor<'w> {
     pub fn finish(&mut self, end: usize, least: usize) -> Result<(), Stop> {
         let n = end.wrapping_sub(self.walk.pos);
         if n > self.left() || n < least {
-            return self.unfinished(end, least);
+            return Err(unfinished(self.walk.pos, end, least, self.max, self.owed));
         }
         self.walk.advance(n);
         Ok(())
-    }
-
-    #[cold]
-    fn unfinished(&self, end: usize, least: usize) -> Result<(), Stop> {
-        if end < self.walk.pos + least {
-            return Err(self.fault(Fault::Length(end as i128 - self.walk.pos as i128)));
-        }
-        if end > self.max {
-            return Err(self.fault(Fault::TooLarge { size: end, max: self.max }));
-        }
-        Err(self.need(end - self.walk.pos))
     }
 
     /// Passes the bytes before the next `delimiter`, and the delimiter; gives how many stood
@@ -280,4 +272,16 @@ impl<'w> Cursor<'w> {
         walk.copy(&mut bytes);
         bytes
     }
+}
+
+/// Why the frame that ends at `end` is not there, seen from `pos`.
+#[cold]
+fn unfinished(pos: usize, end: usize, least: usize, max: usize, owed: usize) -> Stop {
+    if end < pos + least {
+        return Stop::at(Fault::Length(end as i128 - pos as i128), pos);
+    }
+    if end > max {
+        return Stop::at(Fault::TooLarge { size: end, max }, pos);
+    }
+    Stop::Need(end.saturating_add(owed))
 }

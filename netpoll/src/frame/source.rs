@@ -97,6 +97,15 @@ pub(super) struct Walk<'a> {
     pub(super) src: Source<'a>,
 }
 
+/// Where a walk is. What is cold gives it by value: a walk whose address nobody takes stays in
+/// registers, and its source is never copied.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    cur: &'a [u8],
+    pos: usize,
+    node: usize,
+}
+
 /// Whether a delimiter stands at a place.
 enum Match {
     Yes,
@@ -108,15 +117,33 @@ enum Match {
 impl<'a> Walk<'a> {
     #[inline]
     pub(super) fn resume(src: Source<'a>, mark: Mark) -> Self {
-        if mark.node > 0 && src.chunk(0).len() > mark.start {
-            // The first node ended before the mark's began: all were put into one since.
-            let mut walk = Self::resume(src, Mark::default());
-            walk.advance(mark.pos);
-            return walk;
+        let chunk = src.chunk(0);
+        let mut walk = Self { cur: chunk, pos: 0, node: 0, src };
+        if mark.pos > 0 {
+            walk.go(walk.behind(mark));
         }
-        let chunk = src.chunk(mark.node);
+        walk
+    }
+
+    fn place(&self) -> Place<'a> {
+        Place { cur: self.cur, pos: self.pos, node: self.node }
+    }
+
+    #[inline]
+    pub(super) fn go(&mut self, to: Place<'a>) {
+        (self.cur, self.pos, self.node) = (to.cur, to.pos, to.node);
+    }
+
+    /// From the start on, the place that `mark` is of.
+    #[cold]
+    fn behind(self, mark: Mark) -> Place<'a> {
+        if mark.node > 0 && self.cur.len() > mark.start {
+            // The first node ended before the mark's began: all were put into one since.
+            return self.across(mark.pos);
+        }
+        let chunk = self.src.chunk(mark.node);
         let cur = chunk.get(mark.pos - mark.start..).unwrap_or_default();
-        Self { cur, pos: mark.pos, node: mark.node, src }
+        Place { cur, pos: mark.pos, node: mark.node }
     }
 
     #[inline]
@@ -139,24 +166,33 @@ impl<'a> Walk<'a> {
     /// Moves `n` bytes forward, of which the source has as many.
     #[inline]
     pub(super) fn advance(&mut self, n: usize) {
-        self.pos += n;
         match self.cur.get(n..) {
-            Some(rest) => self.cur = rest,
-            None => self.advance_across(n),
+            Some(rest) => (self.cur, self.pos) = (rest, self.pos + n),
+            None => self.go(self.across(n)),
         }
     }
 
+    /// The place `n` bytes on, over the end of the current node.
     #[cold]
-    fn advance_across(&mut self, mut n: usize) {
+    fn across(mut self, mut n: usize) -> Place<'a> {
+        self.pos += n;
         loop {
             let here = n.min(self.cur.len());
             self.cur = &self.cur[here..];
             n -= here;
             self.settle();
             if n == 0 || self.cur.is_empty() {
-                return;
+                return self.place();
             }
         }
+    }
+
+    /// The next `N` bytes, of which the source has as many, and the place past them.
+    #[cold]
+    pub(super) fn take_across<const N: usize>(mut self) -> (Place<'a>, [u8; N]) {
+        let mut bytes = [0; N];
+        self.copy(&mut bytes);
+        (self.place(), bytes)
     }
 
     /// Copies the next `to.len()` bytes, of which the source has as many, and moves past them.

@@ -45,4 +45,4 @@ pub(crate) use seat::{give_away, is_late};
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub use stats::{Stats, Syscalls};
 pub use task::JoinHandle;
-pub(crate) use task::{BoxFuture, panic_error};
+pub(crate) use task::{BoxFuture, CatchPanic, panic_error};

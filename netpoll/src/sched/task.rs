@@ -215,9 +215,9 @@ impl Shared {
 }
 
 /// Turns a panic of the future into an error.
-pub(crate) struct CatchPanic<F>(pub(crate) Pin<Box<F>>);
+pub(crate) struct CatchPanic<F: ?Sized>(pub(crate) Pin<Box<F>>);
 
-impl<F: Future> Future for CatchPanic<F> {
+impl<F: Future + ?Sized> Future for CatchPanic<F> {
     type Output = Result<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {

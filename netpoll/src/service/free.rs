@@ -1,13 +1,12 @@
 //! A free function as a whole server.
 
-use std::{fmt, future::Future, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData};
 
 use super::{
-    Call, Dispatch, Flow, Request, Service,
-    hooks::{NoHook, OnConnect, OnRequest},
+    hooks::{NoHook, OnRequest},
     sessions::{Kept, Wants},
+    wired::Hooks,
 };
-use crate::{conn::Connection, error::Result};
 
 /// A server that is nothing but its handler of requests `H`. See [`serve`](crate::serve).
 pub struct Free<H>(PhantomData<fn() -> H>);
@@ -31,34 +30,18 @@ impl<H> fmt::Debug for Free<H> {
     }
 }
 
-type Session<H> = <<H as Wants>::Session as Kept>::Session;
-
-impl<H> Service for Free<H>
+impl<H> Hooks for Free<H>
 where
-    H: Wants + OnRequest<Self, Session<H>> + 'static,
-    Session<H>: Default + Send + 'static,
+    H: Wants<Session: Kept<Session: Default + Send + 'static>>
+        + OnRequest<Self, <H::Session as Kept>::Session>
+        + 'static,
 {
-    type Session = Session<H>;
-    type Request = H::Request;
-    const DISPATCH: Dispatch = H::DISPATCH;
-    const TIMEOUT: Option<Duration> = H::TIMEOUT;
-
-    #[inline]
-    fn on_connect(&self, conn: &Connection) -> impl Future<Output = Result<Self::Session>> + Send {
-        <NoHook as OnConnect<Self, H::Session>>::on_connect(self, conn)
-    }
-
-    #[inline]
-    fn on_request<'a>(
-        &'a self,
-        call: Call<'a, Self::Session>,
-        request: <Self::Request as Request>::At<'a>,
-    ) -> impl Future<Output = Result<Flow>> + Send + 'a {
-        H::on_request(self, call, request)
-    }
-
-    #[inline]
-    fn share(session: &Self::Session) -> Option<Self::Session> {
-        H::share(session)
-    }
+    type Session = H::Session;
+    type Prepare = NoHook;
+    type Connect = NoHook;
+    type Request = H;
+    type Disconnect = NoHook;
+    type Close = NoHook;
+    type Error = NoHook;
+    type Idle = NoHook;
 }

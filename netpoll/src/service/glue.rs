@@ -1,7 +1,7 @@
 //! What the expansions of the attributes call; no part of the API.
 
 pub use super::{
-    By, Call, CallParts, Choose, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In,
+    By, Call, CallParts, Chosen, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, Hooks, In,
     IntoOwned, IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect,
     OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Plain, Request, Service, Shared,
     Unnamed, Wants,
@@ -11,7 +11,7 @@ pub use crate::{
     error::{Error, Result},
     frame::Sequenced,
 };
-use crate::{error::ErrorKind, frame::Codec};
+use crate::{error::ErrorKind, frame::Frame};
 
 /// What `on_prepare`, and hooks that only look on, may return: `()`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
@@ -55,12 +55,27 @@ impl<Q, R: IntoReply<Numbered<Q>>> NumberedReply<Q> for R {}
     message = "`{Self}` has no number by which its reply is found",
     label = "lacks a number",
     note = "mark the number's field with `#[frame(seq)]`, or answer in order: \
-            `#[on_request(concurrent = .., ordered)]`"
+            `#[on_request(concurrent = .., ordered)]`; a reader, `In<'_>`, is for one request at a time"
 )]
 pub trait NumberedRequest: Sequenced {}
 
 #[diagnostic::do_not_recommend]
 impl<F: Sequenced> NumberedRequest for F {}
+
+/// A request that can be handled beside others.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be handled beside other requests",
+    label = "there is one for the connection",
+    note = "take a frame, or remove `concurrent`: requests are then handled one at a time"
+)]
+pub trait Beside {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Frame> Beside for F {}
+
+/// Requests `F` are handled side by side.
+#[inline]
+pub fn beside<F: Beside>() {}
 
 /// A session that is made where no hook makes it.
 #[diagnostic::on_unimplemented(
@@ -83,22 +98,6 @@ pub fn default_session<T: DefaultSession>() -> T {
 #[inline]
 pub fn number<F: NumberedRequest>(request: &F) -> F::Seq {
     request.seq()
-}
-
-/// Answers with `reply`.
-#[inline]
-pub async fn reply<R: IntoReply<Plain> + Send>(reply: R, out: &mut Out<'_>) -> Result<Flow> {
-    reply.reply(&mut Plain, out).await
-}
-
-/// Answers with `reply`, which `codec` writes.
-#[inline]
-pub async fn coded<'c, C: Codec, R: IntoReply<By<'c, C>> + Send>(
-    reply: R,
-    codec: &'c mut C,
-    out: &mut Out<'_>,
-) -> Result<Flow> {
-    reply.reply(&mut By(codec), out).await
 }
 
 /// Answers the request of the number `q` with `reply`.

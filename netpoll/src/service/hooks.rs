@@ -22,6 +22,7 @@ use crate::{
 ///
 /// impl<S: Sync, T: Send> OnRequest<S, T> for Echo {
 ///     type Request = In<'static>;
+///     type At<'a> = In<'a>;
 ///     async fn on_request<'a>(_: &'a S, call: Call<'a, T>, mut input: In<'a>) -> Result<Flow> {
 ///         let n = input.len();
 ///         call.out.buf.write(input.next(n)?)?;
@@ -37,7 +38,10 @@ use crate::{
 )]
 pub trait OnRequest<S, T> {
     /// What it is given; see [`Service::Request`](super::Service::Request).
-    type Request: Request;
+    type Request: for<'a> Request<At<'a> = Self::At<'a>>;
+
+    /// The request, as it borrows from the bytes that came.
+    type At<'a>: Send;
 
     /// How requests are given to it.
     const DISPATCH: Dispatch = Dispatch::Sync;
@@ -52,7 +56,7 @@ pub trait OnRequest<S, T> {
     fn on_request<'a>(
         server: &'a S,
         call: Call<'a, T>,
-        request: <Self::Request as Request>::At<'a>,
+        request: Self::At<'a>,
     ) -> impl Future<Output = Result<Flow>> + Send + 'a;
 
     /// See [`Service::share`](super::Service::share).

@@ -19,11 +19,13 @@
 //! [`Replies`], [`Flow`]. `on_connect` returns the session, or a `Result` of it.
 //!
 //! **`#[on_request(..)]`** takes `inline`, `concurrent = N`, `concurrent = N, ordered`, and
-//! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers.
+//! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
+//! handler takes and gives the frames of the [`Codec`](crate::frame::Codec) `C`.
 //!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
 //! `frame_timeout`, `write_timeout`, `idle_timeout`, `max_connections`, `pollers`, `workers`,
-//! `transport`; and `crate`. It gives the type `builder()`, where each can be changed, and `serve()`.
+//! `transport`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
+//! changed, and `serve()`.
 //!
 //! ```
 //! use netpoll::{Frame, frame::Auto};
@@ -82,6 +84,7 @@ mod request;
 mod runner;
 mod served;
 mod sessions;
+mod wired;
 
 use std::{future::Future, time::Duration};
 
@@ -93,7 +96,8 @@ pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPre
 pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts, Reply};
 pub use request::{Raw, Request};
-pub use sessions::{Choose, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
+pub use sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
+pub use wired::Hooks;
 
 pub(crate) use served::{Served, Ward};
 
@@ -136,7 +140,7 @@ pub enum Dispatch {
 /// One value serves all connections and is shared by all workers; what belongs to one connection is
 /// its [`Session`](Self::Session). All hooks but `on_request` and `on_disconnect` run one at a time for
 /// each connection; those two may run side by side. A panic in a hook closes its connection and
-/// nothing else.
+/// nothing else; `on_error` is told.
 ///
 /// ```no_run
 /// use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service};

@@ -42,7 +42,7 @@ use crate::{
         state::mark,
     },
     error::{Error, ErrorKind, Result},
-    sched::{BoxFuture, panic_error, park},
+    sched::{BoxFuture, CatchPanic, panic_error, park},
 };
 
 /// Requests that one turn handles at most: then it goes to the back of the queue.
@@ -130,6 +130,9 @@ impl<S: Service> Served<S> {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::debug!(%error, peer = %conn.peer(), "a connection was refused");
+                    if error.kind() == ErrorKind::Panic {
+                        self.on_error(conn, &error);
+                    }
                     self.ward.refused();
                     state.phase = Phase::Over;
                     return Some(After::Abort(CloseReason::HandlerError));
@@ -393,7 +396,10 @@ impl<S: Service> Handler for Served<S> {
     }
 
     fn idle(&self, conn: &Connection) -> bool {
-        guarded(|| Ok(self.service.on_idle(conn))).unwrap_or(true)
+        guarded(|| Ok(self.service.on_idle(conn))).unwrap_or_else(|error| {
+            self.on_error(conn, &error);
+            true
+        })
     }
 
     fn give_up(&self) {
@@ -440,7 +446,14 @@ fn end<S: Service>(service: &Arc<S>, conn: &Connection, session: S::Session, rea
     let mut ends: BoxFuture<()> = Box::pin(async move { own.on_close(&of, session, reason).await });
     match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
         Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => conn.conn.runtime.spawn_detached(ends),
+        Ok(Poll::Pending) => {
+            let (own, of) = (service.clone(), conn.clone());
+            conn.conn.runtime.spawn_detached(Box::pin(async move {
+                if let Err(error) = CatchPanic(ends).await {
+                    tell(&*own, &of, &error);
+                }
+            }));
+        }
         Err(error) => tell(&**service, conn, &error),
     }
 }

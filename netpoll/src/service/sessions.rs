@@ -67,6 +67,9 @@ impl Choose for (Unnamed, Unnamed) {
     type Session = Unnamed;
 }
 
+/// What a handler of requests `R` and the hook `C` that is given sessions at their end want together.
+pub type Chosen<R, C> = <(<R as Wants>::Session, <C as Wants>::Session) as Choose>::Session;
+
 /// A choice, and the type that it stands for.
 pub trait Kept {
     /// [`Service::Session`](super::Service::Session).
