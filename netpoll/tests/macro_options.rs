@@ -187,7 +187,7 @@ fn listen() {
 #[netpoll::on_request]
 fn pairs(out: Out<'_>, mut input: In<'_>) -> Result<()> {
     let pair = input.next(2)?;
-    Ok(out.buf.write(pair)?)
+    out.buf.write(pair)
 }
 
 #[derive(Default)]
@@ -221,7 +221,7 @@ fn flip() -> Flip {
 
 fn flipped(from: &mut LinkBuffer, to: &mut LinkBuffer) -> Result<()> {
     let bytes: Vec<u8> = from.read_bytes(from.len())?.iter().map(|byte| !byte).collect();
-    Ok(to.write(&bytes)?)
+    to.write(&bytes)
 }
 
 impl Transport for Flip {
