@@ -68,6 +68,32 @@ fn what_is_no_request_is_answered_in_its_place() {
     assert_eq!(said, "+PONG\r\n-ERR Protocol error: expected '$', got '+'\r\n");
 }
 
+/// What a header declares is refused, or waited for, before anything is allocated for it.
+#[test]
+fn declared_sizes_take_no_memory() {
+    let server = Server::start(&["--pollers", "1"]);
+    assert_eq!(exchange(&server, b"PING\r\n"), "+PONG\r\n");
+    let [reserved, touched] = ["VmPeak", "VmHWM"].map(|name| server.status(name));
+    for (header, wanted) in [
+        ("*1000000000\r\n", "-ERR Protocol error: invalid multibulk length\r\n"),
+        ("*1\r\n$1000000000\r\n", "-ERR Protocol error: invalid bulk length\r\n"),
+        ("*1\r\n$9223372036854775807\r\n", "-ERR Protocol error: invalid bulk length\r\n"),
+        // As many and as long as is allowed, of which nothing comes.
+        ("*1048576\r\n", ""),
+        ("*2\r\n$536870912\r\n", ""),
+    ] {
+        for _ in 0..10 {
+            assert_eq!(exchange(&server, header.as_bytes()), wanted, "{header:?}");
+        }
+    }
+    let reserved = server.status("VmPeak") - reserved;
+    let touched = server.status("VmHWM") - touched;
+    // A billion strings would be 16 GiB, the longest string 512 MiB. A thread that starts reserves 66 MiB
+    // for its stack and its heap.
+    assert!(reserved < 256 << 10 && touched < 4 << 10, "{reserved} KiB, {touched} KiB touched");
+    assert_eq!(exchange(&server, b"PING\r\n"), "+PONG\r\n");
+}
+
 #[test]
 fn a_value_of_many_megabytes_comes_back() {
     let server = Server::start(&[]);

@@ -36,6 +36,14 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// A figure of /proc/pid/status, in KiB.
+    pub(crate) fn status(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Sends it the signal, by name; gives its exit code and what it said at its end.
     pub(crate) fn end_by(mut self, signal: &str) -> (Option<i32>, String) {
         let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();

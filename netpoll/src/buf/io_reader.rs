@@ -74,7 +74,7 @@ impl<R: Read> IoReader<R> {
             0 => wanted.clamp(READ_LEAST, most),
             spare => spare,
         };
-        let room = self.buffer.malloc(room)?;
+        let room = self.buffer.malloc_uncleared(room)?;
         let got = loop {
             match self.inner.read(room) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

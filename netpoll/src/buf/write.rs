@@ -36,8 +36,10 @@ impl LinkBuffer {
         Ok(self.tail.as_mut().expect("it was set above"))
     }
 
-    /// Appends `n` bytes and lends them, contiguous, to be written. They hold anything: write all
-    /// of them, or take the rest back with [`malloc_ack`](Self::malloc_ack).
+    /// Appends `n` zeroes and lends them, contiguous, to be written. Take what is not needed back with
+    /// [`malloc_ack`](Self::malloc_ack).
+    ///
+    /// Zeroes, since the block may hold what came over another connection before.
     ///
     /// ```
     /// # use netpoll::buf::LinkBuffer;
@@ -53,6 +55,15 @@ impl LinkBuffer {
     /// [`Limit`](crate::ErrorKind::Limit).
     #[inline]
     pub fn malloc(&mut self, n: usize) -> Result<&mut [u8]> {
+        let lent = self.malloc_uncleared(n)?;
+        lent.fill(0);
+        Ok(lent)
+    }
+
+    /// As [`malloc`](Self::malloc), with whatever the block holds: only for who takes back all that it
+    /// does not write.
+    #[inline]
+    pub(crate) fn malloc_uncleared(&mut self, n: usize) -> Result<&mut [u8]> {
         if n > self.spare_len() {
             self.grow(n)?;
         }

@@ -16,7 +16,7 @@ use crate::{
     addr::PeerAddress,
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
-    sys::Credentials,
+    sys::{Credentials, Socket},
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -75,20 +75,11 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection ended before anybody asked.
     pub fn local(&self) -> Result<&PeerAddress> {
-        loop {
-            if let Some(local) = self.conn.local.get() {
-                return Ok(local);
-            }
-            if let Some(asked) = self.conn.with_socket(|socket| socket.local_address()) {
-                let local = asked?;
-                return Ok(self.conn.local.get_or_init(|| local));
-            }
-            if self.conn.gate.load() & mark::FINISHED != 0 {
-                return Err(self.conn.closed_error());
-            }
-            // Another thread is in a system call that writes.
-            thread::yield_now();
+        if let Some(local) = self.conn.local.get() {
+            return Ok(local);
         }
+        let local = self.ask(Socket::local_address)??;
+        Ok(self.conn.local.get_or_init(|| local))
     }
 
     /// The process at the other end of a Unix socket.
@@ -96,10 +87,22 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection has ended, `Io` if it is no Unix socket.
     pub fn peer_credentials(&self) -> Result<Credentials> {
-        let asked = self.conn.with_socket(|socket| socket.credentials());
-        asked
-            .ok_or_else(|| self.conn.closed_error())?
+        self.ask(Socket::credentials)?
             .map_err(|e| Error::io(format!("asking who is at {}", self.conn), e))
+    }
+
+    /// Asks the system something of the socket, after whoever writes to it.
+    fn ask<T>(&self, f: impl Fn(&Socket) -> T) -> Result<T> {
+        loop {
+            if let Some(told) = self.conn.with_socket(&f) {
+                return Ok(told);
+            }
+            if self.conn.gate.load() & mark::FINISHED != 0 {
+                return Err(self.conn.closed_error());
+            }
+            // Another thread is in a system call that writes.
+            thread::yield_now();
+        }
     }
 
     /// Its options.

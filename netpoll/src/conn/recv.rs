@@ -149,7 +149,7 @@ impl Recv {
     fn read_into_input(&mut self, conn: &Conn, want: usize) -> Result<io::Result<(usize, usize)>> {
         let asked = want.min(GROWTH.max(2 * self.input.len()));
         let arriving = self.arriving(conn);
-        let read = conn.socket.read(arriving.malloc(asked)?);
+        let read = conn.socket.read(arriving.malloc_uncleared(asked)?);
         arriving.malloc_ack(*read.as_ref().unwrap_or(&0));
         arriving.flush();
         Ok(read.map(|n| (n, asked)))

@@ -94,7 +94,8 @@ impl BlockMut {
         (self.end - self.mark) as usize
     }
 
-    /// The bytes to be filled next. They hold anything: write before you [`commit`](Self::commit).
+    /// The bytes to be filled next. They hold anything, such as what came over another connection
+    /// before: write before you [`commit`](Self::commit).
     #[inline]
     pub fn spare_mut(&mut self) -> &mut [u8] {
         self.bytes_mut(self.mark, self.end)
@@ -110,7 +111,8 @@ impl BlockMut {
         self.mark += n as u32;
     }
 
-    /// Makes the first `n` spare bytes filled ones and lends them.
+    /// Makes the first `n` spare bytes filled ones and lends them. They hold anything, as
+    /// [`spare_mut`](Self::spare_mut) says: write them all.
     ///
     /// # Panics
     /// If there are fewer.

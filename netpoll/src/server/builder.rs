@@ -29,6 +29,7 @@ pub struct EventLoopBuilder<S> {
     inherit: bool,
     backlog: u32,
     reuse_port: bool,
+    socket_mode: Option<u32>,
     max_connections: usize,
     request_timeout: Option<Duration>,
     settings: Settings,
@@ -84,6 +85,7 @@ impl<S: Service> EventLoopBuilder<S> {
             inherit: false,
             backlog: 4096,
             reuse_port: false,
+            socket_mode: None,
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
             settings: Settings::default(),
@@ -149,6 +151,17 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
+    /// The permissions of the files of Unix sockets that it listens on, such as `0o660`: who may not write
+    /// to the file cannot connect. Default: what the process's umask leaves.
+    ///
+    /// Abstract names have no permissions: whoever shares the network namespace can connect, and
+    /// [`peer_credentials`](crate::Connection::peer_credentials) says who did.
+    #[must_use]
+    pub fn socket_mode(mut self, mode: u32) -> Self {
+        self.socket_mode = Some(mode);
+        self
+    }
+
     /// Connections at once; clients past them are accepted and closed. Default: no limit.
     #[must_use]
     pub fn max_connections(mut self, n: usize) -> Self {
@@ -193,6 +206,7 @@ impl<S: Service> EventLoopBuilder<S> {
         let options = ListenOptions {
             backlog: self.backlog,
             reuse_port: self.reuse_port,
+            socket_mode: self.socket_mode,
             stream: self.settings.stream(),
         };
         let mut listeners = Vec::new();

@@ -28,13 +28,16 @@ pub(crate) struct ListenOptions {
     pub(crate) backlog: u32,
     /// Several sockets may listen on one address, and the system spreads connections (TCP).
     pub(crate) reuse_port: bool,
+    /// Permissions of a Unix socket's file, if the umask is not to decide.
+    pub(crate) socket_mode: Option<u32>,
     /// Options of every accepted connection.
     pub(crate) stream: StreamOptions,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 4096, reuse_port: false, stream: StreamOptions::default() }
+        let stream = StreamOptions::default();
+        Self { backlog: 4096, reuse_port: false, socket_mode: None, stream }
     }
 }
 
@@ -78,7 +81,7 @@ impl Listener {
             }
         }
         let file = match address.path() {
-            Some(path) => Some(SocketFile::bind(&socket, path)?),
+            Some(path) => Some(SocketFile::bind(&socket, path, options.socket_mode)?),
             None => socket.bind(&wanted).map(|()| None)?,
         };
         options.stream.apply(&SockRef::from(&socket), wanted.is_unix())?;

@@ -1,8 +1,9 @@
 //! [`SocketFile`]: the file of a Unix socket that listens, and what to do with an old one.
 
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering::SeqCst},
     time::SystemTime,
@@ -26,7 +27,8 @@ pub(super) struct SocketFile {
 struct Identity(u64, u64, Option<SystemTime>);
 
 impl SocketFile {
-    /// Binds `socket` to `path`.
+    /// Binds `socket` to `path`, whose file then has these permissions, if any are given. Nobody can
+    /// connect meanwhile: it does not listen yet.
     ///
     /// A file that a dead process left there is replaced: that it is a socket, and that a connect
     /// to it is refused, shows that nobody listens on it.
@@ -34,7 +36,7 @@ impl SocketFile {
     /// # Errors
     /// `AddrInUse` if somebody answers there, `AlreadyExists` if the file is not a socket, and what
     /// the system reports.
-    pub(super) fn bind(socket: &Socket, path: &Path) -> io::Result<Self> {
+    pub(super) fn bind(socket: &Socket, path: &Path, mode: Option<u32>) -> io::Result<Self> {
         let address = SockAddr::unix(path)?;
         match socket.bind(&address) {
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
@@ -46,7 +48,11 @@ impl SocketFile {
         // What a relative path means may change while the process runs.
         let path = std::path::absolute(path)?;
         let identity = identify(&fs::symlink_metadata(&path)?);
-        Ok(Self { path, identity, removed: AtomicBool::new(false) })
+        let file = Self { path, identity, removed: AtomicBool::new(false) };
+        if let Some(mode) = mode {
+            fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
+        }
+        Ok(file)
     }
 
     /// Removes the file, unless another has taken its place.
