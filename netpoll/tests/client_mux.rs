@@ -3,9 +3,12 @@
 mod common;
 
 use std::{
+    io::{Read, Write},
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -152,4 +155,93 @@ fn a_connection_that_ends_fails_its_calls_with_the_reason() {
         }
     });
     assert_eq!(client.stats().in_flight, 0);
+}
+
+/// A number of one byte.
+#[derive(Frame)]
+struct Short {
+    #[frame(seq)]
+    id: u8,
+    value: u32,
+}
+
+/// A peer that answers `Short` frames as `answer` says: with which, in which order.
+fn short_peer(answer: impl Fn(u8, u32) -> Vec<(u8, u32)> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let answer = answer.clone();
+            thread::spawn(move || {
+                let mut frame = [0; 5];
+                while stream.read_exact(&mut frame).is_ok() {
+                    let value = u32::from_be_bytes(frame[1..].try_into().unwrap());
+                    let mut out = Vec::new();
+                    for (id, value) in answer(frame[0], value) {
+                        out.push(id);
+                        out.extend(value.to_be_bytes());
+                    }
+                    if stream.write_all(&out).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn few_numbers_are_enough_for_many_calls() {
+    let runtime = common::runtime(1);
+    let address = short_peer(|id, value| vec![(id, value + 1)]);
+    let client = Client::<Short, Short>::mux(address).runtime(&runtime).build().unwrap();
+    thread::scope(|scope| {
+        for caller in 0..200u32 {
+            let client = &client;
+            scope.spawn(move || {
+                for n in 0..20 {
+                    let value = caller << 16 | n;
+                    let reply = client.call(Short { id: 0, value }).unwrap();
+                    assert_eq!(reply.into_owned().unwrap().value, value + 1);
+                }
+            });
+        }
+    });
+    assert_eq!(client.stats().dials, 1);
+}
+
+#[test]
+fn a_peer_that_leaves_too_many_unanswered_is_dialled_anew() {
+    let runtime = common::runtime(1);
+    let address = short_peer(|id, value| if value == 0 { vec![] } else { vec![(id, value)] });
+    let client = Client::<Short, Short>::mux(address).runtime(&runtime).build().unwrap();
+    let soon = CallOptions::new().timeout(Duration::from_millis(1));
+    for _ in 0..200 {
+        let error = client.call_with(Short { id: 0, value: 0 }, soon).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    }
+    let reply = client.call(Short { id: 0, value: 7 }).unwrap().into_owned().unwrap();
+    assert_eq!(reply.value, 7);
+    let stats = client.stats();
+    assert_eq!((stats.dials, stats.poisoned), (2, 1), "{stats:?}");
+}
+
+#[test]
+fn frames_that_answer_no_call_are_pushes() {
+    let runtime = common::runtime(1);
+    // Under zero, under a number that was never handed out, the answer, and the answer once more.
+    let address = short_peer(|id, value| vec![(0, 1), (200, 2), (id, value), (id, 3)]);
+    let (tell, told) = mpsc::channel();
+    let client = Client::<Short, Short>::mux(address)
+        .runtime(&runtime)
+        .on_push(move |push| tell.send(push.into_owned().unwrap().value).unwrap())
+        .build()
+        .unwrap();
+    let reply = client.call(Short { id: 0, value: 9 }).unwrap().into_owned().unwrap();
+    assert_eq!(reply.value, 9);
+    assert_eq!([told.recv().unwrap(), told.recv().unwrap()], [1, 2]);
+    wait_until(|| client.stats().late == 1);
+    assert_eq!(client.stats().pushes, 2);
 }

@@ -74,6 +74,9 @@ where
     /// Goes on. Pending: only others can end the call, or time.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkSlice>> {
         if self.stage == Stage::Fresh {
+            if self.began >= self.deadline {
+                return Poll::Ready(self.expire());
+            }
             self.stage = Stage::Begun;
             self.hub.carry_out(self.hub.slots.enter(&self.call));
         }

@@ -12,21 +12,14 @@ use crate::{
     buf::LinkSlice,
     conn::{
         CloseReason, Connection,
-        frames::{self, Found},
+        frames::{self, Budget, Next},
         handler::{After, Handler},
-        recv::{Filled, Step},
-        state::mark,
+        recv::Step,
     },
     error::{Error, ErrorKind, Result},
     frame::Frame,
     sched::panic_error,
 };
-
-/// Frames that one turn takes at most: then it goes to the back of the queue.
-const FRAMES: usize = 256;
-
-/// Bytes that one turn reads at most.
-const BYTES: usize = 512 * 1024;
 
 /// A lane as its connection's turn sees it.
 pub(super) trait Receiver: Lane {
@@ -77,50 +70,27 @@ impl<F: Frame, L: Receiver> State<F, L> {
     /// Takes frames until nothing is left or the budget is spent.
     fn work(&mut self, lane: &L, step: &mut Step<'_, '_>) -> Result<After> {
         let max = step.conn.options().max_frame;
-        let (mut frames, mut bytes) = (FRAMES, BYTES);
+        let mut budget = Budget::new();
         loop {
-            let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
-            if frames == 0 || bytes == 0 {
-                return Ok(After::Again);
-            }
-            let there = recv.input.len();
-            match frames::find::<F>(&mut self.scan, recv, max)? {
-                Found::Request(n) => {
-                    frames -= 1;
+            let scan = &mut self.scan;
+            match budget.next(step, |recv| frames::find::<F>(scan, recv, max))? {
+                Next::Request(n) => {
+                    let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
                     let frame = recv.input.slice(n)?;
                     lane.received(frame, !recv.input.is_empty(), &mut self.batch)?;
                 }
-                Found::Need(n) => match step.read(n - there) {
-                    Ok(Filled::Some) => {
-                        let now = step.recv.as_ref().map_or(there, |recv| recv.input.len());
-                        bytes = bytes.saturating_sub(now - there);
+                // The next look knows that no more comes.
+                Next::Eof => {}
+                Next::Quiet => {
+                    if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
+                        lane.began()?;
                     }
-                    Ok(Filled::Eof) if there == 0 => return Ok(After::Wait),
-                    // What is left may be a frame that the end completes.
-                    Ok(Filled::Eof) => {}
-                    Ok(Filled::Nothing) => {
-                        if there > 0 {
-                            lane.began()?;
-                        }
-                        return Ok(quiet(step));
-                    }
-                    Err(error) if error.kind() == ErrorKind::Io => {
-                        return Ok(After::Abort(CloseReason::Reset));
-                    }
-                    Err(error) => return Err(error),
-                },
+                    return Ok(After::Wait);
+                }
+                Next::Over(after) => return Ok(after),
             }
         }
     }
-}
-
-/// Nothing more is there to read now.
-fn quiet(step: &Step<'_, '_>) -> After {
-    // A hang-up that came after the read has set both: what came before it is read first.
-    if step.conn.conn.gate.load() & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
-        return After::Abort(CloseReason::Reset);
-    }
-    After::Wait
 }
 
 /// Why a connection ends on which `error` was found.

@@ -47,7 +47,11 @@ pub(super) fn too_late<L: Lane>(hub: &Hub<L>, place: &Place<L>, limit: Duration)
         Place::Lane { lane, .. } => {
             format!("calling {}: not sent within {limit:?}", lane.endpoint().address)
         }
-        Place::Queue | Place::Nowhere => return late(hub, "calling", limit),
+        Place::Queue => return late(hub, "calling", limit),
+        Place::Nowhere => {
+            let names = hub.slots.endpoints.names();
+            format!("calling {names}: not begun within {limit:?}")
+        }
     };
     Error::new(ErrorKind::TimedOut, why)
 }

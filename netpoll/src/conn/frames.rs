@@ -1,10 +1,21 @@
-//! Finding frames in a connection's input.
+//! Finding frames in a connection's input, and reading until one is there.
 
-use super::recv::Recv;
+use super::{
+    handler::After,
+    reason::CloseReason,
+    recv::{Filled, Recv, Step},
+    state::mark,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     frame::{Frame, Progress, ScanError, Scanner, Window},
 };
+
+/// Requests that one turn handles at most: then it goes to the back of the queue.
+const REQUESTS: usize = 256;
+
+/// Bytes that one turn reads at most.
+const BYTES: usize = 512 * 1024;
 
 /// What was found at the start of the input.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,4 +60,80 @@ pub(crate) fn found(
             Error::new(ErrorKind::Eof, why)
         }),
     }
+}
+
+/// What a turn may still do before it goes to the back of the queue.
+pub(crate) struct Budget {
+    requests: usize,
+    bytes: usize,
+}
+
+/// What a turn does next.
+pub(crate) enum Next {
+    /// It handles the request of this many bytes.
+    Request(usize),
+    /// Nothing more is there to read now.
+    Quiet,
+    /// The peer sends no more, and what is left is no whole frame by its own account.
+    Eof,
+    /// It ends.
+    Over(After),
+}
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self { requests: REQUESTS, bytes: BYTES }
+    }
+
+    /// Reads until `find` finds a request, or nothing is left.
+    ///
+    /// # Errors
+    /// Of `find`, or of what came; or there is no memory.
+    #[inline]
+    pub(crate) fn next(
+        &mut self,
+        step: &mut Step<'_, '_>,
+        mut find: impl FnMut(&Recv) -> Result<Found>,
+    ) -> Result<Next> {
+        loop {
+            let Some(recv) = &step.recv else { return Ok(Next::Over(After::Wait)) };
+            let there = recv.input.len();
+            if self.requests == 0 {
+                return Ok(Next::Over(After::Again));
+            }
+            let n = match find(recv)? {
+                Found::Need(n) => n,
+                Found::Request(n) => {
+                    self.requests -= 1;
+                    return Ok(Next::Request(n));
+                }
+            };
+            if self.bytes == 0 {
+                return Ok(Next::Over(After::Again));
+            }
+            match step.read(n - there) {
+                Ok(Filled::Some) => {
+                    let now = step.recv.as_ref().map_or(there, |recv| recv.input.len());
+                    self.bytes = self.bytes.saturating_sub(now - there);
+                }
+                Ok(Filled::Eof) if there == 0 => return Ok(Next::Over(After::Wait)),
+                Ok(Filled::Eof) => return Ok(Next::Eof),
+                Ok(Filled::Nothing) => return Ok(quiet(step)),
+                Err(error) if error.kind() == ErrorKind::Io => {
+                    tracing::debug!(%error, "a connection broke");
+                    return Ok(Next::Over(After::Abort(CloseReason::Reset)));
+                }
+                // There is no memory to read into, or what came is not what the transport takes.
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn quiet(step: &Step<'_, '_>) -> Next {
+    // A hang-up that came after the read has set both: what came before it is read first.
+    if step.conn.conn.gate.load() & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
+        return Next::Over(After::Abort(CloseReason::Reset));
+    }
+    Next::Quiet
 }

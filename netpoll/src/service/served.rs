@@ -36,20 +36,14 @@ use crate::{
         CloseReason, Connection, Deadline,
         core::Conn,
         deadlines::Kind,
-        frames::Found,
+        frames::{Budget, Found, Next},
         handler::{After, Handler},
-        recv::{Filled, Step},
+        recv::Step,
         state::mark,
     },
     error::{Error, ErrorKind, Result},
     sched::{BoxFuture, CatchPanic, panic_error, park},
 };
-
-/// Requests that one turn handles at most: then it goes to the back of the queue.
-const REQUESTS: usize = 256;
-
-/// Bytes that one turn reads at most.
-const BYTES: usize = 512 * 1024;
 
 /// Answers of a turn that are sent before its end.
 const ANSWERS: usize = 128 * 1024;
@@ -185,17 +179,11 @@ impl<S: Service> Served<S> {
             return After::Full;
         }
         let max = step.conn.options().max_frame;
-        let mut requests = REQUESTS;
-        let mut bytes = BYTES;
+        let mut budget = Budget::new();
         loop {
-            let Some(recv) = &step.recv else { return After::Wait };
-            let there = recv.input.len();
-            if requests == 0 {
-                return After::Again;
-            }
-            match S::Request::find(&mut state.scan, recv, max) {
-                Ok(Found::Request(n)) => {
-                    requests -= 1;
+            let scan = &mut state.scan;
+            match budget.next(step, |recv| S::Request::find(scan, recv, max)) {
+                Ok(Next::Request(n)) => {
                     if let Some(after) = self.request(state, step, n) {
                         return after;
                     }
@@ -203,21 +191,9 @@ impl<S: Service> Served<S> {
                         return After::Full;
                     }
                 }
-                Ok(Found::Need(n)) => {
-                    if bytes == 0 {
-                        return After::Again;
-                    }
-                    match step.read(n - there) {
-                        Ok(Filled::Some) => {
-                            let now = step.recv.as_ref().map_or(there, |recv| recv.input.len());
-                            bytes = bytes.saturating_sub(now - there);
-                        }
-                        Ok(Filled::Eof) if there == 0 => return After::Wait,
-                        Ok(Filled::Eof) => return self.at_eof(state, step, max),
-                        Ok(Filled::Nothing) => return self.quiet(step),
-                        Err(error) => return self.broken(step, &error),
-                    }
-                }
+                Ok(Next::Quiet) => return self.quiet(step),
+                Ok(Next::Eof) => return self.at_eof(state, step, max),
+                Ok(Next::Over(after)) => return after,
                 Err(error) => return self.fail(step, &error),
             }
         }
@@ -225,10 +201,6 @@ impl<S: Service> Served<S> {
 
     /// Nothing more is there to read now.
     fn quiet(&self, step: &Step<'_, '_>) -> After {
-        // A hang-up that came after the read has set both: what came before it is read first.
-        if step.conn.conn.gate.load() & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
-            return After::Abort(CloseReason::Reset);
-        }
         let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
         if idle && self.ward.drains() && !self.is_aloft() {
             return After::Close(CloseReason::Shutdown);
@@ -336,16 +308,6 @@ impl<S: Service> Served<S> {
             ErrorKind::TimedOut => CloseReason::HandlerTimeout,
             _ => CloseReason::HandlerError,
         })
-    }
-
-    /// A read failed: the connection broke, there is no memory to read into, or what came is not what
-    /// the transport takes.
-    fn broken(&self, step: &mut Step<'_, '_>, error: &Error) -> After {
-        if error.kind() != ErrorKind::Io {
-            return self.fail(step, error);
-        }
-        tracing::debug!(%error, "a connection broke");
-        After::Abort(CloseReason::Reset)
     }
 
     pub(super) fn late(&self, conn: &Conn) -> Error {
