@@ -91,7 +91,7 @@ impl Dialer {
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
         let until = instant_after(self.timeout);
-        let peers = blocking(|| address.resolve())?;
+        let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
             let (conn, state) = loop {
                 match self.begin(peer) {
@@ -124,7 +124,8 @@ impl Dialer {
             let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
             // A worker may not come free in time.
             let late = |e: Error| e.context(format_args!("resolving {address}"));
-            timeout(self.timeout, resolved).await.map_err(late)???
+            let resolved = timeout(self.timeout, resolved).await.map_err(late)??;
+            resolved.map_err(|e| failed(&address, Some(e)))?
         } else {
             address.resolve()?
         };
@@ -172,9 +173,12 @@ impl Dialer {
         Err(failed(address, last))
     }
 
-    /// The same, whose connections are idle for so long at most.
-    pub(crate) fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
-        Arc::make_mut(&mut self.settings).public.idle_timeout = timeout;
+    /// The same for a client: connections are idle for so long at most, and dead if what was sent is
+    /// not acknowledged for so long, unless their options say otherwise.
+    pub(crate) fn of_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
+        let options = &mut Arc::make_mut(&mut self.settings).public;
+        options.idle_timeout = idle;
+        options.user_timeout.get_or_insert(silent);
         self
     }
 

@@ -24,6 +24,9 @@ use crate::{
 /// How long a connection may have had nothing to do before it is asked whether it is alive.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a peer's system may leave bytes unacknowledged at least: several retransmissions.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
 /// Settings of a client; `M` is [`Pool`] or [`Mux`].
 #[must_use]
 pub struct Builder<Q, R, M> {
@@ -86,6 +89,10 @@ impl<Q, R, M> Builder<Q, R, M> {
     }
 
     /// Longest time for a call, from its beginning to its reply. Default: 10 s.
+    ///
+    /// It is the connections' [`user_timeout`](crate::ConnectionOptions::user_timeout) too, from 1 s
+    /// on, unless the dialler's options have one: where a peer has vanished without a word, calls go
+    /// over a new connection after that time. (Linux only. Elsewhere keepalive tells.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -116,7 +123,8 @@ impl<Q, R, M> Builder<Q, R, M> {
             return Err(Error::new(ErrorKind::Config, why));
         }
         let limits = Limits { connections, per_host, capacity, waiters: self.max_waiters };
-        let dialer = self.dialer.idle_timeout(self.idle_timeout);
+        let silent = self.timeout.max(SHORTEST_SILENCE);
+        let dialer = self.dialer.of_client(self.idle_timeout, silent);
         Ok(Arc::new(Hub {
             slots: Slots::new(limits, Endpoints::new(self.addresses)?),
             alarms: Alarms::new(dialer.owner().shared()),

@@ -109,7 +109,10 @@ impl<L: Lane> Hub<L> {
             // Found dead before a byte of the call was written.
             self.counters.stale.fetch_add(1, Relaxed);
             self.slots.retire(id);
-            lane.conn().abort();
+            if lane.conn().is_active() {
+                lane.conn().abort();
+            }
+            // Else its own turn ends it, after what came before, and with the reason that it had.
             return self.slots.again(&call);
         }
         match lane.start(&call) {

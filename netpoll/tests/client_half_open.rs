@@ -1,0 +1,221 @@
+//! Peers that are there and do not answer: a process that is stopped, a cable that is cut, an interface
+//! that drops all packets.
+
+#![cfg(target_os = "linux")]
+
+mod client_support;
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use client_support::{
+    Echoes, Kind, NEVER, Tally, assert_quiet,
+    by_hand::{ByHand, echo},
+    message, serve_slow,
+};
+use common::{runtime, wait_until};
+use netpoll::{ErrorKind, client::CallOptions};
+
+const MS: Duration = Duration::from_millis(1);
+const KINDS: [Kind; 2] = [Kind::Pool(8), Kind::Mux(2)];
+
+/// `n` calls side by side, of `timeout` each.
+fn calls(client: &Echoes, n: usize, timeout: Duration) -> Tally {
+    let tally = Tally::default();
+    thread::scope(|scope| {
+        for call in 0..n {
+            let tally = &tally;
+            scope.spawn(move || {
+                let body = format!("{call}").into_bytes();
+                let options = CallOptions::new().timeout(timeout);
+                let told = client.call_with(message(0, body.clone()), options);
+                if let Err(error) = &told {
+                    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+                }
+                tally.note(&body, &told);
+            });
+        }
+    });
+    assert_eq!(tally.all(), n);
+    assert_quiet(client);
+    tally
+}
+
+/// All of some calls time out, and soon.
+#[track_caller]
+fn assert_silent(client: &Echoes) {
+    let since = Instant::now();
+    let tally = calls(client, 20, 200 * MS);
+    assert_eq!(tally.failed(ErrorKind::TimedOut), 20, "{tally:?}");
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+}
+
+/// How long it takes until a call is answered.
+fn heals(client: &Echoes) -> Duration {
+    let since = Instant::now();
+    wait_until(|| calls(client, 1, 200 * MS).answered() == 1);
+    let took = since.elapsed();
+    assert_eq!(calls(client, 20, Duration::from_secs(20)).answered(), 20);
+    took
+}
+
+/// A server in a process of its own.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+const CHILD: &str = "NETPOLL_HALF_OPEN";
+
+impl Process {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_stopped_process", "--nocapture"])
+            .env(CHILD, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // The harness writes to stdout too, so that the line has a mark.
+        let mut marked = lines
+            .map_while(Result::ok)
+            .filter_map(|line| line.strip_prefix("> ").map(str::to_owned));
+        let address = marked.next().expect("the child tells its address");
+        Self { child, address }
+    }
+
+    /// The child: serves until its parent goes.
+    fn serve() {
+        let runtime = runtime(1);
+        let (server, address) = serve_slow(&runtime, NEVER);
+        println!("\n> {address}");
+        let _ = std::io::stdin().read(&mut [0]);
+        server.shutdown(Duration::ZERO);
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill {signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        wait_until(|| self.is_stopped() == (signal == "-STOP"));
+    }
+
+    /// Whether each of its threads is.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|fields| fields.starts_with(" T"))
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_stopped_process() {
+    if std::env::var_os(CHILD).is_some() {
+        return Process::serve();
+    }
+    let server = Process::start();
+    for kind in KINDS {
+        let client = kind.client(&server.address, Duration::from_secs(20));
+        assert_eq!(calls(&client, 20, Duration::from_secs(20)).answered(), 20);
+        server.signal("-STOP");
+        assert_silent(&client);
+        server.signal("-CONT");
+        let took = heals(&client);
+        println!("{kind:?}: healed after {took:?}, {:?}", client.stats());
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+/// The connections are dead and nobody says so; new ones can be made.
+#[test]
+fn a_cut_cable() {
+    for kind in KINDS {
+        let server = ByHand::start(|stream, _| echo(stream));
+        let client = kind.client(&server.address, Duration::from_secs(1));
+        assert_eq!(calls(&client, 20, Duration::from_secs(20)).answered(), 20);
+        let before = server.accepted();
+        server.cut();
+        // A pool has new connections for those that wait.
+        assert!(calls(&client, 20, 200 * MS).failed(ErrorKind::TimedOut) > 0);
+        let took = heals(&client);
+        println!("{kind:?}: healed after {took:?}, {:?}", client.stats());
+        assert!(server.accepted() > before);
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+}
+
+const NAMESPACE: &str = "NETPOLL_NAMESPACE";
+
+/// Runs this test's body again in a network namespace of its own. False, and says why, if there can be
+/// none here.
+fn in_a_namespace(test: &str) -> bool {
+    let script = "ip link set lo up && tc qdisc replace dev lo root pfifo && \
+                  exec \"$0\" --exact \"$1\" --nocapture";
+    let own = std::env::current_exe().unwrap();
+    let probe = Command::new("unshare").args(["--net", "sh", "-c", "command -v ip tc"]).output();
+    let able = probe.as_ref().is_ok_and(|output| output.status.success());
+    if !able {
+        let why = match probe {
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let why = format!("skipped: needs root, `unshare`, and iproute2's `ip` and `tc`: {why}");
+        assert!(std::env::var_os("CI").is_none(), "{why}, and CI is set");
+        println!("{why}");
+        return false;
+    }
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-c", script])
+        .arg(own)
+        .arg(test)
+        .env(NAMESPACE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+/// Has the namespace's interface drop all packets, or none.
+fn drop_packets(all: bool) {
+    let queue: &[&str] = if all { &["limit", "0"] } else { &["limit", "10000"] };
+    let change = ["qdisc", "replace", "dev", "lo", "root", "pfifo"];
+    assert!(Command::new("tc").args(change).args(queue).status().unwrap().success());
+}
+
+#[test]
+fn an_interface_that_drops_all_packets() {
+    if std::env::var_os(NAMESPACE).is_none() {
+        in_a_namespace("an_interface_that_drops_all_packets");
+        return;
+    }
+    for kind in KINDS {
+        let server = ByHand::start(|stream, _| echo(stream));
+        let client = kind.client(&server.address, Duration::from_secs(1));
+        assert_eq!(calls(&client, 20, Duration::from_secs(20)).answered(), 20);
+        drop_packets(true);
+        assert_silent(&client);
+        // A dial is lost in it too.
+        let dials = kind.client(&server.address, Duration::from_secs(1));
+        assert_silent(&dials);
+        drop_packets(false);
+        let took = heals(&client);
+        println!("{kind:?}: healed after {took:?}, {:?}", client.stats());
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+}
