@@ -89,6 +89,12 @@ impl Error {
         })
     }
 
+    /// The same error under another message.
+    pub(crate) fn with_message(mut self, message: String) -> Self {
+        self.0.message = message;
+        self
+    }
+
     /// What happened.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

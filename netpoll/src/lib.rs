@@ -12,6 +12,7 @@ mod listen;
 pub mod mem;
 pub mod poller;
 mod primitive;
+mod random;
 mod sched;
 mod server;
 pub mod service;

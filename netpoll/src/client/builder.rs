@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     alarms::Alarms,
-    endpoints::{Endpoints, IntoAddresses},
+    endpoints::Endpoints,
     handle::{Client, Kind},
     hub::{Counters, Hub, Lane},
     link::Link,
@@ -12,6 +12,7 @@ use super::{
     pool,
     received::Received,
     slots::{Limits, Slots},
+    source::{IntoEndpoints, Source},
 };
 use crate::{
     buf::LinkSlice,
@@ -30,7 +31,7 @@ const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 /// Settings of a client; `M` is [`Pool`] or [`Mux`].
 #[must_use]
 pub struct Builder<Q, R, M> {
-    addresses: Vec<String>,
+    source: Source,
     dialer: Dialer,
     timeout: Duration,
     idle_timeout: Option<Duration>,
@@ -55,9 +56,9 @@ pub struct Mux {
 }
 
 impl<Q, R, M> Builder<Q, R, M> {
-    fn new(addresses: impl IntoAddresses, idle_timeout: Option<Duration>, mode: M) -> Self {
+    fn new(endpoints: impl IntoEndpoints, idle_timeout: Option<Duration>, mode: M) -> Self {
         Self {
-            addresses: addresses.into_addresses(),
+            source: endpoints.into_endpoints(),
             dialer: Dialer::new(),
             timeout: Duration::from_secs(10),
             idle_timeout,
@@ -126,7 +127,7 @@ impl<Q, R, M> Builder<Q, R, M> {
         let silent = self.timeout.max(SHORTEST_SILENCE);
         let dialer = self.dialer.of_client(self.idle_timeout, silent);
         Ok(Arc::new(Hub {
-            slots: Slots::new(limits, Endpoints::new(self.addresses)?),
+            slots: Slots::new(limits, Endpoints::new(self.source)?),
             alarms: Alarms::new(dialer.owner().shared()),
             dialer,
             counters: Counters::default(),
@@ -141,9 +142,9 @@ where
     Q: Frame + 'static,
     R: Frame + 'static,
 {
-    pub(super) fn pool(addresses: impl IntoAddresses) -> Self {
+    pub(super) fn pool(endpoints: impl IntoEndpoints) -> Self {
         let mode = Pool { max_connections: 256, max_per_host: usize::MAX };
-        Self::new(addresses, Some(Duration::from_secs(90)), mode)
+        Self::new(endpoints, Some(Duration::from_secs(90)), mode)
     }
 
     /// Most connections, with those being dialled. Default: 256.
@@ -175,10 +176,10 @@ where
     Q: Numbered + 'static,
     R: Numbered<Seq = Q::Seq> + 'static,
 {
-    pub(super) fn mux(addresses: impl IntoAddresses) -> Self {
+    pub(super) fn mux(endpoints: impl IntoEndpoints) -> Self {
         let mode =
             Mux { connections: 1, max_in_flight: 4_096, max_sequence: Q::Seq::MAX, on_push: None };
-        Self::new(addresses, None, mode)
+        Self::new(endpoints, None, mode)
     }
 
     /// Connections to each address. Another is made while all are busy. Default: 1.
@@ -243,7 +244,7 @@ fn set_number<Q: Numbered>(frame: &mut Q::At<'_>, number: u64) {
 impl<Q, R, M: fmt::Debug> fmt::Debug for Builder<Q, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("addresses", &self.addresses)
+            .field("endpoints", &self.source)
             .field("timeout", &self.timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("mode", &self.mode)

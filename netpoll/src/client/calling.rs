@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     call::{Call, Found, Left, Place},
+    health::Outcome,
     hub::{Hub, Lane},
     verdict,
 };
@@ -117,11 +118,11 @@ where
     fn unsent(&mut self, lane: &Arc<L>, number: u64, error: Error) -> Result<()> {
         if error.kind() != ErrorKind::Closed || !self.call.may_try_again() {
             self.holds = true;
-            self.leave();
+            self.leave(Outcome::Unknown);
             return Err(error);
         }
         if self.call.move_to(Place::Nowhere) {
-            lane.abandon(&self.call, number, false);
+            lane.abandon(&self.call, number, false, Outcome::Unknown);
             self.hub.counters.retries.fetch_add(1, Relaxed);
             self.hub.slots.retire(lane.conn().conn.id);
             self.hub.carry_out(self.hub.slots.again(&self.call));
@@ -132,7 +133,7 @@ where
     /// The deadline has passed.
     fn expire(&mut self) -> Result<LinkSlice> {
         self.stage = Stage::Ended;
-        let place = match self.leave() {
+        let place = match self.leave(Outcome::Failed) {
             Left::Done(result) => return result,
             Left::At(place) => place,
         };
@@ -143,13 +144,13 @@ where
 }
 
 impl<L: Lane, W> Calling<'_, L, W> {
-    /// Ends the call by its caller, and tells whoever has it.
-    fn leave(&mut self) -> Left<L> {
+    /// Ends the call by its caller, and tells whoever has it; `outcome` is what that says of its endpoint.
+    fn leave(&mut self, outcome: Outcome) -> Left<L> {
         let left = self.call.leave();
         match &left {
             Left::At(Place::Queue) => self.hub.carry_out(self.hub.slots.leave(&self.call)),
             Left::At(Place::Lane { lane, number, sent }) => {
-                lane.abandon(&self.call, *number, *sent && !self.holds);
+                lane.abandon(&self.call, *number, *sent && !self.holds, outcome);
             }
             Left::At(Place::Nowhere) | Left::Done(_) => {}
         }
@@ -200,7 +201,7 @@ impl<L: Lane, W> Drop for Calling<'_, L, W> {
     fn drop(&mut self) {
         self.forget_alarm();
         if self.stage == Stage::Begun {
-            self.leave();
+            self.leave(Outcome::Unknown);
         }
     }
 }

@@ -1,189 +1,202 @@
-//! Which address is next, and what is known of each.
+//! The endpoints of a client: which there are, which is next, and what came of each.
 //!
-//! A client asks [`Endpoints::choose`] for the endpoint of a new call or connection, and tells what
-//! came of it: [`connected`](Endpoints::connected) or [`unreachable`](Endpoints::unreachable) of a
-//! dial, [`began`](Endpoint::began) and [`ended`](Endpoint::ended) of a call.
+//! The slots ask and tell under their own lock; the lock here is inside it and held for nanoseconds,
+//! never while a resolver is asked or an endpoint is dialled.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
+use super::{
+    balance::{Balance, Endpoint},
+    health::{Ejection, Outcome},
+    refresh::Refresh,
+    resolve::Resolve,
+    source::Source,
+};
 use crate::{
     addr::Address,
     error::{Error, ErrorKind, Result},
+    random::Random,
+    timer::Clock,
 };
 
-/// How long an address is left alone after the first dial that failed; twice as long after each
-/// further one.
-const FIRST_REST: Duration = Duration::from_millis(20);
-
-/// How long it is left alone at most: then the next call tries it again.
-const LONGEST_REST: Duration = Duration::from_millis(500);
-
-/// One address, or several: `"host:port"`, `["a:1", "b:1"]`, a `Vec`.
-pub trait IntoAddresses {
-    /// The addresses, as they are written.
-    fn into_addresses(self) -> Vec<String>;
-}
-
-impl IntoAddresses for &str {
-    fn into_addresses(self) -> Vec<String> {
-        vec![self.to_owned()]
-    }
-}
-
-impl IntoAddresses for String {
-    fn into_addresses(self) -> Vec<String> {
-        vec![self]
-    }
-}
-
-impl<T: ToString, const N: usize> IntoAddresses for [T; N] {
-    fn into_addresses(self) -> Vec<String> {
-        self.iter().map(ToString::to_string).collect()
-    }
-}
-
-impl<T: ToString> IntoAddresses for &[T] {
-    fn into_addresses(self) -> Vec<String> {
-        self.iter().map(ToString::to_string).collect()
-    }
-}
-
-impl<T: ToString> IntoAddresses for Vec<T> {
-    fn into_addresses(self) -> Vec<String> {
-        self.as_slice().into_addresses()
-    }
-}
-
-/// The endpoints of one client.
+/// See the module's documentation.
 pub(super) struct Endpoints {
-    list: Vec<Arc<Endpoint>>,
-    turn: AtomicUsize,
+    resolver: Option<Box<dyn Resolve>>,
+    clock: Clock,
+    state: Mutex<State>,
+    /// The resolver is to be asked.
+    due: AtomicBool,
 }
 
-/// One address.
-pub(super) struct Endpoint {
-    /// Its place in the list.
-    pub(super) index: usize,
-    /// As it is dialled, and named in errors.
-    pub(super) address: String,
-    /// Calls under way.
-    load: AtomicUsize,
-    failing: Mutex<Option<Failing>>,
-}
-
-struct Failing {
-    times: u32,
-    until: Instant,
-    error: Error,
-}
-
-/// What came of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// A reply.
-    Answered,
-    /// The connection ended, or the reply was malformed, or none came in time.
-    Failed,
-    /// Nothing is known: its caller gave it up.
-    Unknown,
+struct State {
+    balance: Balance,
+    refresh: Refresh,
+    /// Whether an answer has come.
+    known: bool,
+    /// What the resolver could not tell, while there is no answer.
+    error: Option<Error>,
 }
 
 impl Endpoints {
     /// # Errors
-    /// `Address` if one cannot be parsed, `Config` if there is none.
-    pub(super) fn new(addresses: impl IntoIterator<Item = String>) -> Result<Self> {
-        let mut list = Vec::new();
-        for (index, address) in addresses.into_iter().enumerate() {
-            let parsed: Address = address.parse()?;
-            list.push(Arc::new(Endpoint::new(index, parsed.to_string())));
-        }
-        if list.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "a client needs an address at least"));
-        }
-        Ok(Self { list, turn: AtomicUsize::new(0) })
+    /// `Address` if an address cannot be parsed, `Config` if there is none.
+    pub(super) fn new(source: Source) -> Result<Self> {
+        let mut balance = Balance::new(Ejection::default(), Random::default());
+        let (resolver, refresh, known) = match source {
+            Source::Listed(texts) => {
+                let list = texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>>>()?;
+                if list.is_empty() {
+                    return Err(Error::new(
+                        ErrorKind::Config,
+                        "a client needs an address at least",
+                    ));
+                }
+                balance.list(&list);
+                (None, Refresh::never(), true)
+            }
+            Source::Resolved(resolver) => {
+                let refresh = Refresh::new(resolver.lifetime());
+                (Some(resolver), refresh, false)
+            }
+        };
+        let state = Mutex::new(State { balance, refresh, known, error: None });
+        Ok(Self { resolver, clock: Clock::default(), state, due: AtomicBool::new(false) })
     }
 
+    /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.list.len()
+        self.state.lock().balance.listed().count()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.list.iter()
-    }
-
-    /// The endpoint for what is next, of those that are `usable`: the least loaded.
-    pub(super) fn choose(&self, usable: impl Fn(&Endpoint) -> bool) -> Option<&Arc<Endpoint>> {
-        if let [only] = &*self.list {
-            return usable(only).then_some(only);
+    /// The endpoint for what is next, of those that are `usable`: see [`Balance::choose`].
+    pub(super) fn choose(&self, usable: impl Fn(&Endpoint, bool) -> bool) -> Option<Arc<Endpoint>> {
+        let now = self.clock.now_ms();
+        let state = &mut *self.state.lock();
+        if state.refresh.begin(now, state.known) {
+            self.due.store(true, Relaxed);
         }
-        let n = self.list.len();
-        let first = self.turn.fetch_add(1, Relaxed) % n;
-        (first..first + n)
-            .map(|i| &self.list[i % n])
-            .filter(|endpoint| usable(endpoint))
-            .min_by_key(|endpoint| endpoint.load.load(Relaxed))
+        state.balance.choose(now, usable)
+    }
+
+    /// Whether the resolver is to be asked now, by who is told so.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.load(Relaxed) && self.due.swap(false, Relaxed)
+    }
+
+    /// Whether there is no answer yet, and one will come.
+    pub(super) fn is_unknown(&self) -> bool {
+        let state = self.state.lock();
+        !state.known && state.refresh.is_asking()
+    }
+
+    /// What the resolver says. It may block.
+    pub(super) fn resolve(&self) -> Result<Vec<Address>> {
+        match &self.resolver {
+            Some(resolver) => resolver.resolve(),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The resolver has ended. Its answer is what is listed from now on; an error changes nothing.
+    pub(super) fn resolved(&self, answer: Result<Vec<Address>>) {
+        let now = self.clock.now_ms();
+        let state = &mut *self.state.lock();
+        match answer.and_then(at_least_one) {
+            Ok(addresses) => {
+                state.balance.list(&addresses);
+                state.refresh.answered(now);
+                (state.known, state.error) = (true, None);
+            }
+            Err(error) => {
+                state.refresh.failed(now);
+                if state.known {
+                    tracing::warn!(%error, "a client's endpoints stay as they are");
+                } else {
+                    state.error = Some(error);
+                }
+            }
+        }
+    }
+
+    /// A dial of `endpoint` begins.
+    pub(super) fn dials(&self, endpoint: &Endpoint) {
+        self.state.lock().balance.tries(endpoint, self.clock.now_ms());
     }
 
     /// A dial has succeeded.
     pub(super) fn connected(&self, endpoint: &Endpoint) {
-        *endpoint.failing.lock() = None;
+        self.state.lock().balance.connected(endpoint, self.clock.now_ms());
     }
 
     /// A dial has failed.
     pub(super) fn unreachable(&self, endpoint: &Endpoint, error: &Error) {
-        let mut failing = endpoint.failing.lock();
-        let times = failing.as_ref().map_or(0, |failing| failing.times + 1);
-        let rest = FIRST_REST.saturating_mul(1 << times.min(16)).min(LONGEST_REST);
-        // The second half by chance, so that not all clients come back together.
-        let chance = RandomState::new().hash_one(times) % 1_000;
-        let rest = rest / 2 + rest / 2 * chance as u32 / 1_000;
-        *failing = Some(Failing { times, until: Instant::now() + rest, error: error.copy() });
+        let state = &mut *self.state.lock();
+        state.balance.unreachable(endpoint, error, self.clock.now_ms());
+        state.refresh.doubt();
     }
 
-    /// Why nothing can be reached now.
+    /// A call was given to a connection of `endpoint`.
+    pub(super) fn began(&self, endpoint: &Endpoint) {
+        if !endpoint.begins_as_expected() {
+            self.state.lock().balance.tries(endpoint, self.clock.now_ms());
+        }
+    }
+
+    /// A call of `endpoint` has ended.
+    pub(super) fn ended(&self, endpoint: &Endpoint, outcome: Outcome) {
+        if !endpoint.ends_as_expected(outcome) {
+            self.state.lock().balance.ended(endpoint, outcome, self.clock.now_ms());
+        }
+    }
+
+    /// Why nothing can be reached now: what the last dial of each said, or the resolver.
     pub(super) fn why_not(&self) -> Error {
-        let error = self.list.iter().find_map(|endpoint| {
-            endpoint.failing.lock().as_ref().map(|failing| failing.error.copy())
-        });
-        error.unwrap_or_else(|| {
-            let why = format!("{}: no connection can be made", self.names());
-            Error::new(ErrorKind::Limit, why)
-        })
+        let state = self.state.lock();
+        if let Some(error) = &state.error {
+            return error.copy();
+        }
+        let errors: Vec<_> = state.balance.errors().collect();
+        match &*errors {
+            [] => {
+                let why = format!("{}: no connection can be made", names(&state.balance));
+                Error::new(ErrorKind::Limit, why)
+            }
+            [only] => only.copy(),
+            [first, ..] => {
+                let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
+                first.copy().with_message(format!("no endpoint can be reached: {}", all.join("; ")))
+            }
+        }
     }
 
     /// The addresses, for messages.
     pub(super) fn names(&self) -> String {
-        let names: Vec<_> = self.list.iter().map(|endpoint| &*endpoint.address).collect();
-        names.join(", ")
+        names(&self.state.lock().balance)
     }
 }
 
-impl Endpoint {
-    pub(super) fn new(index: usize, address: String) -> Self {
-        Self { index, address, load: AtomicUsize::new(0), failing: Mutex::new(None) }
-    }
+fn names(balance: &Balance) -> String {
+    let names: Vec<_> = balance.listed().map(|endpoint| &*endpoint.address).collect();
+    if names.is_empty() { "endpoints that are not known yet".to_owned() } else { names.join(", ") }
+}
 
-    /// Whether it is left alone for now, since a dial has failed.
-    pub(super) fn rests(&self) -> bool {
-        self.failing.lock().as_ref().is_some_and(|failing| Instant::now() < failing.until)
+fn at_least_one(addresses: Vec<Address>) -> Result<Vec<Address>> {
+    if addresses.is_empty() {
+        return Err(Error::new(ErrorKind::Address, "the resolver gave no address"));
     }
+    Ok(addresses)
+}
 
-    /// A call was given to a connection of this endpoint.
-    pub(super) fn began(&self) {
-        self.load.fetch_add(1, Relaxed);
-    }
-
-    /// A call of this endpoint has ended.
-    pub(super) fn ended(&self, _outcome: Outcome) {
-        self.load.fetch_sub(1, Relaxed);
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoints").field(&self.names()).finish()
     }
 }

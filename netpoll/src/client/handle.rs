@@ -5,12 +5,12 @@ use std::{fmt, future::poll_fn, marker::PhantomData, sync::Arc, task::Poll, time
 use super::{
     builder::{Builder, Mux, Pool},
     calling::{Calling, Sending},
-    endpoints::IntoAddresses,
     hub::{Hub, Lane},
     mux::{Muxed, Numbered},
     options::CallOptions,
     pool::Pooled,
     received::Received,
+    source::IntoEndpoints,
     stats::Stats,
 };
 use crate::{
@@ -46,18 +46,18 @@ type NoWrite = fn(&Pooled, u64) -> Result<Sending>;
 impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
     /// A client with one call at a time on each connection, to one address or several: "host:port",
     /// "unix:/path".
-    pub fn pool(addresses: impl IntoAddresses) -> Builder<Q, R, Pool> {
-        Builder::pool(addresses)
+    pub fn pool(endpoints: impl IntoEndpoints) -> Builder<Q, R, Pool> {
+        Builder::pool(endpoints)
     }
 
     /// A client with many calls on each connection, whose replies find them by the number that the
     /// frames carry (`#[frame(seq)]`). The client sets it; what the request says is overwritten.
-    pub fn mux(addresses: impl IntoAddresses) -> Builder<Q, R, Mux>
+    pub fn mux(endpoints: impl IntoEndpoints) -> Builder<Q, R, Mux>
     where
         Q: Numbered,
         R: Numbered<Seq = Q::Seq>,
     {
-        Builder::mux(addresses)
+        Builder::mux(endpoints)
     }
 
     pub(super) fn new(kind: Kind<Q>, timeout: Duration) -> Self {
@@ -187,11 +187,19 @@ where
 }
 
 fn warm_up<L: Lane>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()> {
-    let wanted = hub.slots.most().min(n);
-    hub.carry_out(hub.slots.warm_up(wanted));
+    hub.carry_out(hub.slots.warm_up(n));
+    let mut unknown = hub.slots.endpoints.is_unknown();
     let made = poll_fn(|cx| {
         let now = hub.slots.watch(cx.waker());
-        if now.connections >= wanted {
+        if unknown {
+            unknown = hub.slots.endpoints.is_unknown();
+            if unknown {
+                return Poll::Pending;
+            }
+            hub.carry_out(hub.slots.warm_up(n));
+        }
+        let wanted = hub.slots.most().min(n);
+        if wanted > 0 && now.connections >= wanted {
             return Poll::Ready(Ok(()));
         }
         if now.dialing == 0 {

@@ -10,14 +10,16 @@ use std::{
 
 use super::{
     alarms::Alarms,
+    balance::Endpoint,
     call::Call,
-    endpoints::Endpoint,
+    health::Outcome,
     slots::{Slots, Start, Steps},
 };
 use crate::{
     conn::{CloseReason, Connection},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
+    sched::blocking,
 };
 
 /// A connection with the calls that it carries.
@@ -36,8 +38,8 @@ pub(super) trait Lane: Send + Sync + Sized + 'static {
     /// Takes a call.
     fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started;
 
-    /// The caller of a call that it has waits no more.
-    fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool);
+    /// The caller of a call that it has waits no more: `outcome` is what that says of the endpoint.
+    fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool, outcome: Outcome);
 
     /// Its connection has ended.
     fn ended(self: &Arc<Self>, reason: CloseReason);
@@ -83,8 +85,14 @@ impl<L: Lane> Hub<L> {
     /// Does what the slots have decided.
     pub(super) fn carry_out(self: &Arc<Self>, mut steps: Steps<L>) {
         loop {
+            if std::mem::take(&mut steps.resolves) {
+                self.resolve();
+            }
             for endpoint in steps.dials.drain(..) {
                 self.dial(endpoint);
+            }
+            for lane in steps.closes.drain(..) {
+                lane.conn().close();
             }
             for (call, error) in steps.failed.drain(..) {
                 call.complete(Err(error));
@@ -108,6 +116,7 @@ impl<L: Lane> Hub<L> {
         if !self.is_sound(lane.conn(), idle_since) {
             // Found dead before a byte of the call was written.
             self.counters.stale.fetch_add(1, Relaxed);
+            self.not_taken(&lane);
             self.slots.retire(id);
             if lane.conn().is_active() {
                 lane.conn().abort();
@@ -117,12 +126,21 @@ impl<L: Lane> Hub<L> {
         }
         match lane.start(&call) {
             Started::Taken => Steps::default(),
-            Started::CallGone => self.slots.release(id, 1),
+            Started::CallGone => {
+                self.not_taken(&lane);
+                self.slots.release(id, 1)
+            }
             Started::LaneGone => {
+                self.not_taken(&lane);
                 self.slots.retire(id);
                 self.slots.again(&call)
             }
         }
+    }
+
+    /// A call that was begun at the lane's endpoint went elsewhere.
+    fn not_taken(&self, lane: &L) {
+        self.slots.endpoints.ended(lane.endpoint(), Outcome::Unknown);
     }
 
     /// Whether a connection looks alive; asks the system if nothing was heard of it for long.
@@ -131,6 +149,12 @@ impl<L: Lane> Hub<L> {
             Some(since) if since.elapsed() >= self.probe_after => conn.probe(),
             _ => conn.is_active(),
         }
+    }
+
+    /// Asks the resolver, on a worker.
+    fn resolve(self: &Arc<Self>) {
+        let question = Question(Some(self.clone()));
+        self.dialer.owner().shared().spawn_detached(Box::pin(async move { question.ask() }));
     }
 
     /// Dials on the runtime's workers: whoever waits may leave, and the slot is used all the same.
@@ -190,6 +214,29 @@ impl<L: Lane> Drop for Dial<L> {
         if let Some(endpoint) = self.endpoint.take() {
             let why = format!("dialling {}: the runtime shuts down", endpoint.address);
             self.hub.dialled(&endpoint, Err(Error::new(ErrorKind::Closed, why)));
+        }
+    }
+}
+
+/// The resolver's being asked, whose end is told also if a shutdown drops it, or the resolver panics.
+struct Question<L: Lane>(Option<Arc<Hub<L>>>);
+
+impl<L: Lane> Question<L> {
+    fn ask(mut self) {
+        if let Some(hub) = &self.0 {
+            let answer = blocking(|| hub.slots.endpoints.resolve());
+            hub.carry_out(hub.slots.resolved(answer));
+            self.0 = None;
+        }
+    }
+}
+
+impl<L: Lane> Drop for Question<L> {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0.take() {
+            let why = "the resolver was given up: it panicked, or the runtime shuts down";
+            let error = Error::new(ErrorKind::Cancelled, why);
+            hub.carry_out(hub.slots.resolved(Err(error)));
         }
     }
 }

@@ -69,28 +69,34 @@
 //! connections, and so their calls.
 
 mod alarms;
+mod balance;
 mod builder;
 mod call;
 mod calling;
 mod endpoints;
 mod handle;
+mod health;
 mod hub;
 mod link;
 mod mux;
 mod options;
 mod pool;
 mod received;
+mod refresh;
+mod resolve;
 mod slots;
 #[cfg(all(test, loom))]
 mod slots_models;
+mod source;
 mod spread;
 mod stats;
 mod verdict;
 
 pub use builder::{Builder, Mux, Pool};
-pub use endpoints::IntoAddresses;
 pub use handle::Client;
 pub use mux::{Numbered, Sequence};
 pub use options::CallOptions;
 pub use received::Received;
+pub use resolve::{Resolve, SystemDns};
+pub use source::{IntoEndpoints, Source};
 pub use stats::Stats;

@@ -13,8 +13,9 @@ use std::{
 };
 
 use super::{
+    balance::Endpoint,
     call::{Call, Place},
-    endpoints::{Endpoint, Outcome},
+    health::Outcome,
     hub::{Hub, Lane, Started},
     link::{Link, Receiver},
     verdict,
@@ -106,7 +107,6 @@ impl Lane for Pooled {
             state.call = Some(call.clone());
             state.written = self.conn.conn.written();
         }
-        self.endpoint.began();
         let mut bytes = LinkBuffer::new();
         bytes.append_slice(call.request.clone());
         bytes.flush();
@@ -114,7 +114,13 @@ impl Lane for Pooled {
         Started::Taken
     }
 
-    fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, _number: u64, _sent: bool) {
+    fn abandon(
+        self: &Arc<Self>,
+        call: &Arc<Call<Self>>,
+        _number: u64,
+        _sent: bool,
+        outcome: Outcome,
+    ) {
         {
             let state = &mut *self.state.lock();
             if !state.call.as_ref().is_some_and(|has| Arc::ptr_eq(has, call)) {
@@ -122,7 +128,7 @@ impl Lane for Pooled {
             }
             state.call = None;
         }
-        self.endpoint.ended(Outcome::Unknown);
+        self.hub.slots.endpoints.ended(&self.endpoint, outcome);
         self.poison();
         self.conn.abort();
     }
@@ -135,7 +141,7 @@ impl Lane for Pooled {
         };
         let mut steps = self.hub.slots.gone(self.conn.conn.id);
         if let Some(call) = call {
-            self.endpoint.ended(Outcome::Failed);
+            self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Failed);
             let retried = unsent
                 && self.fault.get().is_none()
                 && call.may_try_again()
@@ -162,7 +168,7 @@ impl Receiver for Pooled {
             self.state.lock().call = Some(call);
             return Err(error.into());
         }
-        self.endpoint.ended(Outcome::Answered);
+        self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Answered);
         if more {
             call.complete(Ok(bytes));
             return Err(unasked());

@@ -22,12 +22,14 @@ use std::{
 };
 
 use super::{
+    balance::Endpoint,
     call::{Call, Place},
-    endpoints::{Endpoint, Endpoints},
+    endpoints::Endpoints,
     spread::Spread,
 };
 use crate::{
-    error::{Error, ErrorKind},
+    addr::Address,
+    error::{Error, ErrorKind, Result},
     primitive::Mutex,
 };
 
@@ -52,6 +54,7 @@ pub(super) struct Slots<L> {
 }
 
 struct State<L> {
+    /// By the endpoints' numbers.
     hosts: Vec<Host>,
     lanes: HashMap<u64, Seat<L>, Spread>,
     queue: BTreeMap<u64, Arc<Call<L>>>,
@@ -98,6 +101,10 @@ pub(super) struct Steps<L> {
     pub(super) starts: Vec<Start<L>>,
     /// Endpoints to dial; each is a slot.
     pub(super) dials: Vec<Arc<Endpoint>>,
+    /// Lanes to close, which have nothing to do.
+    pub(super) closes: Vec<Arc<L>>,
+    /// The resolver is to be asked.
+    pub(super) resolves: bool,
     /// Calls that end.
     pub(super) failed: Vec<(Arc<Call<L>>, Error)>,
     pub(super) wakes: Vec<Waker>,
@@ -114,7 +121,14 @@ pub(super) struct Start<L> {
 
 impl<L> Default for Steps<L> {
     fn default() -> Self {
-        Self { starts: Vec::new(), dials: Vec::new(), failed: Vec::new(), wakes: Vec::new() }
+        Self {
+            starts: Vec::new(),
+            dials: Vec::new(),
+            closes: Vec::new(),
+            resolves: false,
+            failed: Vec::new(),
+            wakes: Vec::new(),
+        }
     }
 }
 
@@ -122,6 +136,8 @@ impl<L> Steps<L> {
     pub(super) fn is_empty(&self) -> bool {
         self.starts.is_empty()
             && self.dials.is_empty()
+            && self.closes.is_empty()
+            && !self.resolves
             && self.failed.is_empty()
             && self.wakes.is_empty()
     }
@@ -130,6 +146,8 @@ impl<L> Steps<L> {
     pub(super) fn join(&mut self, more: Self) {
         self.starts.extend(more.starts);
         self.dials.extend(more.dials);
+        self.closes.extend(more.closes);
+        self.resolves |= more.resolves;
         self.failed.extend(more.failed);
         self.wakes.extend(more.wakes);
     }
@@ -148,7 +166,7 @@ pub(super) struct Gauges {
 impl<L> Slots<L> {
     pub(super) fn new(limits: Limits, endpoints: Endpoints) -> Self {
         let state = State {
-            hosts: endpoints.iter().map(|_| Host::default()).collect(),
+            hosts: Vec::new(),
             lanes: HashMap::default(),
             queue: BTreeMap::new(),
             next_ticket: 0,
@@ -172,6 +190,7 @@ impl<L> Slots<L> {
         }
         let full = state.queue.len() >= self.limits.waiters;
         if state.queue.is_empty() && self.take(state, call, &mut steps) {
+            steps.resolves = self.endpoints.is_due();
             return steps;
         }
         if full {
@@ -196,7 +215,6 @@ impl<L> Slots<L> {
             return steps;
         }
         self.queue(state, call, &mut steps);
-        self.grant(state, &mut steps);
         steps
     }
 
@@ -218,12 +236,16 @@ impl<L> Slots<L> {
         state.in_flight -= n;
         if seat.in_flight == 0 {
             seat.idle_since = Instant::now();
+            if !seat.endpoint.is_listed() {
+                steps.closes.push(seat.lane.clone());
+            }
         }
         if !seat.retired && !seat.ready {
             seat.ready = true;
-            state.hosts[seat.endpoint.index].ready.push(id);
+            let endpoint = seat.endpoint.clone();
+            state.host(&endpoint).ready.push(id);
         }
-        self.grant(state, &mut steps);
+        self.settle(state, &mut steps);
         state.tell_if_drained(&mut steps);
         steps
     }
@@ -255,8 +277,8 @@ impl<L> Slots<L> {
         state.unready(id);
         let Some(seat) = state.lanes.remove(&id) else { return steps };
         state.in_flight -= seat.in_flight;
-        state.hosts[seat.endpoint.index].used -= 1;
-        self.refill(state, &mut steps);
+        state.host(&seat.endpoint).used -= 1;
+        self.settle(state, &mut steps);
         state.tell(&mut steps);
         steps
     }
@@ -272,10 +294,12 @@ impl<L> Slots<L> {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
         state.dialing -= 1;
-        let host = &mut state.hosts[endpoint.index];
+        let unwanted = state.phase == Phase::Closed || !endpoint.is_listed();
+        let host = state.host(endpoint);
         host.dialing -= 1;
-        if state.phase == Phase::Closed {
+        if unwanted {
             host.used -= 1;
+            self.settle(state, &mut steps);
             state.tell(&mut steps);
             return (false, steps);
         }
@@ -284,7 +308,7 @@ impl<L> Slots<L> {
         let idle_since = Instant::now();
         let seat = Seat { lane, endpoint, in_flight: 0, ready: true, retired: false, idle_since };
         state.lanes.insert(id, seat);
-        self.grant(state, &mut steps);
+        self.settle(state, &mut steps);
         state.tell(&mut steps);
         (true, steps)
     }
@@ -296,17 +320,32 @@ impl<L> Slots<L> {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
         state.dialing -= 1;
-        let host = &mut state.hosts[endpoint.index];
+        let host = state.host(endpoint);
         host.dialing -= 1;
         host.used -= 1;
         let tried: Vec<_> = state.queue.values().take(self.limits.capacity).cloned().collect();
         for call in tried {
             if call.tried() as usize >= self.endpoints.len() {
                 state.queue.remove(&call.ticket());
-                steps.failed.push((call, error.copy()));
+                steps.failed.push((call, self.endpoints.why_not()));
             }
         }
-        self.refill(state, &mut steps);
+        self.settle(state, &mut steps);
+        state.tell(&mut steps);
+        steps
+    }
+
+    /// The resolver has told which endpoints there are, or why it cannot.
+    pub(super) fn resolved(&self, answer: Result<Vec<Address>>) -> Steps<L> {
+        let mut steps = Steps::default();
+        let state = &mut *self.state.lock();
+        self.endpoints.resolved(answer);
+        let unlisted = state.lanes.iter().filter(|(_, seat)| !seat.endpoint.is_listed());
+        let unlisted: Vec<_> = unlisted.map(|(id, _)| *id).collect();
+        for id in unlisted {
+            state.dismiss(id, &mut steps);
+        }
+        self.settle(state, &mut steps);
         state.tell(&mut steps);
         steps
     }
@@ -326,6 +365,7 @@ impl<L> Slots<L> {
                 break;
             }
         }
+        steps.resolves = self.endpoints.is_due();
         steps
     }
 
@@ -370,35 +410,48 @@ impl<L> Slots<L> {
     }
 
     /// Gives `call` a lane that has room. False: there is none.
-    ///
-    /// Where the endpoint whose turn it is has none, or none without a call, it gets another for the
-    /// calls to come.
     fn take(&self, state: &mut State<L>, call: &Arc<Call<L>>, steps: &mut Steps<L>) -> bool {
-        let chosen = self.endpoints.choose(|endpoint| {
-            !state.hosts[endpoint.index].ready.is_empty() || self.may_dial(state, endpoint)
+        let next = self.endpoints.choose(|endpoint, may_dial| {
+            state.has_room(endpoint) || may_dial && self.may_dial(state, endpoint)
         });
-        let Some(endpoint) = chosen else { return false };
-        let own = state.least_loaded(endpoint.index);
-        let Some(id) = own.or_else(|| self.any_ready(state)) else { return false };
-        let lacks = own.is_none_or(|id| state.lanes[&id].in_flight > 0);
-        if lacks && state.hosts[endpoint.index].dialing == 0 && self.may_dial(state, endpoint) {
-            state.occupy(endpoint, steps);
+        let Some(mut endpoint) = next else { return false };
+        if !state.has_room(&endpoint) {
+            // It will have a lane, for those who come later.
+            if state.host(&endpoint).dialing == 0 {
+                self.occupy(state, &endpoint, steps);
+            }
+            let other = self.endpoints.choose(|endpoint, _| state.has_room(endpoint));
+            let Some(other) = other else { return false };
+            endpoint = other;
         }
-        state.start(id, call.clone(), self.limits.capacity, steps);
+        let Some(id) = state.least_loaded(endpoint.index) else { return false };
+        let busy = state.lanes[&id].in_flight > 0;
+        if busy
+            && state.host(&endpoint).dialing == 0
+            && endpoint.is_well()
+            && self.may_dial(state, &endpoint)
+        {
+            self.occupy(state, &endpoint, steps);
+        }
+        self.start(state, id, call.clone(), steps);
         true
-    }
-
-    /// The lane for a call, of any endpoint's.
-    fn any_ready(&self, state: &State<L>) -> Option<u64> {
-        let ready = |endpoint: &Endpoint| !state.hosts[endpoint.index].ready.is_empty();
-        self.endpoints.choose(ready).and_then(|endpoint| state.least_loaded(endpoint.index))
     }
 
     fn queue(&self, state: &mut State<L>, call: &Arc<Call<L>>, steps: &mut Steps<L>) {
         if call.move_to(Place::Queue) {
             state.queue.insert(call.ticket(), call.clone());
-            self.refill(state, steps);
+            self.settle(state, steps);
         }
+    }
+
+    /// Brings those who wait and what there is together.
+    fn settle(&self, state: &mut State<L>, steps: &mut Steps<L>) {
+        if state.queue.is_empty() {
+            return;
+        }
+        self.grant(state, steps);
+        self.refill(state, steps);
+        steps.resolves |= self.endpoints.is_due();
     }
 
     /// Dials for those who wait. If nothing can come of that, they fail.
@@ -406,7 +459,9 @@ impl<L> Slots<L> {
         while state.dialing.saturating_mul(self.limits.capacity) < state.queue.len()
             && self.dial(state, steps)
         {}
-        if state.dialing == 0 && state.lanes.is_empty() && !state.queue.is_empty() {
+        self.make_way(state, steps);
+        let hopeless = state.dialing == 0 && state.lanes.is_empty() && !state.queue.is_empty();
+        if hopeless && !self.endpoints.is_unknown() {
             let why = self.endpoints.why_not();
             while let Some((_, call)) = state.queue.pop_first() {
                 steps.failed.push((call, why.copy()));
@@ -417,27 +472,71 @@ impl<L> Slots<L> {
 
     /// Begins a dial. False: there may be no more now.
     fn dial(&self, state: &mut State<L>, steps: &mut Steps<L>) -> bool {
-        let chosen = self.endpoints.choose(|endpoint| self.may_dial(state, endpoint));
-        if let Some(endpoint) = chosen {
-            state.occupy(endpoint, steps);
+        let next =
+            self.endpoints.choose(|endpoint, may_dial| may_dial && self.may_dial(state, endpoint));
+        if let Some(endpoint) = &next {
+            self.occupy(state, endpoint, steps);
         }
-        chosen.is_some()
+        next.is_some()
+    }
+
+    /// A slot of `endpoint` for a dial.
+    fn occupy(&self, state: &mut State<L>, endpoint: &Arc<Endpoint>, steps: &mut Steps<L>) {
+        self.endpoints.dials(endpoint);
+        state.dialing += 1;
+        let host = state.host(endpoint);
+        host.used += 1;
+        host.dialing += 1;
+        steps.dials.push(endpoint.clone());
     }
 
     fn may_dial(&self, state: &State<L>, endpoint: &Endpoint) -> bool {
         state.phase != Phase::Closed
-            && state.lanes.len() + state.dialing < self.limits.connections
-            && state.hosts[endpoint.index].used < self.limits.per_host
-            && !endpoint.rests()
+            && !self.is_full(state)
+            && state.used(endpoint) < self.limits.per_host
+    }
+
+    fn is_full(&self, state: &State<L>) -> bool {
+        state.lanes.len() + state.dialing >= self.limits.connections
+    }
+
+    /// Where all slots are taken and calls wait all the same, lanes that nobody may use, since their
+    /// endpoint fails, give theirs to others.
+    fn make_way(&self, state: &mut State<L>, steps: &mut Steps<L>) {
+        let wanted = state.queue.len().div_ceil(self.limits.capacity).saturating_sub(state.dialing);
+        if wanted == 0 || !self.is_full(state) {
+            return;
+        }
+        let unused = state.lanes.iter().filter(|(_, seat)| seat.ready && seat.in_flight == 0);
+        let unused: Vec<_> = unused.map(|(id, _)| *id).take(wanted).collect();
+        for id in unused {
+            state.dismiss(id, steps);
+        }
     }
 
     /// Gives lanes that have room to those who have waited longest.
     fn grant(&self, state: &mut State<L>, steps: &mut Steps<L>) {
         while !state.queue.is_empty() {
-            let Some(id) = self.any_ready(state) else { return };
+            let next = self.endpoints.choose(|endpoint, _| state.has_room(endpoint));
+            let Some(endpoint) = next else { return };
+            let Some(id) = state.least_loaded(endpoint.index) else { return };
             let Some((_, call)) = state.queue.pop_first() else { return };
-            state.start(id, call, self.limits.capacity, steps);
+            self.start(state, id, call, steps);
         }
+    }
+
+    /// Counts `call` as in flight on the lane `id`.
+    fn start(&self, state: &mut State<L>, id: u64, call: Arc<Call<L>>, steps: &mut Steps<L>) {
+        let Some(seat) = state.lanes.get_mut(&id) else { return };
+        self.endpoints.began(&seat.endpoint);
+        let idle_since = (seat.in_flight == 0).then_some(seat.idle_since);
+        seat.in_flight += 1;
+        state.in_flight += 1;
+        let lane = seat.lane.clone();
+        if seat.in_flight >= self.limits.capacity {
+            state.unready(id);
+        }
+        steps.starts.push(Start { id, lane, call, idle_since });
     }
 
     fn closed(&self) -> Error {
@@ -446,6 +545,22 @@ impl<L> Slots<L> {
 }
 
 impl<L> State<L> {
+    fn host(&mut self, endpoint: &Endpoint) -> &mut Host {
+        if self.hosts.len() <= endpoint.index {
+            self.hosts.resize_with(endpoint.index + 1, Host::default);
+        }
+        &mut self.hosts[endpoint.index]
+    }
+
+    fn used(&self, endpoint: &Endpoint) -> usize {
+        self.hosts.get(endpoint.index).map_or(0, |host| host.used)
+    }
+
+    /// Whether a lane of `endpoint` has room.
+    fn has_room(&self, endpoint: &Endpoint) -> bool {
+        self.hosts.get(endpoint.index).is_some_and(|host| !host.ready.is_empty())
+    }
+
     /// The lane with the fewest calls of those that have room; of several, the one used last.
     fn least_loaded(&self, host: usize) -> Option<u64> {
         let mut best = None;
@@ -461,36 +576,25 @@ impl<L> State<L> {
         best.map(|(_, id)| id)
     }
 
-    /// Counts `call` as in flight on the lane `id`.
-    fn start(&mut self, id: u64, call: Arc<Call<L>>, capacity: usize, steps: &mut Steps<L>) {
-        let Some(seat) = self.lanes.get_mut(&id) else { return };
-        let idle_since = (seat.in_flight == 0).then_some(seat.idle_since);
-        seat.in_flight += 1;
-        self.in_flight += 1;
-        let lane = seat.lane.clone();
-        if seat.in_flight >= capacity {
-            self.unready(id);
-        }
-        steps.starts.push(Start { id, lane, call, idle_since });
-    }
-
     /// Takes the lane `id` from those that have room.
     fn unready(&mut self, id: u64) {
         let Some(seat) = self.lanes.get_mut(&id).filter(|seat| seat.ready) else { return };
         seat.ready = false;
-        let ready = &mut self.hosts[seat.endpoint.index].ready;
+        let endpoint = seat.endpoint.clone();
+        let ready = &mut self.host(&endpoint).ready;
         if let Some(at) = ready.iter().rposition(|known| *known == id) {
             ready.remove(at);
         }
     }
 
-    /// A slot of `endpoint` for a dial.
-    fn occupy(&mut self, endpoint: &Arc<Endpoint>, steps: &mut Steps<L>) {
-        self.dialing += 1;
-        let host = &mut self.hosts[endpoint.index];
-        host.used += 1;
-        host.dialing += 1;
-        steps.dials.push(endpoint.clone());
+    /// Has the lane `id` take no more calls, and be closed when it has none.
+    fn dismiss(&mut self, id: u64, steps: &mut Steps<L>) {
+        self.unready(id);
+        let Some(seat) = self.lanes.get_mut(&id) else { return };
+        seat.retired = true;
+        if seat.in_flight == 0 {
+            steps.closes.push(seat.lane.clone());
+        }
     }
 
     fn tell(&mut self, steps: &mut Steps<L>) {

@@ -28,6 +28,7 @@ use crate::{
     counters::Group,
     error::{Error, ErrorKind, Result},
     poller::Token,
+    random::scatter,
     timer::instant_after,
 };
 
@@ -110,9 +111,10 @@ impl Shared {
         let n = self.turn_of.fetch_add(1, Relaxed);
         match self.settings.load_balance {
             LoadBalance::RoundRobin => &self.homes[n % count],
-            LoadBalance::Random => &self.homes[scatter(n) % count],
+            LoadBalance::Random => &self.homes[scatter(n as u64) % count],
             LoadBalance::LeastOfTwo => {
-                let (a, b) = (scatter(n) % count, scatter(n) / count % (count - 1));
+                let spread = scatter(n as u64);
+                let (a, b) = (spread % count, spread / count % (count - 1));
                 let b = (a + 1 + b) % count;
                 let (a, b) = (&self.homes[a], &self.homes[b]);
                 if b.load() < a.load() { b } else { a }
@@ -220,12 +222,4 @@ impl Shared {
         }
         left
     }
-}
-
-/// Spreads consecutive numbers (the finaliser of SplitMix64).
-fn scatter(n: usize) -> usize {
-    let mut x = (n as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    usize::try_from((x ^ (x >> 31)) >> 33).expect("31 bits fit")
 }

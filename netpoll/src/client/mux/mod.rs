@@ -18,9 +18,10 @@ pub use sequence::{Numbered, Sequence};
 use table::{Abandoned, Sorted, Table};
 
 use super::{
+    balance::Endpoint,
     call::Call,
     calling::Sending,
-    endpoints::{Endpoint, Outcome},
+    health::Outcome,
     hub::{Hub, Lane, Started},
     link::Receiver,
     verdict,
@@ -108,17 +109,22 @@ impl Lane for Muxed {
         let (started, load) = self.table.start(self, call);
         if started == Started::Taken {
             self.load.store(load, Relaxed);
-            self.endpoint.began();
         }
         started
     }
 
-    fn abandon(self: &Arc<Self>, _call: &Arc<Call<Self>>, number: u64, sent: bool) {
+    fn abandon(
+        self: &Arc<Self>,
+        _call: &Arc<Call<Self>>,
+        number: u64,
+        sent: bool,
+        outcome: Outcome,
+    ) {
         let Abandoned { had, spent } = self.table.abandon(number, sent);
         if !had {
             return;
         }
-        self.endpoint.ended(Outcome::Unknown);
+        self.hub.slots.endpoints.ended(&self.endpoint, outcome);
         if spent {
             let why = "too many calls went unanswered for its sequence numbers";
             self.fault(Error::new(ErrorKind::Limit, why));
@@ -131,7 +137,7 @@ impl Lane for Muxed {
         let calls = self.table.close();
         let mut steps = self.hub.slots.gone(self.conn.conn.id);
         for call in calls {
-            self.endpoint.ended(Outcome::Failed);
+            self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Failed);
             if call.take_back() {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
                 steps.join(self.hub.slots.again(&call));
@@ -169,7 +175,7 @@ impl Receiver for Muxed {
             // Before their callers are told, who may call again at once.
             let steps = self.hub.slots.release(self.conn.conn.id, replies.len());
             for (call, bytes) in replies {
-                self.endpoint.ended(Outcome::Answered);
+                self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Answered);
                 call.complete(Ok(bytes));
             }
             self.hub.carry_out(steps);

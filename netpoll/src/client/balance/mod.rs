@@ -1,0 +1,218 @@
+//! Which endpoint is next: the less loaded of two, of those that are not ejected.
+//!
+//! Time is what the caller says, in milliseconds; chance is what the seed says.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
+
+use slab::Slab;
+
+use super::health::{Ejection, Health, Outcome};
+use crate::{addr::Address, error::Error, random::Random};
+
+/// The endpoints of one client, with what is known of each.
+///
+/// One that is not listed any more is chosen no more; it is gone when nobody holds it.
+#[derive(Debug)]
+pub(super) struct Balance {
+    entries: Slab<Entry>,
+    policy: Ejection,
+    random: Random,
+}
+
+#[derive(Debug)]
+struct Entry {
+    endpoint: Arc<Endpoint>,
+    health: Health,
+    /// What the last dial said, if it failed.
+    error: Option<Error>,
+}
+
+/// One address. Whoever dials it, or has a connection to it, holds it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// Its number among those that are held or listed.
+    pub(super) index: usize,
+    /// As it is dialled, and named in errors.
+    pub(super) address: String,
+    /// Calls in flight.
+    load: AtomicUsize,
+    listed: AtomicBool,
+    /// Whether an answered call changes nothing.
+    well: AtomicBool,
+}
+
+impl Endpoint {
+    pub(super) fn new(index: usize, address: String) -> Self {
+        let (load, listed, well) = (AtomicUsize::new(0), true.into(), true.into());
+        Self { index, address, load, listed, well }
+    }
+
+    /// Whether it may be given more calls.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed.load(Relaxed)
+    }
+
+    /// Whether it is sound, and no call has failed of late.
+    pub(super) fn is_well(&self) -> bool {
+        self.well.load(Relaxed)
+    }
+
+    /// A call was given to a connection of this endpoint. False: the [`Balance`] must be told.
+    pub(super) fn begins_as_expected(&self) -> bool {
+        self.load.fetch_add(1, Relaxed);
+        self.is_well()
+    }
+
+    /// A call has ended. False: the [`Balance`] must be told.
+    pub(super) fn ends_as_expected(&self, outcome: Outcome) -> bool {
+        self.load.fetch_sub(1, Relaxed);
+        outcome != Outcome::Failed && self.is_well()
+    }
+
+    fn load(&self) -> usize {
+        self.load.load(Relaxed)
+    }
+}
+
+impl Balance {
+    pub(super) fn new(policy: Ejection, random: Random) -> Self {
+        Self { entries: Slab::new(), policy, random }
+    }
+
+    /// Makes `addresses` the list. Those that were on it keep what is known of them.
+    pub(super) fn list(&mut self, addresses: &[Address]) {
+        let names: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        self.entries.retain(|_, entry| {
+            let listed = names.contains(&entry.endpoint.address);
+            entry.endpoint.listed.store(listed, Relaxed);
+            listed || Arc::strong_count(&entry.endpoint) > 1
+        });
+        for name in names {
+            if self.entries.iter().all(|(_, entry)| entry.endpoint.address != name) {
+                let place = self.entries.vacant_entry();
+                let endpoint = Arc::new(Endpoint::new(place.key(), name));
+                place.insert(Entry { endpoint, health: Health::new(), error: None });
+            }
+        }
+    }
+
+    /// Those that are listed.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.entries().map(|entry| &entry.endpoint)
+    }
+
+    /// What the last dials said of those that cannot be reached.
+    pub(super) fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.entries().filter_map(|entry| entry.error.as_ref())
+    }
+
+    /// Chooses, at `now`, one that is `usable`: one whose ejection is over, for its trial; else the
+    /// less loaded of two; else, where all are ejected, one all the same. `usable` is told whether the
+    /// endpoint may be dialled.
+    pub(super) fn choose(
+        &mut self,
+        now: u64,
+        usable: impl Fn(&Endpoint, bool) -> bool,
+    ) -> Option<Arc<Endpoint>> {
+        let alone = !self.entries().any(|entry| entry.health.is_sound());
+        let index = self
+            .awaits_trial(now, alone, &usable)
+            .or_else(|| self.less_loaded_of_two(&usable))
+            .or_else(|| self.any_connected(alone, &usable))?;
+        Some(self.entries[index].endpoint.clone())
+    }
+
+    /// A dial of `endpoint` begins, or a call that is [not as expected](Endpoint::begins_as_expected).
+    pub(super) fn tries(&mut self, endpoint: &Endpoint, now: u64) {
+        let alone = self.is_alone(endpoint);
+        let entry = &mut self.entries[endpoint.index];
+        if entry.health.awaits_trial(now, alone, &self.policy) {
+            entry.health.try_again();
+        }
+    }
+
+    /// A dial has succeeded.
+    pub(super) fn connected(&mut self, endpoint: &Endpoint, now: u64) {
+        let alone = self.is_alone(endpoint);
+        let entry = &mut self.entries[endpoint.index];
+        entry.error = None;
+        entry.health.connected(now, alone, &self.policy);
+        entry.note();
+    }
+
+    /// A dial has failed.
+    pub(super) fn unreachable(&mut self, endpoint: &Endpoint, error: &Error, now: u64) {
+        let entry = &mut self.entries[endpoint.index];
+        entry.error = Some(error.copy());
+        entry.health.unreachable(now, &self.policy, &mut self.random);
+        entry.note();
+    }
+
+    /// A call at `endpoint` has ended, not [as expected](Endpoint::ends_as_expected).
+    pub(super) fn ended(&mut self, endpoint: &Endpoint, outcome: Outcome, now: u64) {
+        let alone = self.is_alone(endpoint);
+        let entry = &mut self.entries[endpoint.index];
+        entry.health.ended(outcome, now, alone, &self.policy, &mut self.random);
+        entry.note();
+    }
+
+    /// The entries that are listed.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry).filter(|entry| entry.endpoint.is_listed())
+    }
+
+    /// Whether no other endpoint is sound.
+    fn is_alone(&self, endpoint: &Endpoint) -> bool {
+        !self
+            .entries()
+            .any(|other| other.endpoint.index != endpoint.index && other.health.is_sound())
+    }
+
+    fn awaits_trial(
+        &self,
+        now: u64,
+        alone: bool,
+        usable: impl Fn(&Endpoint, bool) -> bool,
+    ) -> Option<usize> {
+        let mut waiting = self.entries().filter(|entry| {
+            entry.health.awaits_trial(now, alone, &self.policy) && usable(&entry.endpoint, true)
+        });
+        waiting.next().map(|entry| entry.endpoint.index)
+    }
+
+    fn less_loaded_of_two(&mut self, usable: impl Fn(&Endpoint, bool) -> bool) -> Option<usize> {
+        let fits = |entry: &&Entry| entry.health.is_sound() && usable(&entry.endpoint, true);
+        let count = self.entries().filter(fits).count();
+        if count < 2 {
+            return self.entries().find(fits).map(|entry| entry.endpoint.index);
+        }
+        let first = self.random.below(count);
+        let second = (first + 1 + self.random.below(count - 1)) % count;
+        let nth = |n| self.entries().filter(fits).nth(n).map(|entry| &entry.endpoint);
+        let (first, second) = (nth(first)?, nth(second)?);
+        Some(if second.load() < first.load() { second.index } else { first.index })
+    }
+
+    /// Where none is sound, one that has a connection: it may serve, though no new one can be made.
+    fn any_connected(
+        &self,
+        alone: bool,
+        usable: impl Fn(&Endpoint, bool) -> bool,
+    ) -> Option<usize> {
+        let connected = self.entries().filter(|entry| usable(&entry.endpoint, false));
+        let least = connected.min_by_key(|entry| entry.endpoint.load());
+        least.filter(|_| alone).map(|entry| entry.endpoint.index)
+    }
+}
+
+impl Entry {
+    fn note(&self) {
+        self.endpoint.well.store(self.health.is_well(), Relaxed);
+    }
+}

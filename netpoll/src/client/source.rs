@@ -1,0 +1,68 @@
+//! What a client's endpoints are made from.
+
+use std::fmt;
+
+use super::resolve::Resolve;
+
+/// Where a client's endpoints come from: one address or several (`"host:port"`, `["a:1", "unix:/b"]`,
+/// a `Vec`), or a [`Resolve`].
+///
+/// A list stays as it is. A host's name in it is one endpoint: each dial resolves it, and tries its
+/// addresses in turn. With [`SystemDns`](super::SystemDns) each of its addresses is an endpoint.
+pub trait IntoEndpoints {
+    /// What they are made from.
+    fn into_endpoints(self) -> Source;
+}
+
+/// See [`IntoEndpoints`].
+pub enum Source {
+    /// A list, as it is written.
+    Listed(Vec<String>),
+    /// What a resolver says.
+    Resolved(Box<dyn Resolve>),
+}
+
+impl IntoEndpoints for &str {
+    fn into_endpoints(self) -> Source {
+        Source::Listed(vec![self.to_owned()])
+    }
+}
+
+impl IntoEndpoints for String {
+    fn into_endpoints(self) -> Source {
+        Source::Listed(vec![self])
+    }
+}
+
+impl<T: ToString, const N: usize> IntoEndpoints for [T; N] {
+    fn into_endpoints(self) -> Source {
+        self.as_slice().into_endpoints()
+    }
+}
+
+impl<T: ToString> IntoEndpoints for &[T] {
+    fn into_endpoints(self) -> Source {
+        Source::Listed(self.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl<T: ToString> IntoEndpoints for Vec<T> {
+    fn into_endpoints(self) -> Source {
+        self.as_slice().into_endpoints()
+    }
+}
+
+impl<R: Resolve> IntoEndpoints for R {
+    fn into_endpoints(self) -> Source {
+        Source::Resolved(Box::new(self))
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(texts) => texts.fmt(f),
+            Self::Resolved(_) => f.write_str("Resolved"),
+        }
+    }
+}
