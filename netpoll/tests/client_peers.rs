@@ -277,7 +277,7 @@ fn what_cannot_be_reached_is_told_apart_and_named() {
 /// A server that stops and comes back on its port while calls are made.
 #[test]
 fn a_restart_under_load_hangs_no_call_and_heals_within_a_second() {
-    let rounds = common::length(2, 20);
+    let rounds = common::scenario::length(2, 20);
     for kind in [Kind::Pool(16), Kind::Mux(2)] {
         let server_side = runtime(2);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
