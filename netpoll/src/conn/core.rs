@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use crossbeam_utils::atomic::AtomicCell;
 use parking_lot::Mutex;
 
 use super::{
@@ -52,7 +53,7 @@ pub(crate) struct Conn {
     pub(crate) local: OnceLock<PeerAddress>,
     pub(crate) options: Arc<Settings>,
     /// Empty while a reader has taken it.
-    pub(super) recv: Mutex<Option<Box<Recv>>>,
+    pub(super) recv: AtomicCell<Option<Box<Recv>>>,
     /// Between the wire and `recv`, `send`; none: plain bytes.
     pub(super) transport: Option<Mutex<Box<dyn Transport>>>,
     /// What a completion driver received, until a read takes it; an empty one is the end.
@@ -92,7 +93,7 @@ impl Conn {
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
-            recv: Mutex::new(Some(Box::default())),
+            recv: AtomicCell::new(Some(Box::default())),
             transport: options.transport.as_ref().map(|make| Mutex::new(make())),
             options,
             arrived: Mutex::default(),

@@ -62,7 +62,7 @@ impl Conn {
         let word = writing::finish(&self.gate);
         let told = word & (mark::DISCONNECTED | mark::TOLD);
         if word & mark::WRITING != 0 || told == mark::DISCONNECTED {
-            *self.recv.lock() = Some(recv);
+            self.recv.store(Some(recv));
             return;
         }
         drop(recv);

@@ -53,7 +53,7 @@ impl Reader {
         if word & mark::READING != 0 {
             return Err(Error::new(ErrorKind::Limit, format!("another reader reads from {conn}")));
         }
-        match conn.recv.lock().take() {
+        match conn.recv.take() {
             Some(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             None => {
                 let word = conn.gate.clear(mark::READING);
@@ -258,7 +258,7 @@ fn wait_is_over(conn: &Conn) -> bool {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        *self.conn.recv.lock() = self.recv.take();
+        self.conn.recv.store(self.recv.take());
         let word = self.conn.gate.clear(mark::READING);
         let ends = word & (OVER | mark::CLOSING) != 0;
         if ends || !self.lent && self.conn.handler().is_some() {

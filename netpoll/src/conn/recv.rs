@@ -198,7 +198,7 @@ impl Step<'_, '_> {
     /// Takes back what a reader had, which was dropped.
     pub(crate) fn take_back(&mut self) {
         if self.recv.is_none() {
-            self.recv = self.conn.conn.recv.lock().take();
+            self.recv = self.conn.conn.recv.take();
         }
     }
 
@@ -210,7 +210,8 @@ impl Step<'_, '_> {
 
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.
     pub(crate) fn send(&mut self) -> bool {
-        let out = mem::take(&mut self.out);
+        let rest = self.out.split_spare();
+        let out = mem::replace(&mut self.out, rest);
         if !out.is_empty() {
             self.conn.conn.send(out);
         }

@@ -44,8 +44,10 @@ pub(crate) trait Take: Sized + 'static {
     const SPLITS: bool;
     /// How far a partial request was looked at.
     type Scan: Default + Send;
-    /// Owns what a request borrows from.
+    /// Owns what a request borrows from, if it leaves the turn.
     type Held: Send + 'static;
+    /// What a request borrows from besides the input, if it is handled in the turn.
+    type Lent;
 
     /// Looks for the next request. `eof`: no more bytes come.
     fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
@@ -57,6 +59,21 @@ pub(crate) trait Take: Sized + 'static {
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>>
     where
         Self: Request;
+
+    /// Begins to handle the request that was found in the turn, without taking it out of the input.
+    fn lend(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>) -> Self::Lent;
+
+    /// That request, of `n` bytes.
+    fn lent<'r>(
+        lent: &'r mut Self::Lent,
+        recv: &'r Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<<Self as Request>::At<'r>>
+    where
+        Self: Request;
+
+    /// That request was handled.
+    fn settle(lent: Self::Lent, recv: &mut Option<Box<Recv>>, n: usize);
 }
 
 impl<F: Frame + 'static> Request for F {
@@ -67,6 +84,7 @@ impl<F: Frame + 'static> Take for F {
     const SPLITS: bool = true;
     type Scan = F::Scan;
     type Held = (LinkSlice, Arena);
+    type Lent = Arena;
 
     #[inline]
     fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
@@ -104,6 +122,28 @@ impl<F: Frame + 'static> Take for F {
     fn at((bytes, arena): &mut Self::Held) -> Result<<F as Request>::At<'_>> {
         Ok(frame::decode::<F>(&*bytes, bytes.len(), arena)?)
     }
+
+    #[inline]
+    fn lend(_conn: &Arc<Conn>, _recv: &mut Option<Box<Recv>>) -> Arena {
+        Arena::new()
+    }
+
+    #[inline]
+    fn lent<'r>(
+        arena: &'r mut Self::Lent,
+        recv: &'r Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<<F as Request>::At<'r>> {
+        let recv = recv.as_ref().expect("a frame was found in it");
+        Ok(frame::decode::<F>(&recv.input, n, arena)?)
+    }
+
+    #[inline]
+    fn settle(_arena: Arena, recv: &mut Option<Box<Recv>>, n: usize) {
+        if let Some(recv) = recv {
+            recv.input.skip(n).expect("the frame is there");
+        }
+    }
 }
 
 impl Request for Raw {
@@ -114,6 +154,7 @@ impl Take for Raw {
     const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
+    type Lent = Reader;
 
     fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
         let there = recv.input.len();
@@ -130,11 +171,28 @@ impl Take for Raw {
     }
 
     fn hold(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>, _n: usize) -> Result<Reader> {
-        Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
+        Ok(Self::lend(conn, recv))
     }
 
     fn at(reader: &mut Reader) -> Result<&mut Reader> {
         Ok(reader)
+    }
+
+    fn lend(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>) -> Reader {
+        Reader::lend(conn, recv.take().expect("bytes were found in it"))
+    }
+
+    fn lent<'r>(
+        reader: &'r mut Reader,
+        _recv: &'r Option<Box<Recv>>,
+        _n: usize,
+    ) -> Result<&'r mut Reader> {
+        Ok(reader)
+    }
+
+    fn settle(reader: Reader, _recv: &mut Option<Box<Recv>>, _n: usize) {
+        // It goes back to the connection's slot.
+        drop(reader);
     }
 }
 
@@ -146,6 +204,7 @@ impl Take for In<'static> {
     const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
+    type Lent = Reader;
 
     fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
         Raw::find(called, recv, max)
@@ -157,6 +216,18 @@ impl Take for In<'static> {
 
     fn at(reader: &mut Reader) -> Result<In<'_>> {
         Ok(In(reader))
+    }
+
+    fn lend(conn: &Arc<Conn>, recv: &mut Option<Box<Recv>>) -> Reader {
+        Raw::lend(conn, recv)
+    }
+
+    fn lent<'r>(reader: &'r mut Reader, _recv: &'r Option<Box<Recv>>, _n: usize) -> Result<In<'r>> {
+        Ok(In(reader))
+    }
+
+    fn settle(reader: Reader, recv: &mut Option<Box<Recv>>, n: usize) {
+        Raw::settle(reader, recv, n);
     }
 }
 
