@@ -19,17 +19,15 @@ const GROWTH: usize = 64 * 1024;
 const SPARE_PART: usize = 4;
 
 /// What was received and not consumed, with what is known of the socket's side.
+// What every turn touches comes first, as in `Conn`.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
-    /// What came and is still to pass the connection's transport, if it has one.
-    wire: LinkBuffer,
     /// Bytes that came into `input` in all.
     pub(crate) received: u64,
     /// Where in the stream the partial frame begins that has to be whole by its deadline.
-    pub(super) frame_at: u64,
-    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
-    pub(super) linger: Option<usize>,
+    pub(super) frame_at: Option<u64>,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
@@ -40,6 +38,10 @@ pub(crate) struct Recv {
     pub(super) busy: bool,
     /// Pending output is past the mark: nothing is handled until it is below the low one.
     pub(super) full: bool,
+    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
+    pub(super) linger: Option<usize>,
+    /// What came and is still to pass the connection's transport, if it has one.
+    wire: LinkBuffer,
 }
 
 /// What a read gave.

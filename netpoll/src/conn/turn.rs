@@ -243,12 +243,15 @@ impl Conn {
     fn watch_frame(&self, recv: &mut Recv) {
         if recv.input.is_empty() {
             recv.input.tidy();
-            return self.deadlines.clear(Kind::Frame);
+            if recv.frame_at.take().is_some() {
+                self.deadlines.clear(Kind::Frame);
+            }
+            return;
         }
         recv.input.compact_small();
         let at = recv.consumed();
-        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != at {
-            recv.frame_at = at;
+        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != Some(at) {
+            recv.frame_at = Some(at);
             self.set_deadline(Kind::Frame, self.options.frame_timeout);
         }
     }
