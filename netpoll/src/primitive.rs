@@ -7,6 +7,7 @@
 
 #[cfg(not(loom))]
 mod real {
+    pub(crate) use crossbeam_utils::atomic::AtomicCell;
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::{sync::atomic, thread};
 }
@@ -35,6 +36,23 @@ mod real {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("a loom model does not panic under a lock")
+        }
+    }
+
+    /// crossbeam's cell, whose every step is one swap.
+    pub(crate) struct AtomicCell<T>(Mutex<T>);
+
+    impl<T: Default> AtomicCell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn take(&self) -> T {
+            std::mem::take(&mut *self.0.lock())
+        }
+
+        pub(crate) fn store(&self, value: T) {
+            *self.0.lock() = value;
         }
     }
 

@@ -251,3 +251,16 @@ fn it_is_small_and_goes_to_other_threads() {
     is_sync::<Slice>();
     assert!(size_of::<LinkBuffer>() <= 72, "{}", size_of::<LinkBuffer>());
 }
+
+#[test]
+fn a_frame_with_a_short_head_and_a_long_body_is_one_node() {
+    let mut b = LinkBuffer::new();
+    b.write(b"before").unwrap();
+    b.flush();
+    b.write(&16_384_u32.to_be_bytes()).unwrap();
+    b.write(&[7; 16_384]).unwrap();
+    b.flush();
+    let lens: Vec<_> = b.chunks().map(<[u8]>::len).collect();
+    assert_eq!(lens, [6, 16_388]);
+    assert_eq!(b.to_vec()[..12], *b"before\0\0\x40\0\x07\x07");
+}

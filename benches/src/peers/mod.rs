@@ -14,6 +14,7 @@ mod may;
 #[cfg(feature = "monoio")]
 mod monoio;
 mod netpoll_hand;
+mod netpoll_macros;
 mod tokio;
 
 use std::io::{self, Read, Write};
@@ -41,6 +42,11 @@ pub struct Peer {
 
 /// All servers written in Rust.
 pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "netpoll",
+        about: "this project, a frame and a function with its attributes",
+        serve: netpoll_macros::serve,
+    },
     Peer {
         name: "netpoll-hand",
         about: "this project, its traits written by hand",

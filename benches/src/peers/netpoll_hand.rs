@@ -1,7 +1,7 @@
 //! This project, its traits written by hand, at default settings.
 //!
-//! A handler that is to sleep just sleeps. Side by side, requests are tasks by `Dispatch::Concurrent`,
-//! and what has been answered leaves in the connection's next turn.
+//! A handler that is to sleep just sleeps. Side by side is `Dispatch::Concurrent`: what has been
+//! answered leaves in the connection's next turn.
 
 use std::io;
 use std::thread::sleep;
@@ -11,21 +11,17 @@ use netpoll::frame::{
     Decode, DecodeError, Encode, EncodeError, Fault, Frame, Progress, Reader, ScanError, Scanner,
     Window, Writer,
 };
-use netpoll::{Call, Connection, Dispatch, EventLoop, Flow, Service};
+use netpoll::{Call, Connection, Dispatch, Flow, Service};
 
-use super::{Listen, Setup, announce};
+use super::netpoll_macros::run;
+use super::{Listen, Setup};
 use crate::wire::{LENGTH_BYTES, SLEEP_MILLIS, asks_to_sleep};
 
 pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
-    let at = listen.addr.to_string();
-    let server = match setup.side_by_side {
-        true => EventLoop::builder(SideBySide).listen(&at).bind(),
-        false => EventLoop::builder(InSeries).listen(&at).bind(),
+    match setup.side_by_side {
+        true => run(listen, SideBySide),
+        false => run(listen, InSeries),
     }
-    .map_err(io::Error::other)?;
-    let addr = server.addresses().first().and_then(|addr| addr.inet());
-    announce(addr.ok_or_else(|| io::Error::other("it listens nowhere"))?)?;
-    server.serve().map(drop).map_err(io::Error::other)
 }
 
 /// A frame as it lies in the received bytes.

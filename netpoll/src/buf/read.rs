@@ -100,16 +100,17 @@ impl LinkBuffer {
             }
             return Ok(());
         }
+        if n == self.len {
+            self.len = 0;
+            self.drained();
+            return Ok(());
+        }
         self.require(n)?;
         self.skip_nodes(n);
         Ok(())
     }
 
     fn skip_nodes(&mut self, n: usize) {
-        if n == self.len {
-            self.len = 0;
-            return self.drained();
-        }
         let mut left = n;
         while left > 0 && left >= self.head_len() {
             left -= self.pop().map_or(left, |node| node.len());
@@ -222,6 +223,14 @@ impl LinkBuffer {
         {
             self.len -= n;
             return Ok(head.split_to(n).into());
+        }
+        if n == self.len
+            && n == self.head_len()
+            && let Some(head) = self.head.take()
+        {
+            self.len = 0;
+            self.drained();
+            return Ok(head.into());
         }
         self.require(n)?;
         Ok(self.slice_nodes(n))

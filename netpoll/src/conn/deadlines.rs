@@ -5,8 +5,8 @@
 //! leaves it there, and the entry that fires too early is set anew.
 
 use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{AcqRel, Relaxed},
+    AtomicBool, AtomicU64,
+    Ordering::{AcqRel, Relaxed, Release},
 };
 
 /// What has a deadline.
@@ -32,15 +32,18 @@ pub(crate) struct Deadlines {
     at: [AtomicU64; KINDS.len()],
     /// Where the entry of the wheel stands, 0 for none.
     armed: AtomicU64,
+    /// A deadline was set since somebody looked whether the wheel has an entry for it.
+    fresh: AtomicBool,
 }
 
 impl Deadlines {
     pub(crate) fn set(&self, kind: Kind, at: u64) {
         self.at[kind as usize].store(at, Relaxed);
+        self.fresh.store(true, Release);
     }
 
     pub(crate) fn clear(&self, kind: Kind) {
-        self.set(kind, 0);
+        self.at[kind as usize].store(0, Relaxed);
     }
 
     pub(crate) fn get(&self, kind: Kind) -> Option<u64> {
@@ -62,6 +65,11 @@ impl Deadlines {
 
     /// The tick at which the wheel must have an entry that it has not.
     pub(crate) fn to_arm(&self) -> Option<u64> {
+        if !self.fresh.load(Relaxed) {
+            return None;
+        }
+        // A swap: of two threads that set a deadline, the later one sees both, or its mark stays.
+        self.fresh.swap(false, AcqRel);
         let first = KINDS.into_iter().filter_map(|kind| self.get(kind)).min()?;
         // The turn and a writer may both come here: a later entry must not hide an earlier one.
         let sooner = |armed| (armed == 0 || armed > first).then_some(first);
@@ -74,6 +82,8 @@ impl Deadlines {
             return false;
         }
         self.armed.store(0, Relaxed);
+        // Deadlines that have not passed need an entry again.
+        self.fresh.store(true, Release);
         true
     }
 }

@@ -60,7 +60,7 @@ impl Conn {
     /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
     pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
         let Some(word) = farewell::finish(&self.gate) else {
-            *self.recv.lock() = Some(recv);
+            self.recv.store(Some(recv));
             return;
         };
         drop(recv);

@@ -8,14 +8,14 @@
 //!   clear READING                   there is none: leave
 //!   it ends: queue the turn
 //! ```
-//! The slot says who has the half, since one lock guards it. Either the turn finds it there, or the
+//! The slot says who has the half, since each step of it is one swap. Either the turn finds it there, or the
 //! reader, who puts it back later, finds that the connection ends.
 
 use super::state::mark;
-use crate::{primitive::Mutex, sched::gate::Gate};
+use crate::{primitive::AtomicCell, sched::gate::Gate};
 
 /// Where the half lies while nobody has it.
-pub(super) type Slot<T> = Mutex<Option<Box<T>>>;
+pub(super) type Slot<T> = AtomicCell<Option<Box<T>>>;
 
 /// Why a reader cannot have it.
 pub(super) enum Taken {
@@ -30,13 +30,13 @@ pub(super) fn borrow<T>(slot: &Slot<T>, gate: &Gate) -> Result<Box<T>, Taken> {
     if gate.set(mark::READING) & mark::READING != 0 {
         return Err(Taken::ByReader);
     }
-    let half = slot.lock().take();
+    let half = slot.take();
     half.ok_or_else(|| Taken::ByTurn(gate.clear(mark::READING)))
 }
 
 /// Puts a reader's half back: the word after that, by which the reader queues the turn.
 pub(super) fn give_back<T>(slot: &Slot<T>, gate: &Gate, half: Option<Box<T>>) -> u32 {
-    *slot.lock() = half;
+    slot.store(half);
     gate.clear(mark::READING)
 }
 
@@ -51,6 +51,7 @@ mod models {
             state::{OVER, event, fresh},
         },
         primitive::{
+            Mutex,
             atomic::{
                 AtomicUsize,
                 Ordering::{AcqRel, Acquire},
@@ -71,7 +72,7 @@ mod models {
         fn new() -> Arc<Self> {
             Arc::new(Self {
                 gate: fresh(),
-                slot: Mutex::new(Some(Box::new(7))),
+                slot: Slot::new(Some(Box::new(7))),
                 queued: Mutex::default(),
                 users: AtomicUsize::new(0),
                 closes: AtomicUsize::new(0),
@@ -107,11 +108,11 @@ mod models {
             }
             let word = self.gate.begin() | self.gate.load();
             if word & (mark::CLOSING | OVER) != 0 {
-                let half = self.slot.lock().take();
+                let half = self.slot.take();
                 if let Some(half) = half {
                     self.used();
                     match farewell::finish(&self.gate) {
-                        None => *self.slot.lock() = Some(half),
+                        None => self.slot.store(Some(half)),
                         Some(_) => drop(self.closes.fetch_add(1, AcqRel)),
                     }
                 }

@@ -19,17 +19,15 @@ const GROWTH: usize = 64 * 1024;
 const SPARE_PART: usize = 4;
 
 /// What was received and not consumed, with what is known of the socket's side.
+// What every turn touches comes first, as in `Conn`.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
-    /// What came and is still to pass the connection's transport, if it has one.
-    wire: LinkBuffer,
     /// Bytes that came into `input` in all.
     pub(crate) received: u64,
     /// Where in the stream the partial frame begins that has to be whole by its deadline.
-    pub(super) frame_at: u64,
-    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
-    pub(super) linger: Option<usize>,
+    pub(super) frame_at: Option<u64>,
     /// A read may give something.
     pub(super) readable: bool,
     /// The peer sent its last, and it is in `input`.
@@ -40,6 +38,10 @@ pub(crate) struct Recv {
     pub(super) busy: bool,
     /// Pending output is past the mark: nothing is handled until it is below the low one.
     pub(super) full: bool,
+    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
+    pub(super) linger: Option<usize>,
+    /// What came and is still to pass the connection's transport, if it has one.
+    wire: LinkBuffer,
 }
 
 /// What a read gave.
@@ -198,7 +200,7 @@ impl Step<'_, '_> {
     /// Takes back what a reader had, which was dropped.
     pub(crate) fn take_back(&mut self) {
         if self.recv.is_none() {
-            self.recv = self.conn.conn.recv.lock().take();
+            self.recv = self.conn.conn.recv.take();
         }
     }
 
@@ -210,7 +212,8 @@ impl Step<'_, '_> {
 
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.
     pub(crate) fn send(&mut self) -> bool {
-        let out = mem::take(&mut self.out);
+        let rest = self.out.split_spare();
+        let out = mem::replace(&mut self.out, rest);
         if !out.is_empty() {
             self.conn.conn.send(out);
         }

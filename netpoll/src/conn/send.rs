@@ -87,9 +87,6 @@ impl Conn {
 
     /// Writes what nothing waits before, and counts what the socket does not take. True: it is full.
     fn write_fresh(self: &Arc<Self>, mut out: LinkBuffer) -> bool {
-        if out.is_empty() {
-            return false;
-        }
         if let Err(e) = self.write_all(&mut out, |_| {}) {
             self.broken(&e);
             return false;
@@ -139,6 +136,14 @@ impl Conn {
                 _ => self.write_nodes(out),
             };
             match result {
+                Ok(n) if n == out.len() => {
+                    out.clear();
+                    wrote(n);
+                    if asked_again {
+                        self.gate.set(mark::WRITABLE);
+                    }
+                    return Ok(());
+                }
                 Ok(n) => {
                     out.skip(n).expect("no more was written than there was");
                     self.written.store(self.written() + n as u64, Relaxed);

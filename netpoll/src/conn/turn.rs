@@ -61,12 +61,12 @@ impl Connection {
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
             || word & mark::CLOSING != 0 && conn.is_drained();
         if ends {
-            let recv = conn.recv.lock().take();
+            let recv = conn.recv.take();
             return conn.end_turn(recv);
         }
         match conn.handler() {
             Some(handler) if word & mark::CLOSING == 0 => {
-                let recv = conn.recv.lock().take();
+                let recv = conn.recv.take();
                 self.serve(handler, recv, desk, word)
             }
             // What was received belongs to a reader, which may come at any time.
@@ -94,7 +94,7 @@ impl Connection {
         if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
             return conn.end_turn(recv);
         }
-        let mut step = Step { conn: self, recv, out: Default::default(), desk };
+        let mut step = Step { conn: self, recv, out: desk.take_out(), desk };
         if let Some(recv) = &mut step.recv
             && mem::take(&mut recv.full)
         {
@@ -106,11 +106,12 @@ impl Connection {
         }
         let consumed = step.recv.as_ref().filter(|_| !busy).map(|recv| recv.consumed());
         let after = handler.step(&mut step);
-        let out = mem::take(&mut step.out);
+        let mut out = step.out;
+        step.desk.keep_out(&mut out);
         if !out.is_empty() && !conn.is_over() {
             conn.send(out);
         }
-        let recv = step.recv.or_else(|| conn.recv.lock().take());
+        let recv = step.recv.or_else(|| conn.recv.take());
         if conn.options.idle_timeout.is_some()
             && recv.as_ref().map(|recv| recv.consumed()) != consumed
         {
@@ -127,7 +128,7 @@ impl Conn {
         let recv = recv.or_else(|| {
             // A future that has the reader, and that nobody polls any more.
             self.handler()?.give_up();
-            self.recv.lock().take()
+            self.recv.take()
         });
         let Some(mut recv) = recv else {
             self.wake_waiters(self.gate.load());
@@ -194,7 +195,7 @@ impl Conn {
 
     fn put_back(&self, recv: Option<Box<Recv>>) {
         if recv.is_some() {
-            *self.recv.lock() = recv;
+            self.recv.store(recv);
         }
     }
 
@@ -240,13 +241,17 @@ impl Conn {
 
     /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
     fn watch_frame(&self, recv: &mut Recv) {
-        recv.input.compact_small();
         if recv.input.is_empty() {
-            return self.deadlines.clear(Kind::Frame);
+            recv.input.tidy();
+            if recv.frame_at.take().is_some() {
+                self.deadlines.clear(Kind::Frame);
+            }
+            return;
         }
+        recv.input.compact_small();
         let at = recv.consumed();
-        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != at {
-            recv.frame_at = at;
+        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != Some(at) {
+            recv.frame_at = Some(at);
             self.set_deadline(Kind::Frame, self.options.frame_timeout);
         }
     }

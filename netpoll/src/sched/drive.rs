@@ -75,6 +75,11 @@ impl Drive {
         self.0.store(word & !TAG | VACANT, Release);
     }
 
+    /// A number that changes with each turn.
+    pub(crate) fn turns(&self) -> u64 {
+        self.0.load(Relaxed) / ONE_TURN
+    }
+
     /// The turn that runs now, if the poller is lent.
     pub(crate) fn running(&self) -> Option<Ticket> {
         let word = self.0.load(Acquire);

@@ -4,7 +4,10 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -30,6 +33,8 @@ pub(crate) struct Home {
     pub(crate) clock: Clock,
     /// Connections that live here, for the balance.
     pub(crate) load: AtomicUsize,
+    /// The driver is to give its cached memory back: it had nothing to do for a while.
+    rest: AtomicBool,
 }
 
 impl Home {
@@ -43,6 +48,7 @@ impl Home {
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
             clock,
             load: AtomicUsize::new(0),
+            rest: AtomicBool::new(false),
         })
     }
 
@@ -63,6 +69,17 @@ impl Home {
         if sooner {
             self.poller.wake_if_parked();
         }
+    }
+
+    /// Has the driver, which had nothing to do for a while, give its cached memory back.
+    pub(super) fn rest(&self) {
+        self.rest.store(true, Release);
+        self.poller.wake();
+    }
+
+    /// Whether the driver was asked to [`rest`](Self::rest).
+    pub(super) fn rests(&self) -> bool {
+        self.rest.load(Relaxed) && self.rest.swap(false, Acquire)
     }
 
     /// Whether a new driver would find something to do.

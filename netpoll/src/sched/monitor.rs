@@ -32,6 +32,9 @@ const PATIENCE: u32 = 8;
 /// Looks with all drivers parked after which the monitor sleeps.
 const QUIET: u32 = 50;
 
+/// A driver that ran no turn for so long gives its cached memory back.
+const REST: Duration = Duration::from_secs(1);
+
 /// How often the shared cache of memory is made smaller by what nobody needed.
 const SHRINK: Duration = Duration::from_secs(1);
 /// So often before a sleep: workers give up their own caches after a second, the shared one is empty
@@ -70,11 +73,28 @@ impl Monitor {
     }
 }
 
+/// What a look saw of a home.
+#[derive(Clone, Copy)]
+struct Seen {
+    running: Option<Ticket>,
+    /// Looks that saw the same turn running.
+    looks: u32,
+    turns: u64,
+    /// When the count of turns changed last; `None`: the driver was asked to rest since.
+    busy: Option<Instant>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { running: None, looks: 0, turns: 0, busy: Some(Instant::now()) }
+    }
+}
+
 struct Looker {
     shared: Weak<Shared>,
     shortest: Duration,
     interval: Duration,
-    seen: Vec<(Option<Ticket>, u32)>,
+    seen: Vec<Seen>,
     calm: u32,
     quiet: u32,
     /// When the shared cache was last made smaller.
@@ -133,6 +153,7 @@ impl Looker {
             while shared.monitor.parking.is_parked() {
                 if shrinks > 0 {
                     thread::park_timeout(SHRINK);
+                    self.let_rest(&shared);
                     mem::shrink();
                     shrinks -= 1;
                 } else {
@@ -144,20 +165,36 @@ impl Looker {
         self.quiet = 0;
     }
 
+    /// Asks drivers that have had nothing to do for a while to give their cached memory back.
+    fn let_rest(&mut self, shared: &Arc<Shared>) {
+        self.seen.resize(shared.homes.len(), Seen::default());
+        for (home, seen) in shared.homes.iter().zip(&mut self.seen) {
+            let turns = home.drive.turns();
+            if turns != seen.turns {
+                (seen.turns, seen.busy) = (turns, Some(Instant::now()));
+            } else if seen.busy.is_some_and(|since| since.elapsed() >= REST)
+                && home.poller.is_parked()
+            {
+                seen.busy = None;
+                home.rest();
+            }
+        }
+    }
+
     fn look(&mut self, shared: &Arc<Shared>) {
-        self.seen.resize(shared.homes.len(), (None, 0));
+        self.let_rest(shared);
         let mut taken = false;
         let mut parked = true;
         for (home, seen) in shared.homes.iter().zip(&mut self.seen) {
             parked &= home.poller.is_parked();
             let running = home.drive.running();
-            if running.is_none() || running != seen.0 {
-                *seen = (running, 0);
+            if running.is_none() || running != seen.running {
+                (seen.running, seen.looks) = (running, 0);
                 continue;
             }
-            seen.1 += 1;
+            seen.looks += 1;
             let Some(ticket) = running else { continue };
-            if (home.has_work() || seen.1 >= PATIENCE) && home.drive.take(ticket) {
+            if (home.has_work() || seen.looks >= PATIENCE) && home.drive.take(ticket) {
                 shared.crew.lost();
                 counters::add(Counter::HandOversByMonitor, 1);
                 shared.staff(home.index);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{mem::BlockMut, poller::Event};
+use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event};
 
 /// Something that runs a turn when it is ready: a connection, a listener, a spawned future.
 ///
@@ -44,4 +44,25 @@ pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 pub(crate) struct Desk {
     /// The current block, made on first use and kept from turn to turn.
     pub(crate) block: Option<BlockMut>,
+    /// Has the block that the last turn wrote its answers to, and no bytes.
+    out: LinkBuffer,
+}
+
+impl Desk {
+    /// An empty buffer for a turn's answers, in the block of the turn before where that has room.
+    pub(crate) fn take_out(&mut self) -> LinkBuffer {
+        self.out.renew_spare();
+        std::mem::take(&mut self.out)
+    }
+
+    /// Keeps the block that `out` writes to for the next turn.
+    pub(crate) fn keep_out(&mut self, out: &mut LinkBuffer) {
+        out.flush();
+        self.out = out.split_spare();
+    }
+
+    /// Gives all memory up.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
 }

@@ -28,9 +28,6 @@ const WORTH_A_THEFT: usize = 2;
 /// Events that one look at a poller takes.
 const EVENTS: usize = 256;
 
-/// A wait this long that brings nothing: the thread gives its cached memory back.
-const REST: Duration = Duration::from_secs(1);
-
 /// Runs a worker's thread, which begins with `home`.
 pub(super) fn main(shared: &Weak<Shared>, home: usize) {
     let Some(shared) = shared.upgrade() else { return };
@@ -40,7 +37,6 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
         events: Events::with_capacity(EVENTS),
         ready: Ready::new(),
         shared,
-        rested: false,
     };
     let mut next = Some(home);
     while let Some(index) = next {
@@ -48,7 +44,7 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
         if home.drive.claim() {
             worker.drive(&home);
         }
-        worker.desk.block = None;
+        worker.desk.clear();
         mem::trim();
         next = worker.shared.crew.next_home();
     }
@@ -62,8 +58,6 @@ pub(super) fn main(shared: &Weak<Shared>, home: usize) {
 
 struct Worker {
     shared: Arc<Shared>,
-    /// The last wait brought nothing, and this thread's memory was given back.
-    rested: bool,
     seat: Seat,
     desk: Desk,
     events: Events<Arc<dyn Source>>,
@@ -161,14 +155,12 @@ impl Worker {
         let timeout = if busy { Some(Duration::ZERO) } else { self.park(home) };
         let waited = home.poller.poll(&mut self.events, timeout);
         home.poller.park_end();
-        let nothing = waited? == 0 && timeout != Some(Duration::ZERO);
-        if nothing && !self.rested {
-            // The first wait that brought nothing: from now on this thread keeps no memory.
-            self.desk.block = None;
+        if waited? == 0 && home.rests() {
+            self.desk.clear();
             mem::trim();
+        } else {
+            self.shared.monitor.keep_awake();
         }
-        self.rested = nothing;
-        self.shared.monitor.keep_awake();
         for (source, event) in self.events.drain() {
             source.on_event(event, &mut self.ready);
         }
@@ -187,10 +179,7 @@ impl Worker {
         if home.queue.len() > 0 || self.shared.is_stopped() {
             return Some(Duration::ZERO);
         }
-        let timer = home.wheel.lock().next_expiry().map(|at| home.clock.until(at));
-        // The wait after a wait that brought nothing has no end of its own.
-        let rest = (!self.rested).then_some(REST);
-        timer.into_iter().chain(rest).min()
+        home.wheel.lock().next_expiry().map(|at| home.clock.until(at))
     }
 
     /// Whether a handler ended after this worker put a turn aside, so that it may start after all.

@@ -89,6 +89,7 @@ impl<C: Codec> Take for Coded<'static, C> {
     const SPLITS: bool = false;
     type Scan = Line<C>;
     type Held = Lending<C>;
+    type Lent = Lending<C>;
 
     fn find(line: &mut Line<C>, recv: &Recv, max: usize) -> Result<Found> {
         if recv.input.is_empty() {
@@ -119,6 +120,28 @@ impl<C: Codec> Take for Coded<'static, C> {
         let codec = codec.get();
         let message = codec.decode(&mut Reader::new(&*bytes, bytes.len(), arena))?;
         Ok(Coded { message, codec })
+    }
+
+    fn lend(
+        line: &mut Line<C>,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Lending<C>> {
+        Self::hold(line, conn, recv, n)
+    }
+
+    fn lent<'r>(
+        lending: &'r mut Self::Lent,
+        _: &'r Option<Box<Recv>>,
+        _: usize,
+    ) -> Result<<Self as Request>::At<'r>> {
+        Self::at(lending)
+    }
+
+    fn settle(lending: Lending<C>, _: &mut Option<Box<Recv>>, _: usize) {
+        // The codec goes back to its slot.
+        drop(lending);
     }
 }
 

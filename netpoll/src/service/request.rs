@@ -43,8 +43,10 @@ pub(crate) trait Take: Sized + 'static {
     const SPLITS: bool;
     /// How far a partial request was looked at, and what outlives a request.
     type Scan: Default + Send;
-    /// Owns what a request borrows from.
+    /// Owns what a request borrows from, if it leaves the turn.
     type Held: Send + 'static;
+    /// What a request borrows from besides the input, if it is handled in the turn.
+    type Lent;
 
     /// Looks for the next request. `eof`: no more bytes come.
     fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
@@ -61,6 +63,26 @@ pub(crate) trait Take: Sized + 'static {
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>>
     where
         Self: Request;
+
+    /// Begins to handle the request that was found in the turn, without taking it out of the input.
+    fn lend(
+        scan: &mut Self::Scan,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Self::Lent>;
+
+    /// That request, of `n` bytes.
+    fn lent<'r>(
+        lent: &'r mut Self::Lent,
+        recv: &'r Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<<Self as Request>::At<'r>>
+    where
+        Self: Request;
+
+    /// That request was handled.
+    fn settle(lent: Self::Lent, recv: &mut Option<Box<Recv>>, n: usize);
 }
 
 impl<F: Frame + 'static> Request for F {
@@ -71,6 +93,7 @@ impl<F: Frame + 'static> Take for F {
     const SPLITS: bool = true;
     type Scan = F::Scan;
     type Held = (LinkSlice, Arena);
+    type Lent = Arena;
 
     #[inline]
     fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
@@ -92,6 +115,28 @@ impl<F: Frame + 'static> Take for F {
     fn at((bytes, arena): &mut Self::Held) -> Result<<F as Request>::At<'_>> {
         Ok(frame::decode::<F>(&*bytes, bytes.len(), arena)?)
     }
+
+    #[inline]
+    fn lend(_: &mut F::Scan, _: &Arc<Conn>, _: &mut Option<Box<Recv>>, _: usize) -> Result<Arena> {
+        Ok(Arena::new())
+    }
+
+    #[inline]
+    fn lent<'r>(
+        arena: &'r mut Self::Lent,
+        recv: &'r Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<<F as Request>::At<'r>> {
+        let recv = recv.as_ref().expect("a frame was found in it");
+        Ok(frame::decode::<F>(&recv.input, n, arena)?)
+    }
+
+    #[inline]
+    fn settle(_arena: Arena, recv: &mut Option<Box<Recv>>, n: usize) {
+        if let Some(recv) = recv {
+            recv.input.skip(n).expect("the frame is there");
+        }
+    }
 }
 
 impl Request for Raw {
@@ -102,6 +147,7 @@ impl Take for Raw {
     const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
+    type Lent = Reader;
 
     fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
         let there = recv.input.len();
@@ -118,6 +164,19 @@ impl Take for Raw {
     }
 
     fn hold(
+        called: &mut Called,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Reader> {
+        Self::lend(called, conn, recv, n)
+    }
+
+    fn at(reader: &mut Reader) -> Result<&mut Reader> {
+        Ok(reader)
+    }
+
+    fn lend(
         _: &mut Called,
         conn: &Arc<Conn>,
         recv: &mut Option<Box<Recv>>,
@@ -126,8 +185,17 @@ impl Take for Raw {
         Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
     }
 
-    fn at(reader: &mut Reader) -> Result<&mut Reader> {
+    fn lent<'r>(
+        reader: &'r mut Reader,
+        _recv: &'r Option<Box<Recv>>,
+        _n: usize,
+    ) -> Result<&'r mut Reader> {
         Ok(reader)
+    }
+
+    fn settle(reader: Reader, _recv: &mut Option<Box<Recv>>, _n: usize) {
+        // It goes back to the connection's slot.
+        drop(reader);
     }
 }
 
@@ -139,6 +207,7 @@ impl Take for In<'static> {
     const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
+    type Lent = Reader;
 
     fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
         Raw::find(called, recv, max)
@@ -155,6 +224,23 @@ impl Take for In<'static> {
 
     fn at(reader: &mut Reader) -> Result<In<'_>> {
         Ok(In(reader))
+    }
+
+    fn lend(
+        called: &mut Called,
+        conn: &Arc<Conn>,
+        recv: &mut Option<Box<Recv>>,
+        n: usize,
+    ) -> Result<Reader> {
+        Raw::lend(called, conn, recv, n)
+    }
+
+    fn lent<'r>(reader: &'r mut Reader, _recv: &'r Option<Box<Recv>>, _n: usize) -> Result<In<'r>> {
+        Ok(In(reader))
+    }
+
+    fn settle(reader: Reader, recv: &mut Option<Box<Recv>>, n: usize) {
+        Raw::settle(reader, recv, n);
     }
 }
 

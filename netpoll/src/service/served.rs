@@ -223,12 +223,11 @@ impl<S: Service> Served<S> {
 
     /// Has the request of `n` bytes handled. `None`: the connection goes on.
     fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
-        let held = match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
-            Ok(held) => held,
-            Err(error) => return Some(self.fail(step, &error)),
-        };
         if let Some(flights) = &self.flights {
-            return self.launch(flights, state, step, held);
+            return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
+                Ok(held) => self.launch(flights, state, step, held),
+                Err(error) => Some(self.fail(step, &error)),
+            };
         }
         let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
             step.conn.conn.set_deadline(Kind::Request, Some(timeout));
@@ -236,20 +235,29 @@ impl<S: Service> Served<S> {
             Deadline::after(timeout)
         });
         if S::DISPATCH == Dispatch::Async {
-            self.start(state, step, held, deadline);
-            return self.go_on(state, step);
+            return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
+                Ok(held) => {
+                    self.start(state, step, held, deadline);
+                    self.go_on(state, step)
+                }
+                Err(error) => Some(self.fail(step, &error)),
+            };
         }
         let session = state.session.as_mut().expect("an open connection has a session");
-        let mut held = held;
+        let lent = S::Request::lend(&mut state.scan, &step.conn.conn, &mut step.recv, n);
+        let mut lent = match lent {
+            Ok(lent) => lent,
+            Err(error) => return Some(self.fail(step, &error)),
+        };
         let out = Out::new(step.conn, &mut step.out);
         let result = guarded(|| {
-            let request = S::Request::at(&mut held)?;
+            let request = S::Request::lent(&mut lent, &step.recv, n)?;
             let call = Call { conn: step.conn, session, out, deadline };
             complete(pin!(self.service.on_request(call, request)), deadline, || {
                 self.late(&step.conn.conn)
             })
         });
-        drop(held);
+        S::Request::settle(lent, &mut step.recv, n);
         if self.timeout.is_some() {
             step.conn.conn.deadlines.clear(Kind::Request);
         }

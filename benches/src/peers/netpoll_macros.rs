@@ -1,0 +1,58 @@
+//! This project, a frame and two functions with its attributes, at default settings.
+//!
+//! A handler that is to sleep just sleeps. Side by side, answers leave as they are ready, and carry the
+//! number of their request.
+
+use std::io;
+use std::thread::sleep;
+use std::time::Duration;
+
+use netpoll::frame::Auto;
+use netpoll::service::Free;
+use netpoll::{EventLoop, Frame, Service};
+
+use super::{Listen, Setup, announce};
+use crate::wire::{SLEEP_MILLIS, Tag};
+
+#[derive(Frame)]
+struct Echo<'a> {
+    #[frame(len(of = rest))]
+    length: Auto<u32>,
+    #[frame(seq)]
+    tag: u32,
+    #[frame(rest)]
+    pattern: &'a [u8],
+}
+
+#[netpoll::on_request]
+fn in_series(request: Echo<'_>) -> Echo<'_> {
+    handle(request)
+}
+
+#[netpoll::on_request(concurrent = 1024)]
+fn side_by_side(request: Echo<'_>) -> Echo<'_> {
+    handle(request)
+}
+
+fn handle(request: Echo<'_>) -> Echo<'_> {
+    if Tag::from_bytes(request.tag.to_be_bytes()).slow {
+        sleep(Duration::from_millis(SLEEP_MILLIS));
+    }
+    request
+}
+
+pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
+    match setup.side_by_side {
+        true => run(listen, Free::<side_by_side>::new()),
+        false => run(listen, Free::<in_series>::new()),
+    }
+}
+
+/// Serves `service` where `listen` says.
+pub(super) fn run<S: Service>(listen: Listen, service: S) -> io::Result<()> {
+    let bound = EventLoop::builder(service).listen(&listen.addr.to_string()).bind();
+    let server = bound.map_err(io::Error::other)?;
+    let addr = server.addresses().first().and_then(|addr| addr.inet());
+    announce(addr.ok_or_else(|| io::Error::other("it listens nowhere"))?)?;
+    server.serve().map(drop).map_err(io::Error::other)
+}
