@@ -231,7 +231,8 @@ fn gated_peer() -> (String, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
         let mut asked = read_frame(&mut stream);
         gate.lock().recv().unwrap();
         loop {
-            if stream.write_all(&frame(&asked)).is_err() || stream.peek(&mut [0]).unwrap_or(0) == 0 {
+            if stream.write_all(&frame(&asked)).is_err() || stream.peek(&mut [0]).unwrap_or(0) == 0
+            {
                 return;
             }
             asked = read_frame(&mut stream);
