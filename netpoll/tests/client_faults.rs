@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Answer, Bench, Echo, frame, read_frame, serve, sleepy, wait_until};
+use common::{Bench, Echo, frame, read_frame, serve, wait_until};
 use netpoll::{
     Dialer, ErrorKind, Runtime, Transport,
     buf::LinkBuffer,
@@ -221,22 +221,32 @@ fn a_client_recovers_when_its_server_is_back() {
     wait_until(|| client.call(Bench(b"x")).is_ok());
 }
 
+/// A peer that answers its first request when it is told to, and the others at once; with what it was
+/// asked after the first.
+fn gated_peer() -> (String, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
+    let (open, gate) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    let gate = Mutex::new(gate);
+    let address = peer(move |mut stream| {
+        let mut asked = read_frame(&mut stream);
+        gate.lock().recv().unwrap();
+        loop {
+            if stream.write_all(&frame(&asked)).is_err() || stream.peek(&mut [0]).unwrap_or(0) == 0
+            {
+                return;
+            }
+            asked = read_frame(&mut stream);
+            tell.send(asked.clone()).unwrap();
+        }
+    });
+    (address, open, told)
+}
+
 #[test]
 fn waiters_are_served_in_the_order_of_their_coming() {
     const WAITERS: u8 = 8;
     let runtime = common::runtime(1);
-    let (tell, told) = mpsc::channel();
-    let (open, gate) = mpsc::channel();
-    let gate = Mutex::new(gate);
-    let address = peer(move |mut stream| {
-        read_frame(&mut stream);
-        gate.lock().recv().unwrap();
-        stream.write_all(&frame(b"")).unwrap();
-        for _ in 0..WAITERS {
-            tell.send(read_frame(&mut stream)).unwrap();
-            stream.write_all(&frame(b"")).unwrap();
-        }
-    });
+    let (address, open, told) = gated_peer();
     let client = pool(&runtime, &address).max_connections(1).build().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| client.call(Bench(b"first")).map(drop).unwrap());
@@ -254,22 +264,18 @@ fn waiters_are_served_in_the_order_of_their_coming() {
 
 #[test]
 fn more_waiters_than_may_be_are_refused() {
-    let (runtime, server) = serve(Answer::by(sleepy), |b| b);
-    let address = server.addresses()[0].to_string();
+    let runtime = common::runtime(1);
+    let (address, open, _told) = gated_peer();
     let client = pool(&runtime, &address).max_connections(1).max_waiters(1).build().unwrap();
     thread::scope(|scope| {
-        let long = [(); 2].map(|()| {
-            let call = scope.spawn(|| client.call(Bench(b"sleep 100")).map(drop));
-            let before = client.stats().in_flight;
-            wait_until(|| client.stats().in_flight + client.stats().waiters > before);
-            call
-        });
-        wait_until(|| client.stats().in_flight == 1 && client.stats().waiters == 1);
+        scope.spawn(|| client.call(Bench(b"first")).map(drop).unwrap());
+        wait_until(|| client.stats().in_flight == 1);
+        scope.spawn(|| client.call(Bench(b"second")).map(drop).unwrap());
+        wait_until(|| client.stats().waiters == 1);
         let refused = client.call(Bench(b"one too many")).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Limit);
-        for call in long {
-            call.join().unwrap().unwrap();
-        }
+        assert!(refused.to_string().contains(&address), "{refused}");
+        open.send(()).unwrap();
     });
 }
 

@@ -245,3 +245,30 @@ fn frames_that_answer_no_call_are_pushes() {
     wait_until(|| client.stats().late == 1);
     assert_eq!(client.stats().pushes, 2);
 }
+
+#[test]
+fn who_takes_pushes_is_connected_again_without_a_call() {
+    const CONNECTIONS: usize = 5;
+    let runtime = common::runtime(1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let pushed = Arc::new(AtomicUsize::new(0));
+    let count = pushed.clone();
+    let client = Client::<Short, Short>::mux(address)
+        .runtime(&runtime)
+        .on_push(move |_| {
+            count.fetch_add(1, SeqCst);
+        })
+        .build()
+        .unwrap();
+    let peer = thread::spawn(move || {
+        for _ in 0..CONNECTIONS {
+            listener.accept().unwrap().0.write_all(&[0; 5]).unwrap();
+        }
+    });
+    client.warm_up(1).unwrap();
+    peer.join().unwrap();
+    wait_until(|| pushed.load(SeqCst) == CONNECTIONS);
+    drop(client);
+    wait_until(|| runtime.stats().connections == 0);
+}

@@ -5,10 +5,10 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use super::{
     alarms::Alarms,
     endpoints::Endpoints,
-    handle::{Client, Kind},
+    handle::{Client, Kind, SetNumber},
     hub::{Counters, Hub, Lane},
     link::Link,
-    mux::{self, Muxed, Numbered, OnPush, Sequence},
+    mux::{self, Muxed, Number, Numbered, OnPush, Sequence},
     pool,
     received::Received,
     slots::{Limits, Slots},
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     buf::LinkSlice,
+    conn::handler::Handler,
     dial::Dialer,
     error::{Error, ErrorKind, Result},
     frame::{self, Arena, DecodeError, Frame},
@@ -48,10 +49,14 @@ pub struct Pool {
 }
 
 /// Settings of a client that has many calls on each connection.
-pub struct Mux {
+pub struct Mux<Q: Frame> {
     connections: usize,
     max_in_flight: usize,
     max_sequence: u64,
+    /// Of a reply.
+    number: Number,
+    /// Of a request.
+    set_number: SetNumber<Q>,
     on_push: Option<OnPush>,
 }
 
@@ -171,14 +176,25 @@ where
     }
 }
 
-impl<Q, R> Builder<Q, R, Mux>
+// What the numbers are is asked in `mux` alone: a frame without one is told of once.
+impl<Q, R> Builder<Q, R, Mux<Q>>
 where
-    Q: Numbered + 'static,
-    R: Numbered<Seq = Q::Seq> + 'static,
+    Q: Frame + 'static,
+    R: Frame + 'static,
 {
-    pub(super) fn mux(endpoints: impl IntoEndpoints) -> Self {
-        let mode =
-            Mux { connections: 1, max_in_flight: 4_096, max_sequence: Q::Seq::MAX, on_push: None };
+    pub(super) fn mux(endpoints: impl IntoEndpoints) -> Self
+    where
+        Q: Numbered,
+        R: Numbered<Seq = Q::Seq>,
+    {
+        let mode = Mux {
+            connections: 1,
+            max_in_flight: 4_096,
+            max_sequence: Q::Seq::MAX,
+            number: number::<R>,
+            set_number: set_number::<Q>,
+            on_push: None,
+        };
         Self::new(endpoints, None, mode)
     }
 
@@ -198,12 +214,14 @@ where
     /// The largest sequence number, where the wire takes fewer than the field's type: 2^24 - 1 for a
     /// `u24`. Default: the type's largest.
     pub fn max_sequence(mut self, max: u64) -> Self {
-        self.mode.max_sequence = max.min(Q::Seq::MAX);
+        self.mode.max_sequence = max.min(self.mode.max_sequence);
         self
     }
 
     /// What is called with frames that answer no call: under number 0, or under one that was never
     /// handed out. It runs in the connection's turn, before whose end no further reply is received.
+    ///
+    /// A client with this keeps one connection at least from its first one on, also while nobody calls.
     pub fn on_push(mut self, on_push: impl Fn(Received<R>) + Send + Sync + 'static) -> Self {
         self.mode.on_push = Some(Box::new(move |bytes| on_push(Received::new(bytes))));
         self
@@ -214,19 +232,14 @@ where
     /// # Errors
     /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
     pub fn build(mut self) -> Result<Client<Q, R>> {
-        let (timeout, connections) = (self.timeout, self.mode.connections);
-        let max_number = self.mode.max_sequence;
-        let half = usize::try_from(max_number / 2).unwrap_or(usize::MAX);
-        let capacity = self.mode.max_in_flight.min(half);
+        let (timeout, set_number) = (self.timeout, self.mode.set_number);
+        let Mux { connections, max_in_flight, max_sequence, number, .. } = self.mode;
+        let half = usize::try_from(max_sequence / 2).unwrap_or(usize::MAX);
+        let handler = |lane| Arc::new(Link::<R, Muxed>::new(lane)) as Arc<dyn Handler>;
         let on_push = self.mode.on_push.take();
-        let spec = mux::Spec {
-            handler: |lane| Arc::new(Link::<R, Muxed>::new(lane)),
-            number: number::<R>,
-            on_push,
-            max_number,
-        };
-        let hub = self.hub(usize::MAX, connections, capacity, spec)?;
-        Ok(Client::new(Kind::Mux(hub, set_number::<Q>), timeout))
+        let spec = mux::Spec { handler, number, on_push, max_number: max_sequence };
+        let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), spec)?;
+        Ok(Client::new(Kind::Mux(hub, set_number), timeout))
     }
 }
 
@@ -252,7 +265,7 @@ impl<Q, R, M: fmt::Debug> fmt::Debug for Builder<Q, R, M> {
     }
 }
 
-impl fmt::Debug for Mux {
+impl<Q: Frame> fmt::Debug for Mux<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mux")
             .field("connections", &self.connections)

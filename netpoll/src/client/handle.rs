@@ -52,7 +52,7 @@ impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
 
     /// A client with many calls on each connection, whose replies find them by the number that the
     /// frames carry (`#[frame(seq)]`). The client sets it; what the request says is overwritten.
-    pub fn mux(endpoints: impl IntoEndpoints) -> Builder<Q, R, Mux>
+    pub fn mux(endpoints: impl IntoEndpoints) -> Builder<Q, R, Mux<Q>>
     where
         Q: Numbered,
         R: Numbered<Seq = Q::Seq>,

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -19,8 +19,11 @@ use crate::{
     conn::{CloseReason, Connection},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
-    sched::blocking,
+    sched::{blocking, sleep},
 };
+
+/// How often a client that keeps a connection looks whether it may dial.
+const KEEP: Duration = Duration::from_millis(50);
 
 /// A connection with the calls that it carries.
 pub(super) trait Lane: Send + Sync + Sized + 'static {
@@ -64,7 +67,7 @@ pub(super) struct Hub<L: Lane> {
     pub(super) alarms: Alarms,
     pub(super) counters: Counters,
     /// How long a lane may have had nothing to do before it is probed.
-    pub(super) probe_after: std::time::Duration,
+    pub(super) probe_after: Duration,
     pub(super) spec: L::Spec,
 }
 
@@ -166,6 +169,18 @@ impl<L: Lane> Hub<L> {
             dial.done(result);
         };
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
+    }
+
+    /// Dials until there is a connection again, though nobody calls.
+    pub(super) fn keep_one(self: &Arc<Self>) {
+        let hub = self.clone();
+        self.dialer.owner().shared().spawn_detached(Box::pin(async move {
+            while hub.slots.lacks_all() {
+                // An endpoint that refused is left alone for a while, which grows.
+                hub.carry_out(hub.slots.warm_up(1));
+                sleep(KEEP).await;
+            }
+        }));
     }
 
     fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<Connection>) {

@@ -350,6 +350,12 @@ impl<L> Slots<L> {
         steps
     }
 
+    /// Whether there is no connection, and may be one.
+    pub(super) fn lacks_all(&self) -> bool {
+        let state = self.state.lock();
+        state.phase == Phase::Open && state.lanes.is_empty()
+    }
+
     /// How many slots there can be.
     pub(super) fn most(&self) -> usize {
         let hosts = self.limits.per_host.saturating_mul(self.endpoints.len());

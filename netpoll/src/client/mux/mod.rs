@@ -39,11 +39,14 @@ const MANY: usize = 4;
 /// What is called with a frame that answers no call.
 pub(super) type OnPush = Box<dyn Fn(LinkSlice) + Send + Sync>;
 
+/// Reads the number of a frame.
+pub(super) type Number = fn(&LinkSlice) -> Result<u64, DecodeError>;
+
 /// What all lanes of a client share.
 pub(super) struct Spec {
     pub(super) handler: fn(Weak<Muxed>) -> Arc<dyn Handler>,
     /// The number of a reply.
-    pub(super) number: fn(&LinkSlice) -> Result<u64, DecodeError>,
+    pub(super) number: Number,
     pub(super) on_push: Option<OnPush>,
     /// The largest number.
     pub(super) max_number: u64,
@@ -146,6 +149,9 @@ impl Lane for Muxed {
             }
         }
         self.hub.carry_out(steps);
+        if self.hub.spec.on_push.is_some() {
+            self.hub.keep_one();
+        }
     }
 }
 
