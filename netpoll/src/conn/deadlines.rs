@@ -22,9 +22,12 @@ pub(crate) enum Kind {
     Request,
     /// The peer's end, after this side has sent its own.
     Linger,
+    /// The next look whether anybody holds a detached connection whose peer went.
+    Unheld,
 }
 
-const KINDS: [Kind; 5] = [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request, Kind::Linger];
+const KINDS: [Kind; 6] =
+    [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request, Kind::Linger, Kind::Unheld];
 
 /// See the module's documentation.
 #[derive(Default)]

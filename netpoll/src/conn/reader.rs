@@ -90,18 +90,20 @@ impl Reader {
         self.len() == 0
     }
 
-    /// Reads what has come, without waiting. True: the peer sends no more.
+    /// Reads what has come, without waiting, until `max_frame` bytes are there: a peer that sends as fast
+    /// as this reads does not hold it. True: the peer sends no more.
     ///
     /// # Errors
     /// As [`fill`](Self::fill), but never `Eof` or `TimedOut`.
     pub fn poll_socket(&mut self) -> Result<bool> {
-        loop {
+        while self.len() < self.conn.options.max_frame {
             match self.read(1)? {
                 Filled::Some => {}
                 Filled::Nothing => return Ok(false),
                 Filled::Eof => return Ok(true),
             }
         }
+        Ok(false)
     }
 
     /// Waits until `n` bytes can be had at once.

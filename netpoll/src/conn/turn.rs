@@ -20,6 +20,9 @@ use crate::{
 /// Holders of a connection that nobody else holds: its poller, and the turn.
 const UNHELD: usize = 2;
 
+/// How often a detached connection whose peer went is looked at, for whether anybody holds it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Turn for Conn {
     fn run(self: Arc<Self>, desk: &mut Desk) {
         let conn = Connection::unowned(self);
@@ -49,6 +52,7 @@ impl Connection {
         let conn = &self.conn;
         if word & event::TIMER != 0 {
             conn.check_write_timeout();
+            conn.deadlines.clear(Kind::Unheld);
         }
         if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
             conn.flush();
@@ -234,8 +238,13 @@ impl Conn {
             }
         }
         let gone = word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
-        if gone && word & mark::DETACHED != 0 && Arc::strong_count(self) <= UNHELD {
-            self.end(mark::CLOSING, CloseReason::Eof);
+        if gone && word & (mark::DETACHED | mark::CLOSING) == mark::DETACHED {
+            // Holders may go at any time, and tell nobody.
+            if Arc::strong_count(self) <= UNHELD {
+                self.end(mark::CLOSING, CloseReason::Eof);
+            } else {
+                self.set_deadline(Kind::Unheld, Some(LOOK_AGAIN));
+            }
         }
     }
 

@@ -111,6 +111,11 @@ impl<S: Clone> Poller<S> {
         self.registry.lock().get(token).cloned()
     }
 
+    /// Whether `token` still stands for a source.
+    pub fn is_registered(&self, token: Token) -> bool {
+        self.registry.lock().get(token).is_some()
+    }
+
     /// All sources.
     pub fn sources(&self) -> Vec<S> {
         self.registry.lock().iter().cloned().collect()

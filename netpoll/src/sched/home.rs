@@ -23,6 +23,9 @@ use crate::{
     timer::{Clock, Wheel},
 };
 
+/// Entries of a wheel that are not worth a sweep.
+const SWEEP_LEAST: usize = 4096;
+
 /// See the module's documentation. Everything here may be used from any thread.
 pub(crate) struct Home {
     pub(crate) index: usize,
@@ -30,6 +33,8 @@ pub(crate) struct Home {
     pub(crate) queue: RunQueue,
     pub(crate) drive: Drive,
     pub(super) wheel: Mutex<Wheel>,
+    /// With so many entries, those of sources that are gone are removed from the wheel.
+    sweep_at: AtomicUsize,
     pub(crate) clock: Clock,
     /// Connections that live here, for the balance.
     pub(crate) load: AtomicUsize,
@@ -46,6 +51,7 @@ impl Home {
             queue: RunQueue::new(),
             drive: Drive::vacant(),
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
+            sweep_at: AtomicUsize::new(SWEEP_LEAST),
             clock,
             load: AtomicUsize::new(0),
             rest: AtomicBool::new(false),
@@ -63,6 +69,9 @@ impl Home {
         let sooner = {
             let mut wheel = self.wheel.lock();
             let before = wheel.next_expiry();
+            if wheel.len() >= self.sweep_at.load(Relaxed) {
+                self.sweep(&mut wheel);
+            }
             wheel.insert(at, token.into());
             before.is_none_or(|before| at < before)
         };
@@ -80,6 +89,14 @@ impl Home {
     /// Whether the driver was asked to [`rest`](Self::rest).
     pub(super) fn rests(&self) -> bool {
         self.rest.load(Relaxed) && self.rest.swap(false, Acquire)
+    }
+
+    /// Removes what no source is left for: connections that ended, waits that were dropped. Each time
+    /// at twice as many entries as stayed, so that it costs an entry a look or two in all.
+    #[cold]
+    fn sweep(&self, wheel: &mut Wheel) {
+        wheel.retain(|key| self.poller.is_registered(key.into()));
+        self.sweep_at.store(SWEEP_LEAST.max(2 * wheel.len()), Relaxed);
     }
 
     /// Whether a new driver would find something to do.

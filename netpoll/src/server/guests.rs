@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool,
+            AtomicBool, AtomicUsize,
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
@@ -44,6 +44,8 @@ pub(super) struct Guests {
     runtime: Arc<Shared>,
     max: usize,
     live: Mutex<HashMap<u64, Arc<Conn>>>,
+    /// Places taken of `max`: before a connection is made, since several listeners may accept at once.
+    taken: AtomicUsize,
     /// Told when one leaves during a shutdown.
     left: Condvar,
     drains: AtomicBool,
@@ -56,6 +58,7 @@ impl Guests {
             runtime: runtime.clone(),
             max,
             live: Mutex::default(),
+            taken: AtomicUsize::new(0),
             left: Condvar::new(),
             drains: AtomicBool::new(false),
             full: Throttle::every(Duration::from_secs(1)),
@@ -100,8 +103,10 @@ impl Guests {
         Some(ShutdownReport { drained: before.saturating_sub(cut.len()), cut })
     }
 
-    fn has_room(&self) -> bool {
-        if self.live.lock().len() < self.max {
+    /// Takes a place. False: there is none, and the client is sent away.
+    fn admit(&self) -> bool {
+        let next = |taken| (taken < self.max).then_some(taken + 1);
+        if self.taken.fetch_update(AcqRel, Relaxed, next).is_ok() {
             return true;
         }
         self.refused();
@@ -123,7 +128,9 @@ impl Ward for Guests {
 
     fn closed(&self, conn: &Connection) {
         let mut live = self.live.lock();
-        live.remove(&conn.conn.id);
+        if live.remove(&conn.conn.id).is_some() {
+            self.taken.fetch_sub(1, AcqRel);
+        }
         if self.drains() {
             self.left.notify_all();
         }
@@ -133,16 +140,21 @@ impl Ward for Guests {
 impl<S: Service> Host for House<S> {
     fn accepted(&self, socket: Socket, peer: PeerAddress) {
         self.runtime.gauges.accepted.fetch_add(1, Relaxed);
-        if !self.guests.has_room() {
+        if !self.guests.admit() {
             return;
         }
         let ward: Arc<dyn Ward> = self.guests.clone();
         let served = Served::new(self.service.clone(), ward, self.request_timeout);
+        let mut made = false;
         let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
+            made = true;
             self.guests.live.lock().insert(conn.id, conn.clone());
             Some(Arc::new(served))
         });
         if let Err(error) = opened {
+            if !made {
+                self.guests.taken.fetch_sub(1, AcqRel);
+            }
             tracing::warn!(%error, "an accepted connection was lost");
         }
     }

@@ -144,6 +144,21 @@ impl Wheel {
         }
     }
 
+    /// Removes the entries whose keys `keep` does not want. Costs a look at each entry.
+    pub(crate) fn retain(&mut self, keep: impl Fn(u64) -> bool) {
+        let old = std::mem::replace(self, Self::new(self.elapsed));
+        let slots = old.levels.iter().flat_map(|level| &level.slots).map(|slot| slot.first);
+        for mut index in slots.chain([old.due]) {
+            while index != NONE {
+                let Entry { at, key, next } = old.entries[index as usize];
+                if keep(key) {
+                    self.insert(at, key);
+                }
+                index = next;
+            }
+        }
+    }
+
     /// Puts an entry into the list where its tick belongs.
     fn link(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
@@ -189,6 +204,8 @@ mod tests {
         Advance(u64),
         /// Advance to the next expiry exactly, then to one tick before the one after.
         AdvanceToNext,
+        /// Keep the keys that are no multiples of this.
+        Retain(u64),
     }
 
     fn op() -> impl Strategy<Value = Op> {
@@ -199,6 +216,7 @@ mod tests {
             2 => (0..300u64).prop_map(Op::Advance),
             1 => ticks.prop_map(Op::Advance),
             2 => Just(Op::AdvanceToNext),
+            1 => (1..5u64).prop_map(Op::Retain),
         ]
     }
 
@@ -221,6 +239,11 @@ mod tests {
                         model.entry(at).or_default().push(key);
                     }
                     Op::Advance(by) => now = now.saturating_add(by),
+                    Op::Retain(of) => {
+                        wheel.retain(|key| key % of != 0);
+                        model.values_mut().for_each(|keys| keys.retain(|key| key % of != 0));
+                        model.retain(|_, keys| !keys.is_empty());
+                    }
                     Op::AdvanceToNext => now = wheel.next_expiry().unwrap_or(now).max(now),
                 }
                 if matches!(op, Op::Advance(_) | Op::AdvanceToNext) {
