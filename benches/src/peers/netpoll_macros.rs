@@ -50,7 +50,7 @@ pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
 
 /// Serves `service` where `listen` says.
 pub(super) fn run<S: Service>(listen: Listen, service: S) -> io::Result<()> {
-    let bound = EventLoop::builder(service).listen(&listen.addr.to_string()).bind();
+    let bound = EventLoop::builder(service).listen(listen.addr.to_string()).bind();
     let server = bound.map_err(io::Error::other)?;
     let addr = server.addresses().first().and_then(|addr| addr.inet());
     announce(addr.ok_or_else(|| io::Error::other("it listens nowhere"))?)?;
