@@ -55,7 +55,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
     let mut options = Options::default();
     let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
     known.extend(Kind::ALL.map(Kind::name));
-    known.extend(["codec", "crate"]);
+    known.extend(["codec", "crate", "tls"]);
     each(tokens, &known, errors, |key, input| {
         let name = key.to_string();
         input.parse::<Token![=]>()?;
@@ -65,6 +65,13 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
         }
         if name == "codec" {
             options.codec = Some(input.parse()?);
+            return Ok(());
+        }
+        if name == "tls" {
+            input.parse::<Expr>()?;
+            let help = "wrap a TLS library in a `netpoll::Transport`, and name the function that makes \
+                        one for each connection: `transport = make`";
+            errors.at(&key, "there is no TLS of netpoll's own yet", help);
             return Ok(());
         }
         if let Some(kind) = Kind::of(&name) {

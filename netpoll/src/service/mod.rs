@@ -76,8 +76,11 @@ mod flights;
 mod free;
 #[doc(hidden)]
 pub mod glue;
+mod guard;
+mod handling;
 mod hooks;
 mod lent;
+mod outcome;
 mod replies;
 mod reply;
 mod request;

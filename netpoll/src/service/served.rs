@@ -1,4 +1,4 @@
-//! The glue between a connection and its service: opens it, finds its requests, and has them handled.
+//! The glue between a connection and its service: opens it, has its requests handled, and ends it.
 //!
 //! ```text
 //!   Fresh ──▶ Opening(future) ──▶ Open ◀──────▶ Busy(future)        any ──▶ Over
@@ -6,10 +6,8 @@
 //! ```
 
 use std::{
-    future::Future,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{
@@ -17,7 +15,7 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    task::{Context, Poll, Waker},
+    task::Poll,
     time::Duration,
 };
 
@@ -25,28 +23,24 @@ use parking_lot::Mutex;
 
 use super::{
     Dispatch, Service,
-    call::{Call, Flow, Out},
+    call::Flow,
     flights::Flights,
-    lent::{Lent, Slot},
+    guard::{guarded, poll},
+    lent::Slot,
+    outcome::end,
     request::Take,
 };
 use crate::{
     buf::LinkBuffer,
     conn::{
-        CloseReason, Connection, Deadline,
-        core::Conn,
-        deadlines::Kind,
-        frames::{Budget, Found, Next},
+        CloseReason, Connection,
         handler::{After, Handler},
         recv::Step,
         state::mark,
     },
     error::{Error, ErrorKind, Result},
-    sched::{BoxFuture, CatchPanic, panic_error, park},
+    sched::{BoxFuture, panic_error},
 };
-
-/// Answers of a turn that are sent before its end.
-const ANSWERS: usize = 128 * 1024;
 
 /// Who watches over a connection: the server that accepted it.
 pub(crate) trait Ward: Send + Sync {
@@ -63,7 +57,7 @@ pub(crate) trait Ward: Send + Sync {
 /// See the module's documentation.
 pub(crate) struct Served<S: Service> {
     pub(super) service: Arc<S>,
-    ward: Arc<dyn Ward>,
+    pub(super) ward: Arc<dyn Ward>,
     pub(super) timeout: Option<Duration>,
     state: Mutex<State<S>>,
     /// Requests that are handled side by side, if they are.
@@ -73,14 +67,14 @@ pub(crate) struct Served<S: Service> {
 }
 
 pub(super) struct State<S: Service> {
-    phase: Phase<S::Session>,
+    pub(super) phase: Phase<S::Session>,
     pub(super) session: Option<S::Session>,
     /// Where a future brings the session back to.
-    slot: Slot<S::Session>,
-    scan: <S::Request as Take>::Scan,
+    pub(super) slot: Slot<S::Session>,
+    pub(super) scan: <S::Request as Take>::Scan,
 }
 
-enum Phase<T> {
+pub(super) enum Phase<T> {
     Fresh,
     Opening(BoxFuture<Result<T>>),
     Open,
@@ -149,182 +143,6 @@ impl<S: Service> Served<S> {
                 Some(self.fail(step, &error))
             }
         }
-    }
-
-    /// Goes on with a request's future. `None`: it is done, and the connection goes on.
-    fn go_on(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
-        let Phase::Busy(future) = &mut state.phase else { return None };
-        let conn = &step.conn.conn;
-        let done = match poll(future, step.conn) {
-            Poll::Ready(done) => done,
-            Poll::Pending if conn.deadlines.passed(Kind::Request, conn.home.clock.now_ms()) => {
-                Done { out: LinkBuffer::new(), result: Err(self.late(conn)) }
-            }
-            Poll::Pending => return Some(After::Busy),
-        };
-        // Dropping the future brings the session and a lent reader back.
-        state.phase = Phase::Open;
-        state.session = state.slot.lock().take();
-        conn.deadlines.clear(Kind::Request);
-        step.take_back();
-        step.out.append(done.out);
-        step.out.flush();
-        self.flow(step, done.result)
-    }
-
-    /// Finds requests and has them handled, until nothing is left or the budget is spent.
-    fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
-        if !step.has_room() {
-            // Also where each turn's answers are few: what the peer does not take must not grow.
-            return After::Full;
-        }
-        let max = step.conn.options().max_frame;
-        let mut budget = Budget::new();
-        loop {
-            let scan = &mut state.scan;
-            match budget.next(step, |recv| S::Request::find(scan, recv, max)) {
-                Ok(Next::Request(n)) => {
-                    if let Some(after) = self.request(state, step, n) {
-                        return after;
-                    }
-                    if step.out.len() >= ANSWERS && !step.send() {
-                        return After::Full;
-                    }
-                }
-                Ok(Next::Quiet) => return self.quiet(step),
-                Ok(Next::Eof) => return self.at_eof(state, step, max),
-                Ok(Next::Over(after)) => return after,
-                Err(error) => return self.fail(step, &error),
-            }
-        }
-    }
-
-    /// Nothing more is there to read now.
-    fn quiet(&self, step: &Step<'_, '_>) -> After {
-        let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
-        if idle && self.ward.drains() && !self.is_aloft() {
-            return After::Close(CloseReason::Shutdown);
-        }
-        After::Wait
-    }
-
-    /// The peer sends no more, and what is left is no whole frame by its own account.
-    fn at_eof(&self, state: &mut State<S>, step: &mut Step<'_, '_>, max: usize) -> After {
-        let Some(recv) = &step.recv else { return After::Wait };
-        match S::Request::find(&mut state.scan, recv, max) {
-            Ok(Found::Request(n)) => self.request(state, step, n).unwrap_or(After::Again),
-            Ok(Found::Need(_)) => After::Wait,
-            Err(error) => {
-                self.fail(step, &error);
-                After::Close(CloseReason::Eof)
-            }
-        }
-    }
-
-    /// Has the request of `n` bytes handled. `None`: the connection goes on.
-    fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
-        if let Some(flights) = &self.flights {
-            return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
-                Ok(held) => self.launch(flights, state, step, held),
-                Err(error) => Some(self.fail(step, &error)),
-            };
-        }
-        let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
-            step.conn.conn.set_deadline(Kind::Request, Some(timeout));
-            step.conn.conn.arm();
-            Deadline::after(timeout)
-        });
-        if S::DISPATCH == Dispatch::Async {
-            return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
-                Ok(held) => {
-                    self.start(state, step, held, deadline);
-                    self.go_on(state, step)
-                }
-                Err(error) => Some(self.fail(step, &error)),
-            };
-        }
-        let session = state.session.as_mut().expect("an open connection has a session");
-        let lent = S::Request::lend(&mut state.scan, &step.conn.conn, &mut step.recv, n);
-        let mut lent = match lent {
-            Ok(lent) => lent,
-            Err(error) => return Some(self.fail(step, &error)),
-        };
-        let out = Out::new(step.conn, &mut step.out);
-        let result = guarded(|| {
-            let request = S::Request::lent(&mut lent, &step.recv, n)?;
-            let call = Call { conn: step.conn, session, out, deadline };
-            complete(pin!(self.service.on_request(call, request)), deadline, || {
-                self.late(&step.conn.conn)
-            })
-        });
-        S::Request::settle(lent, &mut step.recv, n);
-        if self.timeout.is_some() {
-            step.conn.conn.deadlines.clear(Kind::Request);
-        }
-        step.take_back();
-        step.out.flush();
-        self.flow(step, result)
-    }
-
-    /// Makes the future of a request that workers poll.
-    fn start(
-        &self,
-        state: &mut State<S>,
-        step: &Step<'_, '_>,
-        mut held: <S::Request as Take>::Held,
-        deadline: Deadline,
-    ) {
-        let (service, conn) = (self.service.clone(), step.conn.clone());
-        let session = state.session.take().expect("an open connection has a session");
-        let mut lent = Lent::new(session, &state.slot);
-        state.phase = Phase::Busy(Box::pin(async move {
-            let mut out = LinkBuffer::new();
-            let result = match S::Request::at(&mut held) {
-                Err(error) => Err(error),
-                Ok(request) => {
-                    let session = lent.get();
-                    let call =
-                        Call { conn: &conn, session, out: Out::new(&conn, &mut out), deadline };
-                    service.on_request(call, request).await
-                }
-            };
-            out.flush();
-            Done { out, result }
-        }));
-    }
-
-    /// What a request's result means for the connection. `None`: it goes on.
-    pub(super) fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
-        match result {
-            Ok(Flow::Continue) => None,
-            Ok(Flow::Close) => Some(After::Close(CloseReason::Local)),
-            Ok(Flow::Detach) => Some(After::Detach),
-            Err(error) => Some(self.fail(step, &error)),
-        }
-    }
-
-    /// An error ends the connection, after what was answered before it.
-    fn fail(&self, step: &mut Step<'_, '_>, error: &Error) -> After {
-        // What `on_error` says to the peer comes after the answers.
-        step.send();
-        self.on_error(step.conn, error);
-        After::Close(match error.kind() {
-            ErrorKind::Panic => CloseReason::Panic,
-            ErrorKind::Malformed => CloseReason::Malformed,
-            ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
-            ErrorKind::Limit => CloseReason::MemoryLimit,
-            ErrorKind::TimedOut => CloseReason::HandlerTimeout,
-            _ => CloseReason::HandlerError,
-        })
-    }
-
-    pub(super) fn late(&self, conn: &Conn) -> Error {
-        let limit = self.timeout.unwrap_or_default();
-        Error::new(ErrorKind::TimedOut, format!("a request took longer than {limit:?} ({conn})"))
-    }
-
-    pub(super) fn on_error(&self, conn: &Connection, error: &Error) {
-        tell(&*self.service, conn, error);
     }
 }
 
@@ -407,77 +225,5 @@ impl<S: Service> Handler for Served<S> {
 
     fn inline(&self) -> bool {
         S::DISPATCH == Dispatch::Inline
-    }
-}
-
-/// Runs `on_close`.
-fn end<S: Service>(service: &Arc<S>, conn: &Connection, session: S::Session, reason: CloseReason) {
-    let (own, of) = (service.clone(), conn.clone());
-    let mut ends: BoxFuture<()> = Box::pin(async move { own.on_close(&of, session, reason).await });
-    match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
-        Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => {
-            let (own, of) = (service.clone(), conn.clone());
-            conn.conn.runtime.spawn_detached(Box::pin(async move {
-                if let Err(error) = CatchPanic(ends).await {
-                    tell(&*own, &of, &error);
-                }
-            }));
-        }
-        Err(error) => tell(&**service, conn, &error),
-    }
-}
-
-/// Tells `on_error`.
-fn tell<S: Service>(service: &S, conn: &Connection, error: &Error) {
-    let told = guarded(|| {
-        service.on_error(conn, error);
-        Ok(())
-    });
-    if let Err(error) = told {
-        tracing::warn!(%error, "on_error");
-    }
-}
-
-/// Runs a hook; its panic becomes an error.
-fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panic_error(&*payload)))
-}
-
-/// Polls a future of the connection's: its waker schedules the connection's turn. A panic in it is an
-/// error of `T`.
-fn poll<T: FromPanic>(future: &mut BoxFuture<T>, conn: &Connection) -> Poll<T> {
-    let waker = Waker::from(conn.conn.clone());
-    let mut context = Context::from_waker(&waker);
-    catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)))
-        .unwrap_or_else(|payload| Poll::Ready(T::from_panic(panic_error(&*payload))))
-}
-
-trait FromPanic {
-    fn from_panic(error: Error) -> Self;
-}
-
-impl<T> FromPanic for Result<T> {
-    fn from_panic(error: Error) -> Self {
-        Err(error)
-    }
-}
-
-impl FromPanic for Done {
-    fn from_panic(error: Error) -> Self {
-        Self { out: LinkBuffer::new(), result: Err(error) }
-    }
-}
-
-/// The result of a handler that is ready at once, as sync ones are; another blocks this worker, which
-/// gives its poller away.
-fn complete<T>(
-    mut future: Pin<&mut impl Future<Output = Result<T>>>,
-    deadline: Deadline,
-    late: impl FnOnce() -> Error,
-) -> Result<T> {
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => park::wait_for(future, deadline.at()).unwrap_or_else(|| Err(late())),
     }
 }
