@@ -39,8 +39,12 @@ impl Clock {
 
     /// The first tick at which `delay` has passed in full; the last tick of all if that never comes.
     pub(crate) fn tick_after(&self, delay: Duration) -> u64 {
-        let at = self.age().saturating_add(delay);
-        u64::try_from(at.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
+        first_tick(self.age().saturating_add(delay))
+    }
+
+    /// The first tick at which `instant` has come.
+    pub(crate) fn tick_at(&self, instant: Instant) -> u64 {
+        first_tick(instant.saturating_duration_since(*BASE))
     }
 
     /// How long it is until `tick` begins; zero if it has begun.
@@ -53,9 +57,27 @@ impl Clock {
     }
 }
 
+/// The first tick at which `age` has passed since the first look at a clock.
+fn first_tick(age: Duration) -> u64 {
+    u64::try_from(age.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_has_come_at_its_tick_and_not_before() {
+        let clock = Clock::default();
+        clock.now_ms();
+        let at = Instant::now() + Duration::from_micros(2_300);
+        let tick = clock.tick_at(at);
+        while clock.now_ms() < tick {
+            std::thread::sleep(clock.until(tick));
+        }
+        assert!(Instant::now() >= at);
+        assert!(clock.tick_at(Instant::now()) <= clock.now_ms() + 1);
+    }
 
     #[test]
     fn a_delay_is_never_cut_short() {

@@ -52,8 +52,7 @@ impl Alarms {
     /// Has `waker` woken at `deadline`.
     pub(super) fn insert(&self, deadline: Instant, waker: &Waker) -> usize {
         let list = &self.list;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let at = list.home.clock.tick_after(left);
+        let at = list.home.clock.tick_at(deadline);
         let mut state = list.state.lock();
         let key = state.entries.insert((at, waker.clone()));
         list.arm(&mut state, at);

@@ -185,14 +185,15 @@ where
         if this.parks {
             return Poll::Pending;
         }
+        let Some(alarm) = this.alarm else {
+            this.alarm = Some(this.hub.alarms.insert(this.deadline, cx.waker()));
+            return Poll::Pending;
+        };
         if Instant::now() >= this.deadline {
             this.forget_alarm();
             return Poll::Ready(this.expire());
         }
-        match this.alarm {
-            Some(alarm) => this.hub.alarms.change(alarm, cx.waker()),
-            None => this.alarm = Some(this.hub.alarms.insert(this.deadline, cx.waker())),
-        }
+        this.hub.alarms.change(alarm, cx.waker());
         Poll::Pending
     }
 }

@@ -57,11 +57,11 @@
 //!               ▲  place: nowhere, queue, lane              │
 //!               └───── Pooled: its one call, Muxed: table ◀─┘
 //! ```
-//! - A [call](call) has its own lock and knows where it is. Whoever takes it out of there, or its
+//! - A call (`call`) has its own lock and knows where it is. Whoever takes it out of there, or its
 //!   caller who leaves, ends it; the first who does counts.
-//! - The [slots](slots) say which connections there are, which have room, and who waits, under one
-//!   lock, without doing anything; the [hub](hub) carries out what they decide.
-//! - A *lane* is a connection with the calls that it carries, in one of two kinds: [`pool`], [`mux`].
+//! - The slots (`slots`) say which connections there are, which have room, and who waits, under one
+//!   lock, without doing anything; the hub (`hub`) carries out what they decide.
+//! - A *lane* is a connection with the calls that it carries, in one of two kinds (`pool`, `mux`).
 //!   The slots hold it until its connection has ended; a connection's turn finds it by a weak pointer.
 //! - Dials are futures on the runtime's workers and belong to a slot, not to a caller.
 //!

@@ -313,8 +313,8 @@ impl<L> Slots<L> {
         (true, steps)
     }
 
-    /// A dial has failed: so has the try of those who have waited longest. They wait on if there is an
-    /// endpoint that they have not tried.
+    /// A dial has failed. Those who wait wait on while there is another dial, a lane, or an endpoint to
+    /// dial: of several dials that fail together none is held against a call.
     pub(super) fn unreachable(&self, endpoint: &Endpoint, error: &Error) -> Steps<L> {
         self.endpoints.unreachable(endpoint, error);
         let mut steps = Steps::default();
@@ -323,13 +323,6 @@ impl<L> Slots<L> {
         let host = state.host(endpoint);
         host.dialing -= 1;
         host.used -= 1;
-        let tried: Vec<_> = state.queue.values().take(self.limits.capacity).cloned().collect();
-        for call in tried {
-            if call.tried() as usize >= self.endpoints.len() {
-                state.queue.remove(&call.ticket());
-                steps.failed.push((call, self.endpoints.why_not()));
-            }
-        }
         self.settle(state, &mut steps);
         state.tell(&mut steps);
         steps

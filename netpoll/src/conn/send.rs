@@ -135,6 +135,9 @@ impl Conn {
                 1 => self.socket.write(out.node(0)),
                 _ => self.write_nodes(out),
             };
+            if let Ok(n) = result {
+                self.written.store(self.written() + n as u64, Relaxed);
+            }
             match result {
                 Ok(n) if n == out.len() => {
                     out.clear();
@@ -146,7 +149,6 @@ impl Conn {
                 }
                 Ok(n) => {
                     out.skip(n).expect("no more was written than there was");
-                    self.written.store(self.written() + n as u64, Relaxed);
                     wrote(n);
                     if mem::take(&mut asked_again) {
                         self.gate.set(mark::WRITABLE);
