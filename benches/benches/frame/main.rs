@@ -24,13 +24,15 @@ fn decode<F: Frame>(input: &LinkBuffer, arena: &Arena) {
     black_box(frame::decode::<F>(input, n, arena).expect("a sample"));
 }
 
+/// Bytes that are gathered before they are sent.
+const MARK: usize = 60_000;
+
 /// Encodes `value` behind what `out` holds, as the answers of one turn gather.
-#[inline(never)]
 fn encode(value: &impl Encode, out: &mut LinkBuffer) {
-    /// Bytes that a connection gathers before it writes.
-    const MARK: usize = 60_000;
-    black_box(frame::encode(value, out).expect("a sample"));
-    if out.len() > MARK {
+    frame::write(out, |w| value.encode(w)).expect("a sample");
+    if out.malloc_len() > MARK {
+        out.flush();
+        black_box(&out);
         out.clear();
     }
 }

@@ -205,7 +205,11 @@ pub fn put_amount<T: Int>(
     if excess % unit != 0 {
         return Err(w.fail(Fault::Length(excess.into())));
     }
-    T::narrow((excess / unit).into()).ok_or_else(|| w.fail(Fault::Range((excess / unit).into())))
+    let number = excess / unit;
+    match T::narrow(number.into()) {
+        Some(number) => Ok(number),
+        None => Err(w.fail(Fault::Range(number.into()))),
+    }
 }
 
 /// What is encoded has as many bytes, or elements, as the fields before it say.
