@@ -296,7 +296,10 @@ const _: () = {
             self.corr = seq;
         }
     }
-    const _: fn() = || {
-        p::stands::<TagList<'static>, p::Be>();
-    };
+    const _: () = p::ends::<
+        TagList<'static>,
+        p::Be,
+    >(
+        "the size of `tags` is not given\nhelp: one of `#[frame(prefix = u32)]`, `#[frame(size = n)]`, `#[frame(until = b\"\\n\")]`, `#[frame(rest)]`; or `len(of = ..)` on a field before it",
+    );
 };

@@ -225,6 +225,12 @@ pub fn same_size(w: &Writer<'_>, is: usize, said: impl Size) -> Result<(), Encod
 /// Asks whether `T` can stand in a frame.
 pub const fn stands<T: Wire<'static, S>, S>() {}
 
+/// The same, and whether `T` says itself how long it is; `error` is for one that does not.
+#[track_caller]
+pub const fn ends<T: Wire<'static, S>, S>(error: &str) {
+    assert!(!T::FILLS, "{}", error);
+}
+
 /// Passes a field that has to say itself how long it is.
 #[inline]
 pub fn skip_own<T: Wire<'static, S>, S>(
