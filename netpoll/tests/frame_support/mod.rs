@@ -62,6 +62,26 @@ pub(crate) fn encodes_to(value: &impl Encode, wire: &[u8]) {
 pub(crate) fn check_scan<F: Frame>(wire: &[u8]) {
     check_cuts::<F>(wire);
     (1..=7).for_each(|reads| check_turns::<F>(wire, reads));
+    (1..=8).for_each(|eighths| check_peeks::<F>(wire, eighths));
+}
+
+/// Bytes come one by one, each a node, and somebody looks at so many eighths of them, which puts these
+/// together.
+fn check_peeks<F: Frame>(wire: &[u8], eighths: usize) {
+    let mut scanner = F::Scan::default();
+    let mut input = LinkBuffer::new();
+    for (at, byte) in wire.iter().enumerate() {
+        match scanner.scan(&Window::new(&input), MAX).unwrap() {
+            Progress::Need(more) => assert!(at < more && more <= wire.len(), "{more} at {at}"),
+            Progress::Ready(size) => panic!("ready with {size} at {at}, {eighths}/8 peeked"),
+        }
+        add(&mut input, &[*byte]);
+        if at % 3 == 2 {
+            input.peek((at + 1) * eighths / 8).unwrap();
+        }
+    }
+    let found = scanner.scan(&Window::new(&input), MAX).unwrap();
+    assert_eq!(found, Progress::Ready(wire.len()), "{eighths}/8 peeked");
 }
 
 /// `wire` comes as the runtime gets it: bytes of one read block, and after as many reads as a turn
