@@ -396,18 +396,19 @@ pub fn put_value<'a, T: Wire<'a, S>, S>(value: &T, w: &mut Writer<'_>) -> Result
     value.put(w)
 }
 
-/// Reads with `f`, from a region of `n` bytes, a value that has to take all of them.
+/// Reads the field `name` with `f`, from a region of `n` bytes, all of which it has to take.
 #[inline]
 pub fn get_within<'a, T>(
     r: &mut Reader<'a>,
     n: usize,
+    name: &str,
     f: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
 ) -> Result<T, DecodeError> {
-    r.within(n, |r| {
-        let value = f(r)?;
-        r.finish()?;
-        Ok(value)
-    })
+    let region = r.enter(n).map_err(|e| e.in_field(name))?;
+    let value = f(r)?;
+    r.finish().map_err(|e| e.in_field(name))?;
+    r.leave(region)?;
+    Ok(value)
 }
 
 /// The checksum of the frame's bytes `from..to` is `stored`.
