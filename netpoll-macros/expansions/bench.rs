@@ -73,7 +73,7 @@ const _: () = {
                     .map_err(|e| e.in_field("n"))?,
                 &mut b[0usize..],
             );
-            w.write(&b)?;
+            w.array(b)?;
             <&'a [u8] as p::Wire<'a, p::Be>>::put(f1, w)
                 .map_err(|e| e.in_field("body"))?;
             ::core::result::Result::Ok(())

@@ -116,7 +116,7 @@ const _: () = {
                 |= p::put_bits::<u32>(w, *f4, 0u32, 31u32)
                     .map_err(|e| e.in_field("stream"))?;
             p::store_bits(g, &mut b[5usize..9usize]);
-            w.write(&b)?;
+            w.array(b)?;
             <&'a [u8] as p::Wire<'a, p::Be>>::put(f5, w)
                 .map_err(|e| e.in_field("payload"))?;
             ::core::result::Result::Ok(())

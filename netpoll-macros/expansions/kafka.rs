@@ -195,7 +195,7 @@ const _: () = {
             <i16 as p::Fixed<p::Be>>::store(*f1, &mut b[4usize..]);
             <i16 as p::Fixed<p::Be>>::store(*f2, &mut b[6usize..]);
             <i32 as p::Fixed<p::Be>>::store(*f3, &mut b[8usize..]);
-            w.write(&b)?;
+            w.array(b)?;
             match f4 {
                 ::core::option::Option::Some(value) => {
                     p::put_prefix::<
@@ -296,7 +296,10 @@ const _: () = {
             self.corr = seq;
         }
     }
-    const _: fn() = || {
-        p::stands::<TagList<'static>, p::Be>();
-    };
+    const _: () = p::ends::<
+        TagList<'static>,
+        p::Be,
+    >(
+        "the size of `tags` is not given\nhelp: one of `#[frame(prefix = u32)]`, `#[frame(size = n)]`, `#[frame(until = b\"\\n\")]`, `#[frame(rest)]`; or `len(of = ..)` on a field before it",
+    );
 };

@@ -246,7 +246,7 @@ const _: () = {
                     .map_err(|e| e.in_field("mask"))?;
             g |= p::put_bits::<u8>(w, *f4, 0u32, 7u32).map_err(|e| e.in_field("n7"))?;
             p::store_bits(g, &mut b[1usize..2usize]);
-            w.write(&b)?;
+            w.array(b)?;
             p::put_check(
                     w,
                     ({

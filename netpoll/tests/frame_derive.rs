@@ -4,11 +4,17 @@ mod frame_support;
 
 use std::fmt::Debug;
 
-use frame_support::{check, check_decode, check_scan, nodes};
+use frame_support::{
+    check, check_decode, check_scan,
+    formats::{
+        Bench, DnsTcp, GrpcMsg, H2, Head, HttpHead, Info, Kafka, McBin, McText, MySql, Pg, Resp,
+        Str16, Tag, TagList, ThriftFramed, TtHeader, TtInfo, Ws,
+    },
+    nodes,
+};
 use netpoll::{
-    Frame,
     buf::{LinkBuffer, LinkSlice},
-    frame::{self, Arena, AsciiCrlf, Auto, Encode, Sequenced, Varint},
+    frame::{self, Arena, Auto, Encode, Sequenced},
 };
 
 fn auto<T: Copy>(value: T) -> Auto<T> {
@@ -20,26 +26,10 @@ fn slice(bytes: &[u8]) -> LinkSlice {
     LinkBuffer::try_from(bytes).unwrap().slice(bytes.len()).unwrap()
 }
 
-#[derive(Debug, Frame)]
-struct Bench<'a> {
-    #[frame(len(of = rest))]
-    n: Auto<u32>,
-    #[frame(rest)]
-    body: &'a [u8],
-}
-
 #[test]
 fn bench() {
     check::<Bench<'_>>(b"\0\0\0\x05hello", Bench { n: auto(5), body: b"hello" });
     check::<Bench<'_>>(b"\0\0\0\0", Bench { n: auto(0), body: b"" });
-}
-
-#[derive(Debug, Frame)]
-struct MySql<'a> {
-    #[frame(le, u24, len(of = body))]
-    n: Auto<u32>,
-    seq: u8,
-    body: &'a [u8],
 }
 
 #[test]
@@ -54,46 +44,15 @@ fn mysql() {
     frame_support::encodes_to(&decoded, &wire);
 }
 
-#[derive(Debug, Frame)]
-struct Pg<'a> {
-    kind: u8,
-    #[frame(len(of = n..))]
-    n: Auto<u32>,
-    #[frame(rest)]
-    body: &'a [u8],
-}
-
 #[test]
 fn postgres() {
     check::<Pg<'_>>(b"Q\0\0\0\x0dselect 1\0", Pg { kind: b'Q', n: auto(13), body: b"select 1\0" });
     check::<Pg<'_>>(b"S\0\0\0\x04", Pg { kind: b'S', n: auto(4), body: b"" });
 }
 
-#[derive(Debug, Frame)]
-struct DnsTcp<'a> {
-    #[frame(len(of = rest))]
-    n: Auto<u16>,
-    id: u16,
-    #[frame(rest)]
-    msg: &'a [u8],
-}
-
 #[test]
 fn dns_over_tcp() {
     check::<DnsTcp<'_>>(b"\0\x05\xab\xcdxyz", DnsTcp { n: auto(5), id: 0xabcd, msg: b"xyz" });
-}
-
-#[derive(Debug, Frame)]
-struct H2<'a> {
-    #[frame(u24, len(of = payload))]
-    n: Auto<u32>,
-    kind: u8,
-    flags: u8,
-    #[frame(bits = 1)]
-    r: bool,
-    #[frame(bits = 31)]
-    stream: u32,
-    payload: &'a [u8],
 }
 
 #[test]
@@ -103,38 +62,9 @@ fn http2() {
     check::<H2<'_>>(wire, frame);
 }
 
-#[derive(Debug, Frame)]
-struct GrpcMsg<'a> {
-    compressed: bool,
-    #[frame(prefix = u32)]
-    body: &'a [u8],
-}
-
 #[test]
 fn grpc() {
     check::<GrpcMsg<'_>>(b"\x01\0\0\0\x03abc", GrpcMsg { compressed: true, body: b"abc" });
-}
-
-#[derive(Debug, Frame)]
-struct McBin<'a> {
-    #[frame(magic = 0x80u8)]
-    m: (),
-    op: u8,
-    #[frame(len(of = key))]
-    kl: Auto<u16>,
-    #[frame(len(of = extras))]
-    el: Auto<u8>,
-    dt: u8,
-    vb: u16,
-    #[frame(len(of = extras..))]
-    total: Auto<u32>,
-    #[frame(seq)]
-    opaque: u32,
-    cas: u64,
-    extras: &'a [u8],
-    key: &'a [u8],
-    #[frame(rest)]
-    value: &'a [u8],
 }
 
 #[test]
@@ -160,63 +90,11 @@ fn memcached_binary() {
     assert_eq!((set.seq(), set.opaque), (5, 5));
 }
 
-#[derive(Debug, Frame)]
-struct McText<'a> {
-    #[frame(until = b"\r\n", max = 2048)]
-    line: &'a str,
-    #[frame(size_with = data_len)]
-    data: &'a [u8],
-}
-
-/// The data behind the line that `head` is, and its line's end.
-fn data_len(head: &[u8]) -> Result<usize, &'static str> {
-    if !head.starts_with(b"set ") {
-        return Ok(0);
-    }
-    let words = std::str::from_utf8(head).map_err(|_| "not text")?;
-    let n: usize = words.split_whitespace().nth(4).and_then(|w| w.parse().ok()).ok_or("no size")?;
-    Ok(n.saturating_add(2))
-}
-
 #[test]
 fn memcached_text() {
     let set = McText { line: "set key 0 60 5", data: b"hello\r\n" };
     check::<McText<'_>>(b"set key 0 60 5\r\nhello\r\n", set);
     check::<McText<'_>>(b"get key\r\n", McText { line: "get key", data: b"" });
-}
-
-#[derive(Debug, Frame)]
-struct Kafka<'a> {
-    #[frame(len(of = rest))]
-    n: Auto<u32>,
-    api: i16,
-    ver: i16,
-    #[frame(seq)]
-    corr: i32,
-    #[frame(prefix = i16, none = -1)]
-    client: Option<&'a str>,
-    #[frame(if = flexible(api, ver))]
-    tags: Option<TagList<'a>>,
-    #[frame(rest)]
-    body: &'a [u8],
-}
-
-fn flexible(api: i16, ver: i16) -> bool {
-    api == 18 && ver >= 3
-}
-
-#[derive(Debug, Frame)]
-struct TagList<'a> {
-    #[frame(count_prefix = Varint)]
-    tags: Vec<Tag<'a>>,
-}
-
-#[derive(Debug, Frame)]
-struct Tag<'a> {
-    #[frame(varint)]
-    key: u32,
-    #[frame(prefix = Varint)]
-    value: &'a [u8],
 }
 
 #[test]
@@ -238,32 +116,6 @@ fn kafka() {
     };
     check::<Kafka<'_>>(wire, versions);
     check::<TagList<'_>>(b"\x01\x05\x03abc", TagList { tags: vec![Tag { key: 5, value: b"abc" }] });
-}
-
-#[derive(Debug, Frame)]
-struct Ws<'a> {
-    #[frame(bits = 1)]
-    fin: bool,
-    #[frame(bits = 3)]
-    rsv: u8,
-    #[frame(bits = 4)]
-    op: u8,
-    #[frame(bits = 1)]
-    mask: bool,
-    #[frame(bits = 7)]
-    n7: u8,
-    #[frame(if = n7 == 126)]
-    n16: Option<u16>,
-    #[frame(if = n7 == 127)]
-    n64: Option<u64>,
-    #[frame(if = mask)]
-    key: Option<u32>,
-    #[frame(size = ws_len(n7, n16, n64))]
-    body: &'a [u8],
-}
-
-fn ws_len(n7: u8, n16: Option<u16>, n64: Option<u64>) -> u64 {
-    n64.or(n16.map(u64::from)).unwrap_or(n7.into())
 }
 
 #[test]
@@ -290,20 +142,6 @@ fn websocket() {
     assert_eq!(e.field(), "n16");
 }
 
-#[derive(Debug, Frame)]
-struct ThriftFramed<'a> {
-    #[frame(len(of = rest))]
-    n: Auto<u32>,
-    #[frame(check = ver >> 16 == 0x8001)]
-    ver: u32,
-    #[frame(prefix = u32)]
-    name: &'a str,
-    #[frame(seq)]
-    id: i32,
-    #[frame(rest)]
-    args: LinkSlice,
-}
-
 #[test]
 fn thrift_framed() {
     let wire = b"\0\0\0\x11\x80\x01\0\x01\0\0\0\x04ping\0\0\0\x09\0";
@@ -314,49 +152,6 @@ fn thrift_framed() {
     let e = frame_support::decoded::<ThriftFramed<'_>>(&nodes([&broken[..]]), 21).unwrap_err();
     assert_eq!((e.field(), e.at()), ("ver", 4));
     assert!(e.to_string().contains("ver >> 16 == 0x8001"), "{e}");
-}
-
-#[derive(Debug, Frame)]
-struct TtHeader<'a> {
-    #[frame(len(of = rest))]
-    n: Auto<u32>,
-    #[frame(magic = 0x1000u16)]
-    m: (),
-    flags: u16,
-    #[frame(seq)]
-    id: u32,
-    #[frame(len(of = head, unit = 4))]
-    hs: Auto<u16>,
-    #[frame(align = 4)]
-    head: TtInfo<'a>,
-    #[frame(rest)]
-    payload: LinkSlice,
-}
-
-#[derive(Debug, Frame)]
-#[frame(part)]
-struct TtInfo<'a> {
-    proto: u8,
-    #[frame(count_prefix = u8)]
-    xf: Vec<u8>,
-    #[frame(rest)]
-    kv: Vec<Info<'a>>,
-}
-
-#[derive(Debug, Frame)]
-struct Str16<'a>(#[frame(prefix = u16)] &'a str);
-
-#[derive(Debug, Frame)]
-#[frame(tag = u8)]
-enum Info<'a> {
-    #[frame(tag = 0)]
-    Pad,
-    #[frame(tag = 1)]
-    Str(#[frame(count_prefix = u16)] Vec<(Str16<'a>, Str16<'a>)>),
-    #[frame(tag = 0x10)]
-    Int(#[frame(count_prefix = u16)] Vec<(u16, Str16<'a>)>),
-    #[frame(tag = 0x11)]
-    Acl(Str16<'a>),
 }
 
 #[test]
@@ -392,21 +187,6 @@ fn ttheader() {
     assert_eq!((e.field(), e.at()), ("head.kv[0].tag", 17), "{e}");
 }
 
-#[derive(Debug, Frame, PartialEq)]
-#[frame(tag = u8, recursive(depth = 32))]
-enum Resp<'a> {
-    #[frame(tag = b'+')]
-    Simple(#[frame(until = b"\r\n")] &'a str),
-    #[frame(tag = b'-')]
-    Error(#[frame(until = b"\r\n")] &'a str),
-    #[frame(tag = b':')]
-    Int(#[frame(ascii, until = b"\r\n")] i64),
-    #[frame(tag = b'$')]
-    Bulk(#[frame(prefix = AsciiCrlf, none = -1, tail = b"\r\n")] Option<&'a [u8]>),
-    #[frame(tag = b'*')]
-    Array(#[frame(count_prefix = AsciiCrlf, none = -1)] Option<Vec<Resp<'a>>>),
-}
-
 #[test]
 fn resp() {
     check::<Resp<'_>>(b"+OK\r\n", Resp::Simple("OK"));
@@ -430,35 +210,6 @@ fn resp_nests_so_deep() {
         let decoded = frame_support::decoded::<Resp<'_>>(&nodes([&wire[..]]), wire.len());
         assert_eq!(decoded.is_ok(), stands, "{decoded:?}");
     }
-}
-
-#[derive(Debug, Frame)]
-struct HttpHead<'a> {
-    #[frame(until = b"\r\n\r\n", inclusive, max = 65536, try_map = parse_head)]
-    head: Head<'a>,
-}
-
-#[derive(Debug)]
-#[allow(dead_code)] // Seen through `Debug`.
-struct Head<'a> {
-    method: &'a str,
-    path: &'a str,
-    headers: Vec<(&'a str, &'a str)>,
-}
-
-fn parse_head(bytes: &[u8]) -> Result<Head<'_>, httparse::Error> {
-    let mut headers = [httparse::EMPTY_HEADER; 16];
-    let mut request = httparse::Request::new(&mut headers);
-    request.parse(bytes)?;
-    Ok(Head {
-        method: request.method.unwrap_or_default(),
-        path: request.path.unwrap_or_default(),
-        headers: request
-            .headers
-            .iter()
-            .map(|h| (h.name, std::str::from_utf8(h.value).unwrap_or_default()))
-            .collect(),
-    })
 }
 
 #[test]

@@ -5,11 +5,11 @@ mod frame_support;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
     fmt::Debug,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use frame_support::nodes;
+use frame_support::{formats, nodes};
 use netpoll::{
     Frame,
     frame::{self, Arena, AsciiCrlf, Auto, Scanner, Varint, Window},
@@ -17,12 +17,15 @@ use netpoll::{
 
 struct Counting;
 
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Of this test's thread.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
 
 // SAFETY: it is the system's allocator, and counts.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        TAKEN.fetch_add(layout.size(), Relaxed);
+        TAKEN.set(TAKEN.get() + layout.size());
         // SAFETY: the caller's promises are the system's demands.
         unsafe { System.alloc(layout) }
     }
@@ -74,10 +77,10 @@ where
     for<'a> F::At<'a>: Debug,
 {
     let (input, arena) = (nodes([wire]), Arena::new());
-    let before = TAKEN.load(Relaxed);
+    let before = TAKEN.get();
     let _ = F::Scan::default().scan(&Window::new(&input), 1 << 30);
     drop(frame::decode::<F>(&input, wire.len(), &arena));
-    TAKEN.load(Relaxed) - before
+    TAKEN.get() - before
 }
 
 #[test]
@@ -104,4 +107,38 @@ fn declared_sizes_take_no_memory() {
         let taken = taken::<Long>(&after(head));
         assert!(taken <= most, "{head:?}: {taken} bytes");
     }
+}
+
+/// Whatever is changed in a frame, it takes memory in proportion to the bytes that are there.
+#[test]
+fn corruption_takes_no_more_memory_than_its_bytes_justify() {
+    fn corrupted<F: Frame>(wire: &[u8])
+    where
+        for<'a> F::At<'a>: Debug,
+    {
+        // An element of two bytes takes up to 64 in memory; errors and nodes take the rest.
+        let most = 32 * wire.len() + (4 << 10);
+        for at in 0..wire.len() {
+            for change in [0x01, 0x04, 0x10, 0x40, 0x7f, 0x80, 0xff] {
+                for ones in [0, 3] {
+                    let mut broken = wire.to_vec();
+                    broken[at] ^= change;
+                    broken[at + 1..].iter_mut().take(ones).for_each(|byte| *byte = 0xff);
+                    let taken = taken::<F>(&broken);
+                    assert!(taken <= most, "{taken} bytes for {}", broken.escape_ascii());
+                }
+            }
+        }
+    }
+    corrupted::<Resp<'_>>(b"*3\r\n$3\r\nSET\r\n*2\r\n$1\r\nk\r\n$-1\r\n$5\r\nvalue\r\n");
+    corrupted::<Lists>(b"\0\0\0\x01\0\0\0\0\0\0\0\x07\x02\x01a\0");
+    corrupted::<Long>(b"\0\0\0\0\0\0\0\x09\0\0\0\x02hi\x01\0\0\0\0\0\0\0\x02");
+    corrupted::<formats::Kafka<'_>>(
+        b"\0\0\0\x17\0\x12\0\x03\0\0\0\x07\0\x02cl\x02\x01\x02hi\xac\x02\x00\x02\x01z",
+    );
+    corrupted::<formats::McText<'_>>(b"set key 0 60 5\r\nhello\r\n");
+    corrupted::<formats::TtHeader<'_>>(
+        b"\0\0\0\x1a\x10\0\0\x02\0\0\0\x63\0\x03\0\x01\x07\x01\0\x01\0\x01a\0\x02bcbody",
+    );
+    corrupted::<formats::Ws<'_>>(b"\x81\xfe\0\x04\x01\x02\x03\x04abcd");
 }

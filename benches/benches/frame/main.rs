@@ -6,6 +6,7 @@
 mod by_hand;
 mod derived;
 mod peers;
+mod request;
 mod samples;
 
 use std::hint::black_box;
@@ -24,13 +25,15 @@ fn decode<F: Frame>(input: &LinkBuffer, arena: &Arena) {
     black_box(frame::decode::<F>(input, n, arena).expect("a sample"));
 }
 
+/// Bytes that are gathered before they are sent.
+const MARK: usize = 60_000;
+
 /// Encodes `value` behind what `out` holds, as the answers of one turn gather.
-#[inline(never)]
 fn encode(value: &impl Encode, out: &mut LinkBuffer) {
-    /// Bytes that a connection gathers before it writes.
-    const MARK: usize = 60_000;
-    black_box(frame::encode(value, out).expect("a sample"));
-    if out.len() > MARK {
+    frame::write(out, |w| value.encode(w)).expect("a sample");
+    if out.malloc_len() > MARK {
+        out.flush();
+        black_box(&out);
         out.clear();
     }
 }
@@ -68,6 +71,15 @@ where
     both::<H>(format!("{name}/by-hand"), &wire, cases);
 }
 
+/// A frame that is only read.
+fn read<F: Frame + 'static>(name: &str, wire: &[u8], cases: &mut Vec<Case>) {
+    let input = LinkBuffer::try_from(wire).expect("memory");
+    cases.push((
+        format!("decode/{name}"),
+        Box::new(move || decode::<F>(black_box(&input), black_box(&Arena::new()))),
+    ));
+}
+
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let all = &mut cases;
@@ -76,6 +88,8 @@ fn cases() -> Vec<Case> {
     pair::<derived::Kafka<'_>, by_hand::Kafka<'_>>("kafka", samples::kafka(), all);
     pair::<derived::Ws<'_>, by_hand::Ws<'_>>("websocket", samples::websocket(), all);
     pair::<derived::Resp<'_>, by_hand::Resp<'_>>("resp", samples::resp(), all);
+    read::<netpoll_examples::resp::Request<'_>>("request/derived", &samples::resp(), all);
+    read::<request::Request<'_>>("request/by-hand", &samples::resp(), all);
     peers::add(all);
     cases
 }

@@ -5,15 +5,14 @@
 use netpoll::{
     Frame, Result,
     frame::{
-        AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Progress, Reader, Resume, ScanError,
-        Scanner, Stop, Window, Wire,
+        AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Prefix, Progress, Reader, Resume,
+        ScanError, Scanner, Stop, Window, Wire,
     },
 };
 
 use super::{
     Flow, ReplySink, Session, Store, execute,
     inline::{self, UnbalancedQuotes},
-    number,
     reply::Reply,
 };
 
@@ -89,7 +88,7 @@ impl<'a> Decode<'a> for Request<'a> {
             r.skip(r.left())?;
             return Ok(Self(Form::Inline(trim(r.join(r.since(0))))));
         }
-        let count = number::parse(r.until(CRLF, DIGITS)?).unwrap_or(0).max(0) as usize;
+        let count = <AsciiCrlf as Prefix<()>>::get(r)?;
         let mut args = Args::default();
         for _ in 0..count {
             args.push(<Text<'_> as Wire<'_>>::get(r)?.bytes);
@@ -218,11 +217,6 @@ impl<'a> Args<'a> {
         if self.many.is_empty() { &self.few[..self.count] } else { &self.many }
     }
 }
-
-const CRLF: &[u8] = b"\r\n";
-
-/// As many digits as any `i64` has, with its sign.
-const DIGITS: usize = 20;
 
 /// The most strings in a request.
 const MOST: usize = 1 << 20;

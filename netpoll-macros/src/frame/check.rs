@@ -5,6 +5,7 @@ mod lengths;
 mod numbers;
 mod tags;
 
+pub(super) use extents::no_size;
 use syn::{Expr, ExprLit, GenericParam, Lit};
 
 use super::{

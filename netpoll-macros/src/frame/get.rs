@@ -329,7 +329,7 @@ fn sized(cx: &Cx<'_>, field: &Field) -> TokenStream {
         };
     }
     let inner = own(cx, field, false);
-    q!(p::get_within(r, n, |r| ::core::result::Result::Ok(#inner))?)
+    q!(p::get_within(r, n, #label, |r| ::core::result::Result::Ok(#inner))?)
 }
 
 /// The value whose own bytes say where it ends, or that ends with its region.

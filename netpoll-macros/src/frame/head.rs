@@ -1,10 +1,15 @@
 //! The head of an item's impls: parameters, bounds, and who asks for them.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{GenericParam, Type, spanned::Spanned};
 
-use super::{layout::order, model::Item, types};
+use super::{
+    check::no_size,
+    layout::{Extent, order},
+    model::Item,
+    types,
+};
 use crate::hygiene::q;
 
 /// The lifetime that the item borrows for, or one of our own.
@@ -86,13 +91,19 @@ struct Nested<'m> {
     wire: TokenStream,
     field: &'m Type,
     repr: TokenStream,
+    /// The field that has to say itself how long it is, if one of this type has.
+    own: Option<&'m Ident>,
 }
 
 /// The types of the fields that are read and written as `Wire`, each once. The impls take for
 /// granted that they are, and one check beside them asks it: one mistake is one error.
 fn nested(item: &Item) -> Vec<Nested<'_>> {
     let mut all: Vec<Nested<'_>> = Vec::new();
-    for field in item.bodies().iter().flat_map(|b| b.list.iter().skip(usize::from(b.tagged))) {
+    let fields = item
+        .bodies()
+        .into_iter()
+        .flat_map(|b| b.list.iter().enumerate().skip(usize::from(b.tagged)).map(move |f| (b, f)));
+    for (body, (i, field)) in fields {
         let a = &field.attrs;
         let inner = types::auto(field.inner()).unwrap_or(field.inner());
         let counted = a.count.is_some() || a.count_prefix.is_some();
@@ -106,31 +117,36 @@ fn nested(item: &Item) -> Vec<Nested<'_>> {
         }
         let repr = field.repr(item.attrs.little);
         let wire = q!(p::Wire<'__w, #repr>);
-        let nested =
-            Nested { ty: types::at(ty, item.lifetime(), &q!('__w)), wire, field: ty, repr };
+        let own = (!counted && matches!(body.extent(i), Extent::Own)).then_some(&field.name);
+        let ty_w = types::at(ty, item.lifetime(), &q!('__w));
+        let nested = Nested { ty: ty_w, wire, field: ty, repr, own };
         let same = |n: &Nested<'_>| {
             n.ty.to_string() == nested.ty.to_string()
                 && n.wire.to_string() == nested.wire.to_string()
         };
-        if !all.iter().any(same) {
-            all.push(nested);
+        match all.iter_mut().find(|n| same(n)) {
+            Some(first) => first.own = first.own.or(own),
+            None => all.push(nested),
         }
     }
     all
 }
 
-/// Asks for each field's type whether it can stand in a frame, where it is named.
+/// Asks for each field's type whether it can stand in a frame, and whether it says how long it is
+/// where nothing else does, where it is named.
 pub(super) fn asked(item: &Item) -> Option<TokenStream> {
     if item.generics.type_params().next().is_some() || item.generics.const_params().next().is_some()
     {
         return None;
     }
-    let calls: Vec<_> = nested(item)
-        .iter()
-        .map(|nested| {
-            let (ty, repr) = (types::at_static(nested.field, item.lifetime()), &nested.repr);
-            quote_spanned!(nested.field.span()=> p::stands::<#ty, #repr>();)
-        })
-        .collect();
-    (!calls.is_empty()).then(|| q!(const _: fn() = || { #(#calls)* };))
+    let checks = nested(item).into_iter().map(|nested| {
+        let (ty, repr) = (types::at_static(nested.field, item.lifetime()), &nested.repr);
+        match nested.own.map(no_size) {
+            Some(error) => quote_spanned! {nested.field.span()=>
+                const _: () = p::ends::<#ty, #repr>(#error);
+            },
+            None => quote_spanned!(nested.field.span()=> const _: () = p::stands::<#ty, #repr>();),
+        }
+    });
+    Some(checks.collect())
 }

@@ -101,7 +101,7 @@ fn checksum(cx: &Cx<'_>, i: usize, sums: &[super::cx::Sum<'_>]) -> TokenStream {
         let #to = w.pos() - (#behind);
         let sum = p::checksum::<#algorithm>(w, #from, #to);
         #store
-        w.write(&b)?;
+        w.array(b)?;
     }
 }
 
@@ -132,7 +132,7 @@ fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
             Place::Whole => out.extend(whole(cx, item.field, at)),
         }
     }
-    out.extend(q!(w.write(&b)?;));
+    out.extend(q!(w.array(b)?;));
     out
 }
 

@@ -26,3 +26,4 @@ pub use io_writer::IoWriter;
 pub use link::LinkBuffer;
 pub use link_slice::LinkSlice;
 pub use nodes::Chunks;
+pub(crate) use write::{COPY_BELOW, move_head};

@@ -1,11 +1,13 @@
 //! The writing side.
 
+use std::mem;
+
 use bytes::Bytes;
 
 use super::{LinkBuffer, LinkSlice, node::Piece};
 use crate::{
     Result,
-    mem::{self, BlockMut, Slice},
+    mem::{BlockMut, Slice, alloc},
 };
 
 /// The least room of a new tail: blocks of 4 KiB.
@@ -19,7 +21,25 @@ const MOVE_BELOW: usize = 64;
 
 /// Foreign bytes fewer than this are copied. Measured with 4 bytes before them, in ns, copied and
 /// referred to: 1,024 bytes 75 and 180, 4,000 bytes 100 and 125, 8,192 bytes 215 and 175.
-const COPY_BELOW: usize = 4096;
+pub(crate) const COPY_BELOW: usize = 4096;
+
+/// A block for at least `n` bytes behind so many others.
+fn tail(n: usize, behind: usize) -> Result<BlockMut> {
+    alloc(n.max(behind.clamp(TAIL_LEAST, TAIL_MOST)))
+}
+
+/// Moves what `tail` has filled to a new block with room for `n` bytes more, if that is little, and the
+/// rest of `tail` would take few of them: a frame's head and its body are one node. Says whether it did.
+pub(crate) fn move_head(tail: &mut BlockMut, n: usize) -> Result<bool> {
+    let filled = tail.filled_len();
+    let moves = filled < MOVE_BELOW && tail.spare_len() < n / 2;
+    if moves {
+        let mut new = self::tail(filled + n, 0)?;
+        new.claim(filled).copy_from_slice(tail.filled());
+        *tail = new;
+    }
+    Ok(moves)
+}
 
 impl LinkBuffer {
     #[inline]
@@ -31,12 +51,52 @@ impl LinkBuffer {
     /// Blocks grow with what is in the buffer, so that much output is few nodes.
     #[cold]
     pub(super) fn grow(&mut self, n: usize) -> Result<&mut BlockMut> {
-        let usual = (self.len + self.unflushed).clamp(TAIL_LEAST, TAIL_MOST);
-        let old = self.tail.replace(mem::alloc(n.max(usual))?);
+        let old = self.tail.replace(tail(n, self.len + self.unflushed)?);
         if let Some(old) = old.filter(|o| o.filled_len() > 0) {
             self.more_mut().pieces.push_back(Piece::Own(old));
         }
         Ok(self.tail.as_mut().expect("it was set above"))
+    }
+
+    /// An empty buffer that is to follow what `tail` has filled: it gets the spare bytes, or else a
+    /// block for `n` if that is not 0.
+    pub(crate) fn following(tail: &mut BlockMut, n: usize) -> Result<Self> {
+        let tail = match tail.spare_len() {
+            0 if n == 0 => None,
+            0 => Some(self::tail(n, tail.block_size())?),
+            _ => {
+                let filled = tail.split_to(tail.filled_len());
+                Some(mem::replace(tail, filled))
+            }
+        };
+        Ok(Self { tail, ..Self::new() })
+    }
+
+    /// Has `put` fill the tail, and appends what it gives besides. Gives how many bytes that were.
+    ///
+    /// # Errors
+    /// That of `put`, which leaves the tail as it was then; or `none` if there is no tail to be had.
+    #[inline]
+    pub(crate) fn compose<E>(
+        &mut self,
+        put: impl FnOnce(&mut BlockMut) -> std::result::Result<Option<Box<Self>>, E>,
+        none: impl FnOnce() -> E,
+    ) -> std::result::Result<usize, E> {
+        let tail = match &mut self.tail {
+            Some(tail) => tail,
+            None => match self.grow(1) {
+                Ok(tail) => tail,
+                Err(_) => return Err(none()),
+            },
+        };
+        let before = tail.filled_len();
+        let rest = put(tail)?;
+        let filled = tail.filled_len() - before;
+        self.unflushed += filled;
+        let Some(rest) = rest else { return Ok(filled) };
+        let n = filled + rest.unflushed;
+        self.append(*rest);
+        Ok(n)
     }
 
     /// Appends `n` zeroes and lends them, contiguous, to be written. Take what is not needed back with
@@ -106,9 +166,10 @@ impl LinkBuffer {
         if bytes.is_empty() {
             return Ok(());
         }
-        let filled = self.tail.as_ref().map_or(0, BlockMut::filled_len);
-        if filled < MOVE_BELOW && self.spare_len() < bytes.len() / 2 {
-            return self.write_behind(filled, bytes);
+        if let Some(tail) = &mut self.tail
+            && move_head(tail, bytes.len())?
+        {
+            return self.write(bytes);
         }
         let (here, behind) = bytes.split_at(self.spare_len().min(bytes.len()));
         // The block comes first: if there is none, nothing has been written.
@@ -125,24 +186,6 @@ impl LinkBuffer {
         }
         if let Some(tail) = &mut self.tail {
             tail.claim(behind.len()).copy_from_slice(behind);
-        }
-        self.unflushed += bytes.len();
-        Ok(())
-    }
-
-    /// Moves what the tail has filled, which is little, to a new one with room for `bytes` too: a frame's
-    /// head and its body are one node.
-    fn write_behind(&mut self, filled: usize, bytes: &[u8]) -> Result<()> {
-        let mut old = self.tail.take();
-        if let Err(e) = self.grow(filled + bytes.len()) {
-            self.tail = old;
-            return Err(e);
-        }
-        if let Some(tail) = &mut self.tail {
-            if let Some(old) = &mut old {
-                tail.claim(filled).copy_from_slice(old.filled());
-            }
-            tail.claim(bytes.len()).copy_from_slice(bytes);
         }
         self.unflushed += bytes.len();
         Ok(())
@@ -230,10 +273,12 @@ impl LinkBuffer {
         if let Some(more) = &mut other.more {
             self.more_mut().pieces.append(&mut more.pieces);
         }
-        match other.tail.filter(|t| t.filled_len() > 0) {
-            Some(tail) if self.tail.is_none() => self.tail = Some(tail),
-            Some(tail) => self.more_mut().pieces.push_back(Piece::Own(tail)),
-            None => {}
+        match other.tail {
+            Some(tail) if tail.spare_len() >= self.spare_len() => self.tail = Some(tail),
+            Some(tail) if tail.filled_len() > 0 => {
+                self.more_mut().pieces.push_back(Piece::Own(tail));
+            }
+            _ => {}
         }
     }
 
@@ -257,31 +302,46 @@ impl LinkBuffer {
     /// a part of it: many small writes are one node.
     #[inline]
     pub fn flush(&mut self) {
-        if self.unflushed == 0 {
-            return;
+        if self.unflushed > 0 && !self.flush_joining() {
+            self.flush_all();
         }
-        if self.more.as_ref().is_some_and(|m| !m.pieces.is_empty()) {
-            self.flush_pieces();
+    }
+
+    /// Makes what the tail has filled a part of the last node, if that is all, and goes on there.
+    #[inline]
+    fn flush_joining(&mut self) -> bool {
+        let (last, Some(tail)) = (
+            match &mut self.more {
+                None => self.head.as_mut(),
+                Some(more) if more.pieces.is_empty() => more.rest.back_mut().or(self.head.as_mut()),
+                Some(_) => None,
+            },
+            &mut self.tail,
+        ) else {
+            return false;
+        };
+        let joins = last.is_some_and(|last| tail.take_filled_onto(last));
+        if joins {
+            self.len += self.unflushed;
+            self.unflushed = 0;
+        }
+        joins
+    }
+
+    fn flush_all(&mut self) {
+        while let Some(piece) = self.more.as_mut().and_then(|m| m.pieces.pop_front()) {
+            self.unflushed -= piece.len();
+            self.push(piece.into_slice());
         }
         let Some(mut tail) = self.tail.take() else { return };
         let filled = tail.filled_len();
         if filled > 0 {
             self.unflushed -= filled;
-            if self.last_mut().is_some_and(|last| tail.take_filled_onto(last)) {
-                self.len += filled;
-            } else if tail.spare_len() == 0 {
+            if tail.spare_len() == 0 {
                 return self.push(tail.into_slice());
-            } else {
-                self.push(tail.take_filled());
             }
+            self.push(tail.take_filled());
         }
         self.tail = Some(tail);
-    }
-
-    fn flush_pieces(&mut self) {
-        while let Some(piece) = self.more.as_mut().and_then(|m| m.pieces.pop_front()) {
-            self.unflushed -= piece.len();
-            self.push(piece.into_slice());
-        }
     }
 }

@@ -180,7 +180,7 @@ pub(crate) struct Step<'a, 'd> {
     pub(crate) conn: &'a Connection,
     /// Gone while a reader has it.
     pub(crate) recv: Option<Box<Recv>>,
-    /// Answers, which leave together at the turn's end.
+    /// Answers, which leave together at the turn's end: what is unflushed too.
     pub(crate) out: LinkBuffer,
     pub(super) desk: &'d mut Desk,
 }
@@ -210,8 +210,14 @@ impl Step<'_, '_> {
         conn.sent() == Sent::Room || conn.pending() <= conn.options.write_low
     }
 
+    /// Bytes of the answers so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.out.len() + self.out.malloc_len()
+    }
+
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.
     pub(crate) fn send(&mut self) -> bool {
+        self.out.flush();
         let rest = self.out.split_spare();
         let out = mem::replace(&mut self.out, rest);
         if !out.is_empty() {

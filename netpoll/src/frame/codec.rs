@@ -4,10 +4,8 @@ use super::{
     fault::{DecodeError, EncodeError, ScanError},
     reader::Reader,
     scan::{Progress, Window},
-    traits::within,
     writer::Writer,
 };
-use crate::buf::LinkBuffer;
 
 /// A format with a memory: what one frame says changes how later ones are found, read or written.
 ///
@@ -132,18 +130,4 @@ pub trait Codec: Default + Send + 'static {
     /// # Errors
     /// The frame cannot be expressed; or there is no memory.
     fn encode(&mut self, frame: &Self::Out<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError>;
-}
-
-/// Encodes `frame` with `codec` behind what `out` holds, and flushes it there; gives its length in
-/// bytes. As [`encode`](super::encode) for frames.
-///
-/// # Errors
-/// The frame cannot be expressed, or there is no memory; `out` is then as it was.
-#[inline]
-pub fn encode_with<C: Codec>(
-    codec: &mut C,
-    frame: &C::Out<'_>,
-    out: &mut LinkBuffer,
-) -> Result<usize, EncodeError> {
-    within(out, |w| codec.encode(frame, w))
 }

@@ -147,7 +147,7 @@ macro_rules! ints {
             }
             #[inline]
             fn put(value: $t, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-                w.write(&value.$to())
+                w.array(value.$to())
             }
         }
 
@@ -234,7 +234,7 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
         }
         let mut bytes = [0; 3];
         value.store(&mut bytes);
-        w.write(&bytes)
+        w.array(bytes)
     }
 }
 
@@ -283,7 +283,7 @@ impl<'a, S> Wire<'a, S> for bool {
     }
     #[inline]
     fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        w.write(&[u8::from(*self)])
+        w.array([u8::from(*self)])
     }
 }
 

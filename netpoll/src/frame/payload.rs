@@ -11,135 +11,79 @@ use super::{
 };
 use crate::buf::LinkSlice;
 
-/// Borrowed where the bytes lie in one node, else copied once to the frame's arena.
-#[diagnostic::do_not_recommend]
-impl<'a, S> Wire<'a, S> for &'a [u8] {
-    const MIN: usize = 0;
-    const FILLS: bool = true;
-    type Skip = ();
+/// A type with `len`, by how its `$n` bytes are read and how it is written.
+macro_rules! payload {
+    ($(#[$doc:meta])* $T:ty, |$r:ident, $n:ident| $get:expr, |$value:ident, $w:ident| $put:expr) => {
+        $(#[$doc])*
+        #[diagnostic::do_not_recommend]
+        impl<'a, S> Wire<'a, S> for $T {
+            const MIN: usize = 0;
+            const FILLS: bool = true;
+            type Skip = ();
 
-    #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        r.bytes(r.left())
-    }
-    #[inline]
-    fn get_sized(r: &mut Reader<'a>, n: usize) -> Result<Self, DecodeError> {
-        r.bytes(n)
-    }
-    #[inline]
-    fn size(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        w.write(self)
-    }
+            #[inline]
+            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+                <Self as Wire<'a, S>>::get_sized(r, r.left())
+            }
+            #[inline]
+            fn get_sized($r: &mut Reader<'a>, $n: usize) -> Result<Self, DecodeError> {
+                $get
+            }
+            #[inline]
+            fn size(&self) -> usize {
+                self.len()
+            }
+            #[inline]
+            fn put(&self, $w: &mut Writer<'_>) -> Result<(), EncodeError> {
+                let $value = self;
+                $put
+            }
+        }
+    };
 }
 
-/// As `&[u8]`, and UTF-8.
-#[diagnostic::do_not_recommend]
-impl<'a, S> Wire<'a, S> for &'a str {
-    const MIN: usize = 0;
-    const FILLS: bool = true;
-    type Skip = ();
+payload! {
+    /// Borrowed where the bytes lie in one node, else copied once to the frame's arena.
+    &'a [u8], |r, n| r.bytes(n), |value, w| w.write(value)
+}
 
-    #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+payload! {
+    /// As `&[u8]`, and UTF-8.
+    &'a str,
+    |r, n| {
         let at = r.pos();
-        let bytes = r.bytes(r.left())?;
-        std::str::from_utf8(bytes).map_err(|e| DecodeError::new(Fault::Utf8, at + e.valid_up_to()))
-    }
-    #[inline]
-    fn size(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        w.write(self.as_bytes())
-    }
+        std::str::from_utf8(r.bytes(n)?).map_err(|e| not_utf8(at, e))
+    },
+    |value, w| w.write(value.as_bytes())
 }
 
-/// A copy, and UTF-8.
-#[diagnostic::do_not_recommend]
-impl<'a, S> Wire<'a, S> for String {
-    const MIN: usize = 0;
-    const FILLS: bool = true;
-    type Skip = ();
-
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+payload! {
+    /// A copy, and UTF-8.
+    String,
+    |r, n| {
         let at = r.pos();
-        String::from_utf8(r.chunks(r.left())?.to_vec())
-            .map_err(|e| DecodeError::new(Fault::Utf8, at + e.utf8_error().valid_up_to()))
-    }
-    #[inline]
-    fn size(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        w.write(self.as_bytes())
-    }
+        String::from_utf8(r.chunks(n)?.to_vec()).map_err(|e| not_utf8(at, e.utf8_error()))
+    },
+    |value, w| w.write(value.as_bytes())
 }
 
-/// Never copied.
-#[diagnostic::do_not_recommend]
-impl<'a, S> Wire<'a, S> for Chunks<'a> {
-    const MIN: usize = 0;
-    const FILLS: bool = true;
-    type Skip = ();
-
-    #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        r.chunks(r.left())
-    }
-    #[inline]
-    fn size(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.clone().try_for_each(|piece| w.write(piece))
-    }
+payload! {
+    /// Never copied.
+    Chunks<'a>, |r, n| r.chunks(n), |value, w| value.clone().try_for_each(|piece| w.write(piece))
 }
 
-/// Counted: never copied, and outlives the frame.
-#[diagnostic::do_not_recommend]
-impl<'a, S> Wire<'a, S> for LinkSlice {
-    const MIN: usize = 0;
-    const FILLS: bool = true;
-    type Skip = ();
-
-    #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        r.share(r.left())
-    }
-    #[inline]
-    fn size(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        w.share(self)
-    }
+payload! {
+    /// Counted: never copied, and outlives the frame.
+    LinkSlice, |r, n| r.share(n), |value, w| w.share(value)
 }
 
-/// Counted, and outlives the frame; copied only if the bytes lie in several nodes.
-#[diagnostic::do_not_recommend]
-impl<'a, S> Wire<'a, S> for Bytes {
-    const MIN: usize = 0;
-    const FILLS: bool = true;
-    type Skip = ();
+payload! {
+    /// Counted, and outlives the frame; copied only if the bytes lie in several nodes.
+    Bytes, |r, n| r.share(n).map(Bytes::from), |value, w| w.share_bytes(value.clone())
+}
 
-    #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        r.share(r.left()).map(Bytes::from)
-    }
-    #[inline]
-    fn size(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        w.share_bytes(self.clone())
-    }
+/// The text from the byte `at` on is not UTF-8.
+#[cold]
+fn not_utf8(at: usize, e: std::str::Utf8Error) -> DecodeError {
+    DecodeError::new(Fault::Utf8, at + e.valid_up_to())
 }

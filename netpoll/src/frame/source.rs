@@ -78,13 +78,16 @@ impl<'a> Source<'a> {
 
 /// A place within a source, for resuming there: a node and where it starts.
 ///
-/// It stays right while the source grows at its end, and when all of it is put into one node
-/// ([`LinkBuffer::compact_small`], between two turns).
+/// It stays right while the source grows at its end, and when nodes are put together, as
+/// [`LinkBuffer::peek`] does, and [`LinkBuffer::compact_small`] between two turns: the first node is
+/// longer then, and the place is looked for from there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
     pub(super) node: usize,
     pub(super) start: usize,
     pub(super) pos: usize,
+    /// Bytes of the first node.
+    first: usize,
 }
 
 /// A position that moves forward through a source.
@@ -137,8 +140,8 @@ impl<'a> Walk<'a> {
     /// From the start on, the place that `mark` is of.
     #[cold]
     fn behind(self, mark: Mark) -> Place<'a> {
-        if mark.node > 0 && self.cur.len() > mark.start {
-            // The first node ended before the mark's began: all were put into one since.
+        if mark.node > 0 && self.cur.len() != mark.first {
+            // Where other nodes follow, only those that are put together change the first.
             return self.across(mark.pos);
         }
         let chunk = self.src.chunk(mark.node);
@@ -149,7 +152,8 @@ impl<'a> Walk<'a> {
     #[inline]
     pub(super) fn mark(&self) -> Mark {
         let consumed = self.src.chunk(self.node).len() - self.cur.len();
-        Mark { node: self.node, start: self.pos - consumed, pos: self.pos }
+        let first = self.src.chunk(0).len();
+        Mark { node: self.node, start: self.pos - consumed, pos: self.pos, first }
     }
 
     /// Moves on to the next node, if the current one is exhausted and there is one.

@@ -205,7 +205,11 @@ pub fn put_amount<T: Int>(
     if excess % unit != 0 {
         return Err(w.fail(Fault::Length(excess.into())));
     }
-    T::narrow((excess / unit).into()).ok_or_else(|| w.fail(Fault::Range((excess / unit).into())))
+    let number = excess / unit;
+    match T::narrow(number.into()) {
+        Some(number) => Ok(number),
+        None => Err(w.fail(Fault::Range(number.into()))),
+    }
 }
 
 /// What is encoded has as many bytes, or elements, as the fields before it say.
@@ -220,6 +224,12 @@ pub fn same_size(w: &Writer<'_>, is: usize, said: impl Size) -> Result<(), Encod
 
 /// Asks whether `T` can stand in a frame.
 pub const fn stands<T: Wire<'static, S>, S>() {}
+
+/// The same, and whether `T` says itself how long it is; `error` is for one that does not.
+#[track_caller]
+pub const fn ends<T: Wire<'static, S>, S>(error: &str) {
+    assert!(!T::FILLS, "{}", error);
+}
 
 /// Passes a field that has to say itself how long it is.
 #[inline]
@@ -386,18 +396,19 @@ pub fn put_value<'a, T: Wire<'a, S>, S>(value: &T, w: &mut Writer<'_>) -> Result
     value.put(w)
 }
 
-/// Reads with `f`, from a region of `n` bytes, a value that has to take all of them.
+/// Reads the field `name` with `f`, from a region of `n` bytes, all of which it has to take.
 #[inline]
 pub fn get_within<'a, T>(
     r: &mut Reader<'a>,
     n: usize,
+    name: &str,
     f: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
 ) -> Result<T, DecodeError> {
-    r.within(n, |r| {
-        let value = f(r)?;
-        r.finish()?;
-        Ok(value)
-    })
+    let region = r.enter(n).map_err(|e| e.in_field(name))?;
+    let value = f(r)?;
+    r.finish().map_err(|e| e.in_field(name))?;
+    r.leave(region)?;
+    Ok(value)
 }
 
 /// The checksum of the frame's bytes `from..to` is `stored`.

@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use super::{
     arena::Arena,
-    fault::{DecodeError, EncodeError},
+    fault::{DecodeError, EncodeError, Fault},
     reader::Reader,
     scan::{Progress, Scanner, Window},
     source::Source,
@@ -111,27 +111,28 @@ pub fn decode<'a, F: Frame>(
 /// The frame cannot be expressed, or there is no memory; `out` is then as it was.
 #[inline]
 pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usize, EncodeError> {
-    within(out, |w| frame.encode(w))
+    let n = write(out, |w| frame.encode(w))?;
+    out.flush();
+    Ok(n)
 }
 
-/// Has `put` write one frame behind what `out` holds: all of it, or nothing.
+/// Has `put` write one frame behind what `out` holds, without flushing it; gives its length in bytes.
+///
+/// # Errors
+/// Those of `put`, or there is no memory; `out` is then as it was.
 #[inline]
-pub(super) fn within(
+pub fn write(
     out: &mut LinkBuffer,
     put: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
 ) -> Result<usize, EncodeError> {
-    let mut w = Writer::new(out);
-    match put(&mut w) {
-        Ok(()) => {
-            let n = w.pos();
-            out.flush();
-            Ok(n)
-        }
-        Err(e) => {
-            w.rollback(0);
-            Err(e)
-        }
-    }
+    out.compose(
+        |tail| {
+            let mut w = Writer::new(tail);
+            put(&mut w)?;
+            Ok(w.finish())
+        },
+        || EncodeError::new(Fault::Memory, 0),
+    )
 }
 
 /// Finds, decodes and encodes the one frame that `wire` is: a first test of a format.

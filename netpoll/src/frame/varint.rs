@@ -61,6 +61,9 @@ fn size(value: u64) -> usize {
 
 #[inline]
 fn put(mut value: u64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    if value < 0x80 {
+        return w.array([value as u8]);
+    }
     let (mut bytes, n) = ([0; MOST], size(value));
     for (i, byte) in bytes[..n].iter_mut().enumerate() {
         *byte = (value & 0x7f) as u8 | if i + 1 < n { 0x80 } else { 0 };
@@ -162,7 +165,7 @@ mod tests {
 
     fn wire<S: Repr<T>, T: Int + std::fmt::Debug>(value: T) -> Vec<u8> {
         let mut out = LinkBuffer::new();
-        S::put(value, &mut Writer::new(&mut out)).unwrap();
+        super::super::write(&mut out, |w| S::put(value, w)).unwrap();
         out.flush();
         let (bytes, arena) = (out.to_vec(), Arena::new());
         assert_eq!(bytes.len(), S::size(value));

@@ -1,28 +1,43 @@
 //! Writing one frame to the end of a buffer.
 
+use std::{fmt, iter, mem::ManuallyDrop};
+
 use bytes::Bytes;
 
 use super::fault::{EncodeError, Fault};
-use crate::buf::{LinkBuffer, LinkSlice};
+use crate::{
+    buf::{COPY_BELOW, LinkBuffer, LinkSlice, move_head},
+    mem::BlockMut,
+};
 
-/// Writes one frame behind what a buffer holds; nothing of it can be read before all of it is
-/// there.
+/// Writes one frame behind what a buffer holds; nothing of it can be read before all of it is there.
+///
+/// ```text
+///   the buffer's tail:  | what it has | this frame's bytes | spare |
+///   spill, where the tail does not do:  | their rest | what is shared | .. |
+/// ```
+///
+/// [`frame::write`](super::write) makes one.
 ///
 /// ```
-/// use netpoll::{buf::LinkBuffer, frame::Writer};
+/// use netpoll::{buf::LinkBuffer, frame};
 /// let mut out = LinkBuffer::new();
-/// let mut w = Writer::new(&mut out);
-/// let length = w.reserve(2)?;
-/// w.write(b"body")?;
-/// w.fill(length, &4u16.to_be_bytes());
+/// frame::write(&mut out, |w| {
+///     let length = w.reserve(2)?;
+///     w.write(b"body")?;
+///     w.fill(length, &4u16.to_be_bytes());
+///     Ok(())
+/// })?;
 /// out.flush();
 /// assert_eq!(out.to_vec(), b"\0\x04body");
 /// # Ok::<(), netpoll::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Writer<'w> {
-    out: &'w mut LinkBuffer,
+    tail: &'w mut BlockMut,
+    /// Bytes that the tail has filled before the frame.
     start: usize,
+    /// The frame's bytes that are not in the tail, which has no spare ones then.
+    spill: Option<Box<LinkBuffer>>,
 }
 
 /// Bytes of a frame that are written later: [`Writer::fill`] takes it.
@@ -36,24 +51,52 @@ pub struct Patch {
 }
 
 impl<'w> Writer<'w> {
-    /// A writer whose frame begins behind all that `out` holds.
+    /// A writer to `tail`. What it has written is taken back when it is dropped, unless it is
+    /// [finished](Self::finish).
     #[inline]
-    pub fn new(out: &'w mut LinkBuffer) -> Self {
-        let start = out.malloc_len();
-        Self { out, start }
+    pub(super) fn new(tail: &'w mut BlockMut) -> Self {
+        let start = tail.filled_len();
+        Self { tail, start, spill: None }
+    }
+
+    /// The frame is whole; gives what follows the tail's bytes.
+    #[inline]
+    pub(super) fn finish(self) -> Option<Box<LinkBuffer>> {
+        ManuallyDrop::new(self).spill.take()
     }
 
     /// Bytes of the frame so far.
     #[inline]
     pub fn pos(&self) -> usize {
-        self.out.malloc_len() - self.start
+        let spilled = self.spill.as_ref().map_or(0, |spill| spill.malloc_len());
+        self.tail.filled_len() - self.start + spilled
     }
 
     /// What is to be written next cannot be.
-    #[cold]
-    #[inline(never)]
+    // Only what it takes apart goes to functions that are called: a writer stays in registers.
+    #[inline]
     pub fn fail(&self, fault: Fault) -> EncodeError {
         EncodeError::new(fault, self.pos())
+    }
+
+    /// Has `put` write to what follows the tail's bytes, with a block for `n` bytes if it is new.
+    #[inline]
+    fn spill(
+        &mut self,
+        n: usize,
+        put: impl FnOnce(&mut LinkBuffer) -> crate::Result<()>,
+    ) -> Result<(), EncodeError> {
+        let spill = match self.spill.take() {
+            Some(spill) => Ok(spill),
+            None => LinkBuffer::following(self.tail, n).map(Box::new),
+        };
+        match spill.and_then(|mut spill| put(&mut spill).map(|()| spill)) {
+            Ok(spill) => {
+                self.spill = Some(spill);
+                Ok(())
+            }
+            Err(_) => Err(self.fail(Fault::Memory)),
+        }
     }
 
     /// Writes a copy of `bytes`.
@@ -62,10 +105,27 @@ impl<'w> Writer<'w> {
     /// There is no memory.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        match self.out.write(bytes) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.fail(Fault::Memory)),
+        if bytes.len() <= self.tail.spare_len() {
+            self.tail.claim(bytes.len()).copy_from_slice(bytes);
+            return Ok(());
         }
+        let whole;
+        (self.spill, whole) = write_across(self.tail, self.spill.take(), bytes);
+        if whole { Ok(()) } else { Err(self.fail(Fault::Memory)) }
+    }
+
+    /// Writes `bytes`, of which there are always so many.
+    ///
+    /// # Errors
+    /// There is no memory.
+    #[inline]
+    pub fn array<const N: usize>(&mut self, bytes: [u8; N]) -> Result<(), EncodeError> {
+        if N <= self.tail.spare_len() {
+            self.tail.claim(N).copy_from_slice(&bytes);
+            return Ok(());
+        }
+        let copy = bytes;
+        self.write(&copy)
     }
 
     /// Writes `n` zeros.
@@ -88,7 +148,10 @@ impl<'w> Writer<'w> {
     /// # Errors
     /// There is no memory.
     pub fn share_bytes(&mut self, bytes: Bytes) -> Result<(), EncodeError> {
-        self.out.write_bytes(bytes).map_err(|_| self.fail(Fault::Memory))
+        if bytes.len() < COPY_BELOW {
+            return self.write(&bytes);
+        }
+        self.spill(0, |spill| spill.write_bytes(bytes))
     }
 
     /// Writes `slice`, by reference where that is cheaper than a copy.
@@ -101,8 +164,10 @@ impl<'w> Writer<'w> {
         if slice.len() < COPY_BELOW {
             return slice.chunks().try_for_each(|chunk| self.write(chunk));
         }
-        self.out.append_slice(slice.clone());
-        Ok(())
+        self.spill(0, |spill| {
+            spill.append_slice(slice.clone());
+            Ok(())
+        })
     }
 
     /// Leaves `n` bytes to be filled later.
@@ -111,11 +176,14 @@ impl<'w> Writer<'w> {
     /// There is no memory.
     #[inline]
     pub fn reserve(&mut self, n: usize) -> Result<Patch, EncodeError> {
-        let at = self.out.malloc_len();
-        match self.out.malloc(n) {
-            Ok(_) => Ok(Patch { at, len: n }),
-            Err(_) => Err(self.fail(Fault::Memory)),
+        let patch = Patch { at: self.pos(), len: n };
+        if n <= self.tail.spare_len() {
+            // The block may hold what came over another connection before.
+            self.tail.claim(n).fill(0);
+        } else {
+            self.spill(n, |spill| spill.malloc(n).map(drop))?;
         }
+        Ok(patch)
     }
 
     /// Fills what was left.
@@ -125,26 +193,70 @@ impl<'w> Writer<'w> {
     #[inline]
     pub fn fill(&mut self, patch: Patch, bytes: &[u8]) {
         assert_eq!(bytes.len(), patch.len, "bytes for a patch");
-        self.out.patch(patch.at, bytes);
+        let at = self.start + patch.at;
+        let filled = self.tail.filled_len();
+        match (self.tail.filled_mut().get_mut(at..at + patch.len), &mut self.spill) {
+            (Some(slot), _) => slot.copy_from_slice(bytes),
+            (None, Some(spill)) => spill.patch(at - filled, bytes),
+            (None, None) => panic!("a patch of another frame"),
+        }
     }
 
     /// The bytes `from..to` of the frame, piece by piece, as far as they are written.
     pub fn written(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
-        let (mut start, from, to) = (0, self.start + from, self.start + to);
-        self.out.unflushed().map(move |piece| {
+        let spilled = self.spill.iter().flat_map(|spill| spill.unflushed());
+        let mut start = 0;
+        iter::once(&self.tail.filled()[self.start..]).chain(spilled).map(move |piece| {
             let within = |at: usize| at.clamp(start, start + piece.len()) - start;
             let part = &piece[within(from)..within(to)];
             start += piece.len();
             part
         })
     }
+}
 
-    /// Takes back all that was written past the position `pos`.
-    ///
-    /// # Panics
-    /// If the frame has fewer bytes.
-    #[cold]
-    pub fn rollback(&mut self, pos: usize) {
-        self.out.malloc_ack(self.start + pos);
+/// Fills the tail, and spills the rest: whether there was memory for it.
+#[cold]
+#[inline(never)]
+fn write_across(
+    tail: &mut BlockMut,
+    spill: Option<Box<LinkBuffer>>,
+    bytes: &[u8],
+) -> (Option<Box<LinkBuffer>>, bool) {
+    if spill.is_none() {
+        match move_head(tail, bytes.len()) {
+            Ok(false) => {}
+            Ok(true) => {
+                tail.claim(bytes.len()).copy_from_slice(bytes);
+                return (None, true);
+            }
+            Err(_) => return (None, false),
+        }
+    }
+    let (here, behind) = bytes.split_at(tail.spare_len());
+    tail.claim(here.len()).copy_from_slice(here);
+    let spill = match spill {
+        Some(spill) => Ok(spill),
+        None => LinkBuffer::following(tail, behind.len()).map(Box::new),
+    };
+    match spill {
+        Ok(mut spill) => {
+            let whole = spill.write(behind).is_ok();
+            (Some(spill), whole)
+        }
+        Err(_) => (None, false),
+    }
+}
+
+impl Drop for Writer<'_> {
+    /// Takes back what was written of a frame that did not come to its end.
+    fn drop(&mut self) {
+        self.tail.truncate(self.start);
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("pos", &self.pos()).finish_non_exhaustive()
     }
 }

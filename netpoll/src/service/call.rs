@@ -33,7 +33,7 @@ impl<S> Call<'_, S> {
 #[derive(Debug)]
 pub struct Out<'a> {
     conn: &'a Connection,
-    /// What was written so far.
+    /// What was written so far; it need not be flushed.
     pub buf: &'a mut LinkBuffer,
     /// Answers before this one are not there yet, so that nothing may leave.
     held: bool,
@@ -55,12 +55,17 @@ impl<'a> Out<'a> {
         Out { conn: self.conn, buf: self.buf, held: self.held }
     }
 
+    /// Bytes written and not sent yet.
+    pub(super) fn len(&self) -> usize {
+        self.buf.len() + self.buf.malloc_len()
+    }
+
     /// Writes a frame.
     ///
     /// # Errors
     /// The frame cannot be expressed, or there is no memory; nothing was written then.
     pub fn put(&mut self, frame: &impl Encode) -> Result<()> {
-        frame::encode(frame, self.buf)?;
+        frame::write(self.buf, |w| frame.encode(w))?;
         Ok(())
     }
 
@@ -69,7 +74,7 @@ impl<'a> Out<'a> {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn put_with<C: Codec>(&mut self, codec: &mut C, frame: &C::Out<'_>) -> Result<()> {
-        frame::encode_with(codec, frame, self.buf)?;
+        frame::write(self.buf, |w| codec.encode(frame, w))?;
         Ok(())
     }
 

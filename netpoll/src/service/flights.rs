@@ -330,6 +330,7 @@ impl<S: Service> Served<S> {
             let Some(Landed { done, late, .. }) = landed else {
                 return (open >= flights.max).then_some(After::Busy);
             };
+            step.out.flush();
             step.out.join(done.out);
             if late {
                 // Others answer for themselves; in order, none can be left out.

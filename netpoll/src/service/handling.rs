@@ -48,7 +48,6 @@ impl<S: Service> Served<S> {
         conn.deadlines.clear(Kind::Request);
         step.take_back();
         step.out.append(done.out);
-        step.out.flush();
         self.flow(step, done.result)
     }
 
@@ -67,7 +66,7 @@ impl<S: Service> Served<S> {
                     if let Some(after) = self.request(state, step, n) {
                         return after;
                     }
-                    if step.out.len() >= ANSWERS && !step.send() {
+                    if step.answered() >= ANSWERS && !step.send() {
                         return After::Full;
                     }
                 }
@@ -142,7 +141,6 @@ impl<S: Service> Served<S> {
             step.conn.conn.deadlines.clear(Kind::Request);
         }
         step.take_back();
-        step.out.flush();
         self.flow(step, result)
     }
 

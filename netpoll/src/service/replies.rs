@@ -51,7 +51,7 @@ where
             if flow != Flow::Continue {
                 return Ok(flow);
             }
-            if out.buf.len() >= GATHER {
+            if out.len() >= GATHER {
                 out.flush_async().await?;
             }
         }
@@ -71,14 +71,14 @@ where
         loop {
             let ready = poll_fn(|cx| match stream.as_mut().poll_next(cx) {
                 Poll::Ready(item) => Poll::Ready(Some(item)),
-                Poll::Pending if out.buf.len() == held => Poll::Pending,
+                Poll::Pending if out.len() == held => Poll::Pending,
                 Poll::Pending => Poll::Ready(None),
             });
             match ready.await {
                 // What is there leaves before the wait.
                 None => {
                     out.flush_async().await?;
-                    held = out.buf.len();
+                    held = out.len();
                 }
                 Some(None) => return Ok(Flow::Continue),
                 Some(Some(item)) => {
@@ -86,7 +86,7 @@ where
                     if flow != Flow::Continue {
                         return Ok(flow);
                     }
-                    if out.buf.len() >= GATHER {
+                    if out.len() >= GATHER {
                         out.flush_async().await?;
                     }
                 }

@@ -1,7 +1,9 @@
 //! What every format must stand: splits, single bytes, truncations, corruption.
 #![allow(dead_code)] // Each test file uses its part.
 
-use std::fmt::Debug;
+pub(crate) mod formats;
+
+use std::{collections::BTreeSet, fmt::Debug};
 
 use netpoll::{
     buf::LinkBuffer,
@@ -62,6 +64,26 @@ pub(crate) fn encodes_to(value: &impl Encode, wire: &[u8]) {
 pub(crate) fn check_scan<F: Frame>(wire: &[u8]) {
     check_cuts::<F>(wire);
     (1..=7).for_each(|reads| check_turns::<F>(wire, reads));
+    (1..=8).for_each(|eighths| check_peeks::<F>(wire, eighths));
+}
+
+/// Bytes come one by one, each a node, and somebody looks at so many eighths of them, which puts these
+/// together.
+fn check_peeks<F: Frame>(wire: &[u8], eighths: usize) {
+    let mut scanner = F::Scan::default();
+    let mut input = LinkBuffer::new();
+    for (at, byte) in wire.iter().enumerate() {
+        match scanner.scan(&Window::new(&input), MAX).unwrap() {
+            Progress::Need(more) => assert!(at < more && more <= wire.len(), "{more} at {at}"),
+            Progress::Ready(size) => panic!("ready with {size} at {at}, {eighths}/8 peeked"),
+        }
+        add(&mut input, &[*byte]);
+        if at % 3 == 2 {
+            input.peek((at + 1) * eighths / 8).unwrap();
+        }
+    }
+    let found = scanner.scan(&Window::new(&input), MAX).unwrap();
+    assert_eq!(found, Progress::Ready(wire.len()), "{eighths}/8 peeked");
 }
 
 /// `wire` comes as the runtime gets it: bytes of one read block, and after as many reads as a turn
@@ -156,4 +178,53 @@ where
             let _ = decoded::<F>(&input, n);
         }
     }
+}
+
+/// Encodes `value`, scans it in pieces as they arrive, decodes it and encodes it again: all is the same.
+pub(crate) fn arrives<F: Frame>(value: &(impl Encode + Debug), cuts: &[usize], every: bool)
+where
+    for<'a> F::At<'a>: Debug + Encode,
+{
+    let mut out = LinkBuffer::new();
+    let n = frame::encode(value, &mut out).unwrap();
+    let wire = out.to_vec();
+    assert_eq!((n, value.encoded_len()), (wire.len(), wire.len()));
+    let cuts: BTreeSet<usize> = cuts.iter().map(|c| c % (n + 1)).chain([n]).collect();
+    let (mut input, mut scanner, mut from, mut needed) =
+        (LinkBuffer::new(), F::Scan::default(), 0, 1);
+    for cut in cuts {
+        add(&mut input, &wire[from..cut]);
+        from = cut;
+        // As a connection does, or at every arrival.
+        if cut < needed && !every {
+            continue;
+        }
+        match scanner.scan(&Window::new(&input), 1 << 20).unwrap() {
+            Progress::Ready(size) => assert_eq!((size, cut), (n, n)),
+            Progress::Need(more) => {
+                assert!(cut < more && more <= n, "{more} at {cut} of {n}");
+                needed = more;
+            }
+        }
+    }
+    let text = decoded::<F>(&input, n).unwrap();
+    assert_eq!(without_auto(&text), without_auto(&format!("{value:?}")));
+    let arena = frame::Arena::new();
+    let again = frame::decode::<F>(&input, n, &arena).unwrap();
+    encodes_to(&again, &wire);
+}
+
+/// `text` of a value's `Debug` without the numbers that encoding computes, by the names of their
+/// fields in these tests.
+fn without_auto(text: &str) -> String {
+    let mut text = text.to_owned();
+    for name in ["n", "kl", "el", "total", "hs", "m", "sum"] {
+        let field = format!(" {name}: ");
+        let mut parts = text.split(&field);
+        let first = parts.next().unwrap_or_default().to_owned();
+        text = parts.fold(first, |all, part| {
+            all + &field + part.trim_start_matches(|c: char| c.is_ascii_digit())
+        });
+    }
+    text
 }

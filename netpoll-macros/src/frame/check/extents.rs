@@ -1,10 +1,11 @@
 //! What says how many bytes a field has.
 
+use proc_macro2::Ident;
 use syn::Type;
 
 use super::has;
 use crate::{
-    errors::Errors,
+    errors::{Errors, with_help},
     frame::{
         layout::Extent,
         model::{Field, Fields, Item},
@@ -123,12 +124,16 @@ pub(super) fn rest(item: &Item, fields: &Fields, errors: &Errors) {
                 || matches!(&*r.elem, Type::Path(p) if p.path.is_ident("str"))
         });
         if own && unsized_reference {
-            errors.at(
-                &field.ty,
-                format!("the size of `{}` is not given", field.name),
-                "one of `#[frame(prefix = u32)]`, `#[frame(size = n)]`, `#[frame(until = \
-                 b\"\\n\")]`, `#[frame(rest)]`; or `len(of = ..)` on a field before it",
-            );
+            errors.push(syn::Error::new_spanned(&field.ty, no_size(&field.name)));
         }
     }
+}
+
+/// The error of the field `name`, where nothing says how long it is.
+pub(in crate::frame) fn no_size(name: &Ident) -> String {
+    with_help(
+        format!("the size of `{name}` is not given"),
+        "one of `#[frame(prefix = u32)]`, `#[frame(size = n)]`, `#[frame(until = b\"\\n\")]`, \
+         `#[frame(rest)]`; or `len(of = ..)` on a field before it",
+    )
 }
