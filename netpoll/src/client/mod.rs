@@ -84,12 +84,14 @@ mod pool;
 mod received;
 mod refresh;
 mod resolve;
+mod seats;
 mod slots;
 #[cfg(all(test, loom))]
 mod slots_models;
 mod source;
 mod spread;
 mod stats;
+mod steps;
 mod verdict;
 
 pub use builder::{Builder, Mux, Pool};
