@@ -1,5 +1,5 @@
 //! Scenario 10: calls that time out before their replies come, on connections that are killed, from a
-//! thousand callers on a cold client. NETPOLL_FULL=1 makes it longer.
+//! thousand callers on a cold client.
 
 mod client_support;
 mod common;
@@ -14,7 +14,11 @@ use std::{
 };
 
 use client_support::{Kind, Tally, assert_quiet, message, serve_slow};
-use common::{descriptors, runtime, scenario::length, wait_until};
+use common::{
+    descriptors, runtime,
+    scenario::{self, length, rounds},
+    wait_until,
+};
 use netpoll::{ErrorKind, client::CallOptions};
 
 /// Calls of 5 ms whose replies take 6 to 20 ms; one of four is answered at once.
@@ -69,9 +73,11 @@ fn storm(kind: Kind, most: usize, pollers: usize, callers: usize, calls: usize) 
         let told = client.call_with(message(call % 7, body.clone()), patient);
         if !told.as_ref().is_err_and(|error| error.io_kind().is_some()) {
             // Every 1,000th is still killed.
-            assert_eq!(told.unwrap().get().unwrap().body, body);
+            scenario::same(&told.unwrap().get().unwrap().body, &body);
         }
     }
+    scenario::faults(tally.failed(ErrorKind::TimedOut));
+    scenario::connections(client_side.stats().dialled as usize);
     let stats = client.stats();
     println!("{kind:?}, {pollers} pollers: {tally:?}, peak {}, {stats:?}", peak.load(SeqCst));
     assert_eq!(client.close(Duration::from_secs(20)), 0);
@@ -86,9 +92,12 @@ fn storm(kind: Kind, most: usize, pollers: usize, callers: usize, calls: usize) 
 fn calls_time_out_and_connections_are_killed() {
     for pollers in [1, 2] {
         for (kind, most) in [(Kind::Pool(64), 64), (Kind::Mux(4), 4)] {
-            storm(kind, most, pollers, 1_000, length(3, 100));
-            // So few that some calls are answered in time.
-            storm(kind, most, pollers, 20, length(50, 1_000));
+            for _ in rounds(1, 1, 4) {
+                storm(kind, most, pollers, 1_000, length(3, 100));
+                // So few that some calls are answered in time.
+                storm(kind, most, pollers, 20, length(50, 1_000));
+            }
         }
     }
+    scenario::tell();
 }
