@@ -23,7 +23,7 @@ use client_support::{
     by_hand::{ByHand, next_frame},
     message, serve_slow,
 };
-use common::{length, runtime, wait_until};
+use common::{runtime, scenario::length, wait_until};
 use netpoll::ErrorKind;
 use parking_lot::Mutex;
 
@@ -155,7 +155,7 @@ fn ten_thousand_futures_under_tokio() {
 
 #[test]
 fn ten_thousand_futures_on_one_thread() {
-    ten_thousand(|calls| block_on_all(calls));
+    ten_thousand(block_on_all);
 }
 
 /// Which futures were woken, and the thread that polls them.
