@@ -49,7 +49,12 @@ impl Endpoints {
     /// # Errors
     /// `Address` if an address cannot be parsed, `Config` if there is none.
     pub(super) fn new(source: Source) -> Result<Self> {
-        let mut balance = Balance::new(Ejection::default(), Random::default());
+        Self::with(source, Ejection::default())
+    }
+
+    /// As [`new`](Self::new), with other figures for those who fail.
+    pub(super) fn with(source: Source, policy: Ejection) -> Result<Self> {
+        let mut balance = Balance::new(policy, Random::default());
         let (resolver, refresh, known) = match source {
             Source::Listed(texts) => {
                 let list = texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>>>()?;

@@ -95,6 +95,8 @@ mod resolve;
 mod slots;
 #[cfg(all(test, loom))]
 mod slots_models;
+#[cfg(all(test, not(loom)))]
+mod slots_tests;
 mod source;
 mod spread;
 mod stats;
