@@ -212,7 +212,9 @@ impl<L> Slots<L> {
     pub(super) fn resolved(&self, answer: Result<Vec<Address>>) -> Steps<L> {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
-        self.endpoints.resolved(answer);
+        if !self.endpoints.resolved(answer) {
+            self.give_up(state, &mut steps);
+        }
         let unlisted = state.lanes.iter().filter(|(_, seat)| !seat.endpoint.is_listed());
         let unlisted: Vec<_> = unlisted.map(|(id, _)| *id).collect();
         for id in unlisted {
@@ -340,13 +342,18 @@ impl<L> Slots<L> {
         {}
         self.make_way(state, steps);
         let hopeless = state.dialing == 0 && state.lanes.is_empty() && !state.queue.is_empty();
-        if hopeless && !self.endpoints.is_unknown() {
-            let why = self.endpoints.why_not();
-            while let Some((_, call)) = state.queue.pop_first() {
-                steps.failed.push((call, why.copy()));
-            }
-            state.tell_if_drained(steps);
+        if hopeless && !self.endpoints.is_asking() {
+            self.give_up(state, steps);
         }
+    }
+
+    /// Fails all who wait.
+    fn give_up(&self, state: &mut State<L>, steps: &mut Steps<L>) {
+        let why = self.endpoints.why_not();
+        while let Some((_, call)) = state.queue.pop_first() {
+            steps.failed.push((call, why.copy()));
+        }
+        state.tell_if_drained(steps);
     }
 
     /// Begins a dial. False: there may be no more now.
