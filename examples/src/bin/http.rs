@@ -25,7 +25,7 @@ struct Options {
     server: ServerOptions,
 }
 
-struct Http;
+pub(crate) struct Http;
 
 #[netpoll::server(max_frame = 16 << 20, idle_timeout = "1m")]
 impl Http {

@@ -39,7 +39,7 @@ const MAX_REQUEST: usize = (512 << 20) + (1 << 20);
 /// How long a key that is due may take up memory.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
-struct Resp(Arc<Store>);
+pub(crate) struct Resp(pub(crate) Arc<Store>);
 
 #[netpoll::server(listen = "127.0.0.1:6380", max_frame = MAX_REQUEST)]
 impl Resp {

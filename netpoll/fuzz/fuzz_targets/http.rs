@@ -1,0 +1,12 @@
+//! The web server of the examples, end to end: whatever a client sends, in whatever pieces.
+#![no_main]
+
+#[allow(dead_code, reason = "its `main` is another program's")]
+#[path = "../../../examples/src/bin/http.rs"]
+mod server;
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+use server::Http;
+
+fuzz_target!(|bytes: &[u8]| support::same_in_pieces(bytes, || Http.builder(), |_| true));
