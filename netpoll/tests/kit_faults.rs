@@ -8,6 +8,7 @@ use std::{
     sync::Mutex,
 };
 
+use common::scenario::length;
 use common::{Echo, call, connect, frame, random, runtime, scenario::length, serve_on, wait_until};
 use netpoll::{
     Call, Connection, ConnectionOptions, Dialer, EventLoop, Flow, Frame, Result, Runtime, Service,
