@@ -8,7 +8,6 @@ use std::{
     sync::Mutex,
 };
 
-use common::scenario::length;
 use common::{Echo, call, connect, frame, random, runtime, scenario::length, serve_on, wait_until};
 use netpoll::{
     Call, Connection, ConnectionOptions, Dialer, EventLoop, Flow, Frame, Result, Runtime, Service,
@@ -117,7 +116,7 @@ fn for_seeds<S: Service>(service: S, seeds: u64, check: impl Fn(&Server, u64) ->
 
 #[test]
 fn an_echo_under_faults_gives_back_what_it_got() {
-    for_seeds(Echo::default(), length(3_000, 100_000) as u64, |server, seed| {
+    for_seeds(Echo::default(), length(1_000, 100_000) as u64, |server, seed| {
         let faults = gentle(seed);
         let bytes = stream(seed, |_, payload| frame(payload));
         let room = 1 + (seed as usize * 37) % 5_000;
@@ -134,7 +133,7 @@ fn an_echo_under_faults_gives_back_what_it_got() {
 
 #[test]
 fn derived_frames_under_faults_give_back_what_they_got() {
-    for_seeds(Mirror, length(3_000, 100_000) as u64, |server, seed| {
+    for_seeds(Mirror, length(1_000, 100_000) as u64, |server, seed| {
         let faults = gentle(seed);
         let bytes = stream(seed, command);
         let link = Link::default().outbound(1 + (seed as usize * 41) % 3_000).faults(&faults);
@@ -148,7 +147,7 @@ fn derived_frames_under_faults_give_back_what_they_got() {
 /// What came back is the beginning of what was sent, and all of it unless a fault ended the connection.
 #[test]
 fn a_connection_that_breaks_gives_back_a_beginning() {
-    for_seeds(Mirror, length(3_000, 100_000) as u64, |server, seed| {
+    for_seeds(Mirror, length(1_000, 100_000) as u64, |server, seed| {
         let faults = gentle(seed).one_in(12, Fault::Reset).one_in(12, Fault::NoBuffers);
         let bytes = stream(seed, command);
         let link = Link::default().outbound(1 + (seed as usize * 43) % 3_000).faults(&faults);

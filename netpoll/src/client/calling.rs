@@ -76,7 +76,7 @@ where
     /// Goes on. Pending: only others can end the call, or time.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkSlice>> {
         if self.stage == Stage::Fresh {
-            if self.began >= self.deadline {
+            if self.limit.is_zero() {
                 return Poll::Ready(self.expire());
             }
             self.stage = Stage::Begun;

@@ -52,11 +52,10 @@ impl CallOptions {
 
     /// How long a call lasts at most that begins now, of a client with `timeout`; and until when.
     pub(super) fn span(&self, clock: Clock, timeout: Duration) -> (Duration, Moment) {
-        let own = clock.after(self.timeout.unwrap_or(timeout));
-        let until = match self.deadline.moment() {
-            Some(inherited) if inherited.left() < own.left() => inherited,
-            _ => own,
-        };
-        (until.left(), until)
+        let own = self.timeout.unwrap_or(timeout);
+        match self.deadline.moment() {
+            Some(inherited) if inherited.left() < own => (inherited.left(), inherited),
+            _ => (own, clock.after(own)),
+        }
     }
 }
