@@ -30,7 +30,7 @@ impl Shared {
     /// A look at several pollers is no moment: only two looks that give the same number are a proof.
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let waiting = usize::try_from(self.gauges.waiting.load(Acquire)).unwrap_or(0);
-        let rests = self.homes.iter().all(|home| home.rests()) && self.crew.late() == waiting;
+        let rests = self.homes.iter().all(|home| home.is_done()) && self.crew.late() == waiting;
         let sums = self.counters.sums();
         rests.then(|| sums[Counter::Turns] + sums[Counter::Events])
     }
@@ -38,7 +38,7 @@ impl Shared {
 
 impl Home {
     /// Whether its driver waits, and nothing is there that would wake it.
-    fn rests(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.poller.is_parked() && !self.has_work()
     }
 }
