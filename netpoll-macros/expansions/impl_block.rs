@@ -39,7 +39,7 @@ impl Kv {
 }
 const _: () = {
     use ::netpoll::__private::glue as __p;
-    pub enum __OnConnect {}
+    enum __OnConnect {}
     impl __p::OnConnect<Kv, __Session> for __OnConnect {
         fn on_connect(
             server: &Kv,
@@ -54,7 +54,7 @@ const _: () = {
             }
         }
     }
-    pub enum __OnRequest {}
+    enum __OnRequest {}
     impl __p::OnRequest<Kv, Sess> for __OnRequest {
         type Request = Resp<'static>;
         type At<'__c> = Resp<'__c>;
@@ -87,7 +87,7 @@ const _: () = {
     impl __p::Wants for __OnRequest {
         type Session = __p::Named<Sess>;
     }
-    pub enum __OnDisconnect {}
+    enum __OnDisconnect {}
     impl __p::OnDisconnect<Kv> for __OnDisconnect {
         fn on_disconnect(
             server: &Kv,

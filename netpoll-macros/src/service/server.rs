@@ -171,11 +171,11 @@ fn declaration(name: &Ident, hooks: &[&Hook]) -> TokenStream {
     });
     let any = quote!(any(#(#conditions),*));
     if hooks.iter().any(|hook| hook.cfgs.is_empty()) {
-        return q!(pub enum #name {});
+        return q!(enum #name {});
     }
     q! {
         #[cfg(#any)]
-        pub enum #name {}
+        enum #name {}
         #[cfg(not(#any))]
         use __p::NoHook as #name;
     }
@@ -187,7 +187,7 @@ fn missing(kind: Kind, of: &Type, hooks: &[Hook], parts: &mut TokenStream) -> Op
     let at = Span::mixed_site().located_at(named.span());
     let default = quote_spanned!(at=> __p::default_session::<#named>());
     parts.extend(q! {
-        pub enum __OnConnect {}
+        enum __OnConnect {}
         impl __p::OnConnect<#of, __Session> for __OnConnect {
             async fn on_connect(
                 _: &#of,
