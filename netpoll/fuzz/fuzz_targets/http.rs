@@ -7,6 +7,5 @@ mod server;
 mod support;
 
 use libfuzzer_sys::fuzz_target;
-use server::Http;
 
-fuzz_target!(|bytes: &[u8]| support::same_in_pieces(bytes, || Http.builder(), |_| true));
+fuzz_target!(|bytes: &[u8]| support::same_in_pieces(bytes, server::server, |_| true));

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use netpoll_examples::resp::Store;
-use server::Resp;
 
 /// Commands whose answers depend on the time, on the process, or on the order of a hash table.
 const FREE: [&[u8]; 13] = [
@@ -32,5 +31,5 @@ const FREE: [&[u8]; 13] = [
 fuzz_target!(|bytes: &[u8]| {
     let lower = bytes.to_ascii_lowercase();
     let free = FREE.iter().any(|name| lower.windows(name.len()).any(|part| part == *name));
-    support::same_in_pieces(bytes, || Resp(Arc::new(Store::new())).builder(), |_| !free);
+    support::same_in_pieces(bytes, || server::server(Arc::new(Store::new())), |_| !free);
 });
