@@ -8,4 +8,9 @@ mod support;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| support::same_in_pieces(bytes, server::server, |_| true));
+fuzz_target!(|bytes: &[u8]| support::same_in_pieces(
+    bytes,
+    server::server,
+    |_| true,
+    b"HTTP/1.1 400"
+));

@@ -31,5 +31,10 @@ const FREE: [&[u8]; 13] = [
 fuzz_target!(|bytes: &[u8]| {
     let lower = bytes.to_ascii_lowercase();
     let free = FREE.iter().any(|name| lower.windows(name.len()).any(|part| part == *name));
-    support::same_in_pieces(bytes, || server::server(Arc::new(Store::new())), |_| !free);
+    support::same_in_pieces(
+        bytes,
+        || server::server(Arc::new(Store::new())),
+        |_| !free,
+        b"-ERR Protocol error",
+    );
 });
