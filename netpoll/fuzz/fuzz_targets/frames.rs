@@ -10,8 +10,8 @@ mod formats;
 use std::fmt::Debug;
 
 use formats::{
-    Bench, DnsTcp, GrpcMsg, H2, HttpHead, Info, Kafka, McBin, McText, MySql, Pg, Resp,
-    TagList, ThriftFramed, TtHeader, Ws,
+    Bench, DnsTcp, GrpcMsg, H2, HttpHead, Info, Kafka, McBin, McText, MySql, Pg, Resp, TagList,
+    ThriftFramed, TtHeader, Ws,
 };
 use libfuzzer_sys::fuzz_target;
 use netpoll::{
