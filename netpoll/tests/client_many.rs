@@ -23,7 +23,7 @@ use client_support::{
     by_hand::{ByHand, next_frame},
     message, serve_slow,
 };
-use common::{length, runtime, wait_until};
+use common::{runtime, scenario::length, wait_until};
 use netpoll::ErrorKind;
 use parking_lot::Mutex;
 

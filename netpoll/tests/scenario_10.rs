@@ -14,7 +14,7 @@ use std::{
 };
 
 use client_support::{Kind, Tally, assert_quiet, message, serve_slow};
-use common::{descriptors, length, runtime, wait_until};
+use common::{descriptors, runtime, scenario::length, wait_until};
 use netpoll::{ErrorKind, client::CallOptions};
 
 /// Calls of 5 ms whose replies take 6 to 20 ms; one of four is answered at once.
