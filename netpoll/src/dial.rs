@@ -4,16 +4,16 @@ use std::{
     io::{self, ErrorKind::TimedOut},
     sync::{Arc, atomic::Ordering::Relaxed},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
     addr::{Address, PeerAddress},
     conn::{Connection, ConnectionOptions, Settings, core::Conn},
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, blocking, park, sleep, timeout},
+    sched::{Runtime, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
-    timer::instant_after,
+    timer::Moment,
     transport::Transport,
 };
 
@@ -90,12 +90,12 @@ impl Dialer {
     /// the last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
-        let until = instant_after(self.timeout);
+        let until = self.owner().shared().settings.clock.after(self.timeout);
         let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
             let (conn, state) = loop {
                 match self.begin(peer) {
-                    Err(e) if is_queue_full(&e) && Instant::now() < until => {
+                    Err(e) if is_queue_full(&e) && !until.has_passed() => {
                         blocking(|| thread::sleep(RETRY));
                     }
                     begun => break begun?,
@@ -118,13 +118,14 @@ impl Dialer {
     /// As [`dial`](Self::dial).
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
-        let until = instant_after(self.timeout);
+        let until = self.owner().shared().settings.clock.after(self.timeout);
         let peers = if address.needs_resolver() {
             let resolving = address.clone();
             let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
             // A worker may not come free in time.
             let late = |e: Error| e.context(format_args!("resolving {address}"));
-            let resolved = timeout(self.timeout, resolved).await.map_err(late)??;
+            let resolved = timeout_on(self.owner().shared(), self.timeout, resolved);
+            let resolved = resolved.await.map_err(late)??;
             resolved.map_err(|e| failed(&address, Some(e)))?
         } else {
             address.resolve()?
@@ -140,17 +141,19 @@ impl Dialer {
         Err(failed(&address, last))
     }
 
-    async fn dial_one(&self, peer: &PeerAddress, until: Instant) -> Result<Connection> {
+    async fn dial_one(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
         let (conn, state) = loop {
             match self.begin(peer) {
-                Err(e) if is_queue_full(&e) && Instant::now() < until => sleep(RETRY).await,
+                Err(e) if is_queue_full(&e) && !until.has_passed() => {
+                    sleep_on(self.owner().shared(), RETRY).await
+                }
                 begun => break begun?,
             }
         };
         if state == Connecting::InProgress {
             let asked = conn.conn.clone();
-            let left = until.saturating_duration_since(Instant::now());
-            let told = timeout(left, conn.conn.until(move |_| asked.connected())).await;
+            let waits = conn.conn.until(move |_| asked.connected());
+            let told = timeout_on(self.owner().shared(), until.left(), waits).await;
             return finish(conn, told.unwrap_or_else(|_| Err(TimedOut.into())));
         }
         finish(conn, Ok(()))
@@ -160,8 +163,8 @@ impl Dialer {
         &self,
         address: &Address,
         peers: &[PeerAddress],
-        until: Instant,
-        mut dial: impl FnMut(&PeerAddress, Instant) -> Result<Connection>,
+        until: Moment,
+        mut dial: impl FnMut(&PeerAddress, Moment) -> Result<Connection>,
     ) -> Result<Connection> {
         let mut last = None;
         for (i, peer) in peers.iter().enumerate() {
@@ -200,9 +203,8 @@ impl Dialer {
 }
 
 /// The time for one of `addresses` that are left.
-fn share(until: Instant, addresses: usize) -> Instant {
-    let now = Instant::now();
-    now + until.saturating_duration_since(now) / u32::try_from(addresses).unwrap_or(u32::MAX)
+fn share(until: Moment, addresses: usize) -> Moment {
+    until.share(u32::try_from(addresses).unwrap_or(u32::MAX))
 }
 
 fn failed(address: &Address, last: Option<Error>) -> Error {

@@ -4,21 +4,38 @@
 //! to whatever owns it; when the old entry fires, its owner's deadline is looked at again and a new
 //! entry is made if it has not come.
 
+#[cfg(feature = "testing")]
+mod by_hand;
+#[cfg(not(feature = "testing"))]
+mod source;
 mod wheel;
 
 use std::{
-    sync::LazyLock,
+    task::Waker,
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "testing")]
+pub(crate) use by_hand::Hand;
+#[cfg(feature = "testing")]
+use by_hand::Source;
+#[cfg(not(feature = "testing"))]
+use source::Source;
 pub(crate) use wheel::Wheel;
 
-/// What tells the time, in ticks of one millisecond since the process's first look at a clock.
+/// What tells the time, in ticks of one millisecond since it began.
 ///
 /// Everything that measures deadlines asks the clock it was given, so that a test may give it one
 /// that stands still. The first tick is 1: zero is free to mean "no deadline".
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Clock(());
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Clock(Source);
+
+/// A moment on a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    clock: Clock,
+    age: Duration,
+}
 
 /// The instant at which `delay` from now has passed; one decades away where that would be past what
 /// an `Instant` can express.
@@ -28,32 +45,72 @@ pub(crate) fn instant_after(delay: Duration) -> Instant {
     now.checked_add(delay).unwrap_or_else(|| now + DECADES)
 }
 
-static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
-
 impl Clock {
+    /// A clock that a test turns.
+    #[cfg(feature = "testing")]
+    pub(crate) fn by_hand(hand: &'static Hand) -> Self {
+        Self(Source::of(hand))
+    }
+
     /// The tick that is running.
-    pub(crate) fn now_ms(&self) -> u64 {
-        let age = self.age();
+    pub(crate) fn now_ms(self) -> u64 {
+        let age = self.0.age();
         age.as_secs() * 1_000 + u64::from(age.subsec_millis()) + 1
     }
 
     /// The first tick at which `delay` has passed in full; the last tick of all if that never comes.
-    pub(crate) fn tick_after(&self, delay: Duration) -> u64 {
-        first_tick(self.age().saturating_add(delay))
+    pub(crate) fn tick_after(self, delay: Duration) -> u64 {
+        first_tick(self.0.age().saturating_add(delay))
     }
 
-    /// The first tick at which `instant` has come.
-    pub(crate) fn tick_at(&self, instant: Instant) -> u64 {
-        first_tick(instant.saturating_duration_since(*BASE))
+    /// The first tick at which `moment`, perhaps another clock's, has come.
+    pub(crate) fn tick_at(self, moment: Moment) -> u64 {
+        if moment.clock == self { first_tick(moment.age) } else { self.tick_after(moment.left()) }
     }
 
-    /// How long it is until `tick` begins; zero if it has begun.
-    pub(crate) fn until(&self, tick: u64) -> Duration {
-        Duration::from_millis(tick.saturating_sub(1)).saturating_sub(self.age())
+    /// How long it may be waited for `tick`, zero if it has begun; `None` for as long as nobody tells
+    /// of a change.
+    pub(crate) fn limit(self, tick: u64) -> Option<Duration> {
+        let begins = Duration::from_millis(tick.saturating_sub(1));
+        self.0.limit(begins.saturating_sub(self.0.age()))
     }
 
-    fn age(&self) -> Duration {
-        BASE.elapsed()
+    /// Calls `tell` after each change of the time that a wait within [`limit`](Self::limit) would not
+    /// see, until it gives false.
+    pub(crate) fn on_change(self, tell: impl Fn() -> bool + Send + 'static) {
+        self.0.on_change(tell);
+    }
+
+    /// The moment at which `delay` has passed.
+    pub(crate) fn after(self, delay: Duration) -> Moment {
+        Moment { clock: self, age: self.0.age().saturating_add(delay) }
+    }
+}
+
+impl Moment {
+    /// How long it is until then; zero if it has passed.
+    pub(crate) fn left(self) -> Duration {
+        self.age.saturating_sub(self.clock.0.age())
+    }
+
+    /// Whether it has come.
+    pub(crate) fn has_passed(self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// The moment that leaves one of `parts` of the time that is left.
+    pub(crate) fn share(self, parts: u32) -> Self {
+        self.clock.after(self.left() / parts)
+    }
+
+    /// As an instant, where it can be one.
+    pub(crate) fn instant(self) -> Option<Instant> {
+        self.clock.0.instant(self.age)
+    }
+
+    /// Parks this thread until then, or until it is unparked, as `waker` does.
+    pub(crate) fn park(self, waker: &Waker) {
+        self.clock.0.park(self.age, waker);
     }
 }
 
@@ -70,13 +127,13 @@ mod tests {
     fn an_instant_has_come_at_its_tick_and_not_before() {
         let clock = Clock::default();
         clock.now_ms();
-        let at = Instant::now() + Duration::from_micros(2_300);
+        let at = clock.after(Duration::from_micros(2_300));
         let tick = clock.tick_at(at);
         while clock.now_ms() < tick {
-            std::thread::sleep(clock.until(tick));
+            std::thread::sleep(clock.limit(tick).unwrap());
         }
-        assert!(Instant::now() >= at);
-        assert!(clock.tick_at(Instant::now()) <= clock.now_ms() + 1);
+        assert!(at.has_passed());
+        assert!(clock.tick_at(clock.after(Duration::ZERO)) <= clock.now_ms() + 1);
     }
 
     #[test]
@@ -85,10 +142,10 @@ mod tests {
         let (start, delay) = (Instant::now(), Duration::from_micros(2_300));
         let tick = clock.tick_after(delay);
         while clock.now_ms() < tick {
-            std::thread::sleep(clock.until(tick));
+            std::thread::sleep(clock.limit(tick).unwrap());
         }
         assert!(start.elapsed() >= delay);
-        assert_eq!(clock.until(tick), Duration::ZERO);
+        assert_eq!(clock.limit(tick), Some(Duration::ZERO));
     }
 
     #[test]

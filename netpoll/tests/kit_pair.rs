@@ -10,10 +10,10 @@ use std::{
 
 use common::{Answer, Bench, Echo, Log, call, frame, read_frame, runtime, wait_until};
 use netpoll::{
-    Call, CloseReason, Connection, ConnectionOptions, ErrorKind, EventLoop, Flow, Raw, Reader,
-    Result, Runtime, Service,
+    Call, CloseReason, Connection, ConnectionOptions, Dispatch, ErrorKind, EventLoop, Flow, Raw,
+    Reader, Result, Runtime, Service,
     buf::LinkBuffer,
-    testing::{Link, MemoryPeer, Server, pair},
+    testing::{Link, MemoryPeer, Server, pair, settle},
 };
 
 fn echo() -> (Server, Log) {
@@ -202,4 +202,49 @@ fn a_dialled_connection_reads_and_probes() {
     assert_eq!(reader.next(4).unwrap(), b"more");
     drop(peer);
     assert_eq!(reader.next(1).unwrap_err().kind(), ErrorKind::Eof);
+}
+
+/// Answers `bye` and closes; holds its poller where it is asked to.
+struct Bye {
+    held: mpsc::Sender<()>,
+    go_on: parking_lot::Mutex<mpsc::Receiver<()>>,
+}
+
+impl Service for Bye {
+    type Session = ();
+    type Request = Bench<'static>;
+    const DISPATCH: Dispatch = Dispatch::Inline;
+    async fn on_connect(&self, _: &Connection) -> Result<()> {
+        Ok(())
+    }
+    async fn on_request<'a>(&'a self, mut call: Call<'a, ()>, req: Bench<'a>) -> Result<Flow> {
+        if req.0 == b"hold" {
+            self.held.send(()).unwrap();
+            self.go_on.lock().recv().unwrap();
+        }
+        call.out.put(&Bench(b"bye"))?;
+        Ok(Flow::Close)
+    }
+}
+
+/// With this side's end and the peer's both sent the connection counts as gone, and was closed over
+/// what the peer had sent last: by a reset, which took the answer with it.
+#[test]
+fn the_last_answer_arrives_although_the_peer_ends_over_unread_input() {
+    let ((held, holds), (go, go_on)) = (mpsc::channel(), mpsc::channel());
+    let service = Bye { held, go_on: parking_lot::Mutex::new(go_on) };
+    let runtime = runtime(1);
+    let server = Server::start(EventLoop::builder(service).runtime(&runtime)).unwrap();
+    let (mut peer, mut other) = (server.connect().unwrap(), server.connect().unwrap());
+    peer.write_all(&[&frame(b"one")[..], b"unread"].concat()).unwrap();
+    settle(&runtime);
+    // The poller hears of the last bytes and of the end at once.
+    other.write_all(&frame(b"hold")).unwrap();
+    holds.recv().unwrap();
+    peer.write_all(b"more").unwrap();
+    peer.shutdown_write();
+    go.send(()).unwrap();
+    peer.wait_closed().unwrap();
+    assert_eq!(read_frame(&mut peer), b"bye");
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0, "an end, not a reset");
 }

@@ -6,7 +6,9 @@
 //! ```
 
 use clap::Parser;
-use netpoll::{Connection, Error, ErrorKind, Flow, Result, buf::LinkBuffer, frame};
+use netpoll::{
+    Connection, Error, ErrorKind, EventLoopBuilder, Flow, Result, Service, buf::LinkBuffer, frame,
+};
 use netpoll_examples::{
     cli::ServerOptions,
     http::{Request, Response},
@@ -70,10 +72,15 @@ fn route(request: Request<'_>) -> Response<'_> {
     }
 }
 
+/// The server, without its addresses.
+pub(crate) fn server() -> EventLoopBuilder<impl Service> {
+    Http.builder()
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = run::runtime(&options.server)?;
-    let mut server = Http.builder().runtime(&runtime);
+    let mut server = server().runtime(&runtime);
     for address in options.listen {
         server = server.listen(address);
     }

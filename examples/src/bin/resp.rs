@@ -9,7 +9,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use clap::Parser;
 use netpoll::{
-    Connection, Error, Flow, Out, Result,
+    Connection, Error, EventLoopBuilder, Flow, Out, Result, Service,
     buf::LinkBuffer,
     frame::{Fault, ScanError},
 };
@@ -76,12 +76,17 @@ async fn sweep(store: Arc<Store>) {
     }
 }
 
+/// The server, without its addresses.
+pub(crate) fn server(store: Arc<Store>) -> EventLoopBuilder<impl Service> {
+    Resp(store).builder()
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = run::runtime(&options.server)?;
     let store = Arc::new(Store::new());
     runtime.spawn(sweep(store.clone()));
-    let mut server = Resp(store).builder().runtime(&runtime);
+    let mut server = server(store).runtime(&runtime);
     for address in options.listen {
         server = server.listen(address);
     }

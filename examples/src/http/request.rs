@@ -59,7 +59,10 @@ fn parse(bytes: &[u8]) -> Result<Head<'_>, Fault> {
     let wrong = |why: &str| Fault::Other(why.to_owned());
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
-    request.parse(bytes).map_err(|e| Fault::Other(e.to_string()))?;
+    let parsed = request.parse(bytes).map_err(|e| Fault::Other(e.to_string()))?;
+    if parsed.is_partial() {
+        return Err(wrong("a head of empty lines"));
+    }
     let mut keep_alive = request.version == Some(1);
     let (mut length, mut chunks) = (None, false);
     for field in request.headers.iter() {
@@ -203,6 +206,23 @@ impl State {
                 },
             };
             c.commit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netpoll::buf::LinkBuffer;
+
+    /// The parser passes over empty lines, and was asked no more whether a request came after them: one
+    /// without a method was served.
+    #[test]
+    fn a_head_of_empty_lines_is_no_request() {
+        for (wire, stands) in [("\r\n\r\n", false), ("\r\nGET / HTTP/1.1\r\n\r\n", true)] {
+            let input = LinkBuffer::try_from(wire.as_bytes()).unwrap();
+            let found = RequestScan::default().scan(&Window::new(&input), MAX_HEAD);
+            assert_eq!(found.is_ok(), stands, "{wire:?}: {found:?}");
         }
     }
 }

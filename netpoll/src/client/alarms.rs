@@ -8,7 +8,6 @@
 use std::{
     sync::{Arc, OnceLock},
     task::Waker,
-    time::Instant,
 };
 
 use parking_lot::Mutex;
@@ -21,6 +20,7 @@ use crate::{
         shared::Shared,
         turn::{Ready, Source},
     },
+    timer::{Clock, Moment},
 };
 
 /// See the module's documentation.
@@ -49,8 +49,13 @@ impl Alarms {
         Self { list: Arc::new(List { runtime: runtime.clone(), home, token, state }) }
     }
 
+    /// What the deadlines go by.
+    pub(super) fn clock(&self) -> Clock {
+        self.list.home.clock
+    }
+
     /// Has `waker` woken at `deadline`.
-    pub(super) fn insert(&self, deadline: Instant, waker: &Waker) -> usize {
+    pub(super) fn insert(&self, deadline: Moment, waker: &Waker) -> usize {
         let list = &self.list;
         let at = list.home.clock.tick_at(deadline);
         let mut state = list.state.lock();

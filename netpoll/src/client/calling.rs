@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
-    time::Instant,
+    time::Duration,
 };
 
 use super::{
@@ -18,6 +18,7 @@ use crate::{
     buf::LinkSlice,
     error::{Error, ErrorKind, Result},
     sched::{BoxFuture, park},
+    timer::Moment,
 };
 
 /// Sends the request under the number that the lane has given it. What it gives is polled first: room
@@ -34,8 +35,8 @@ pub(super) struct Calling<'c, L: Lane, W> {
     sending: Sending,
     /// The lane has let the caller send, who has not.
     holds: bool,
-    began: Instant,
-    deadline: Instant,
+    limit: Duration,
+    deadline: Moment,
     /// Who waits: a thread, which knows when to stop.
     parks: bool,
     alarm: Option<usize>,
@@ -57,12 +58,12 @@ where
         hub: &'c Arc<Hub<L>>,
         request: LinkSlice,
         write: Option<W>,
-        began: Instant,
-        deadline: Instant,
+        limit: Duration,
+        deadline: Moment,
     ) -> Self {
         let (call, stage) = (Call::new(request), Stage::Fresh);
         let (sending, parks, alarm) = (None, false, None);
-        Self { hub, call, stage, write, sending, holds: false, began, deadline, parks, alarm }
+        Self { hub, call, stage, write, sending, holds: false, limit, deadline, parks, alarm }
     }
 
     /// Waits on this thread.
@@ -75,7 +76,7 @@ where
     /// Goes on. Pending: only others can end the call, or time.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkSlice>> {
         if self.stage == Stage::Fresh {
-            if self.began >= self.deadline {
+            if self.limit.is_zero() {
                 return Poll::Ready(self.expire());
             }
             self.stage = Stage::Begun;
@@ -138,8 +139,7 @@ where
             Left::At(place) => place,
         };
         self.hub.counters.timeouts.fetch_add(1, Relaxed);
-        let limit = self.deadline.saturating_duration_since(self.began);
-        Err(verdict::too_late(self.hub, &place, limit))
+        Err(verdict::too_late(self.hub, &place, self.limit))
     }
 }
 
@@ -189,7 +189,7 @@ where
             this.alarm = Some(this.hub.alarms.insert(this.deadline, cx.waker()));
             return Poll::Pending;
         };
-        if Instant::now() >= this.deadline {
+        if this.deadline.has_passed() {
             this.forget_alarm();
             return Poll::Ready(this.expire());
         }

@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     frame::{self, Encode, Frame},
     sched::park,
-    timer::instant_after,
+    timer::Clock,
 };
 
 /// Sends requests of the format `Q`, and gives each its reply of the format `R`. See the
@@ -99,6 +99,14 @@ where
     R: Frame,
     for<'a> Q::At<'a>: Encode,
 {
+    /// What the deadlines of calls go by.
+    fn clock(&self) -> Clock {
+        match &self.0.kind {
+            Kind::Pool(hub) => hub.alarms.clock(),
+            Kind::Mux(hub, _) => hub.alarms.clock(),
+        }
+    }
+
     /// Sends `request`, and waits for its reply on this thread; a worker gives its poller away
     /// meanwhile.
     ///
@@ -116,15 +124,15 @@ where
     /// # Errors
     /// As [`call`](Self::call).
     pub fn call_with(&self, request: Q::At<'_>, options: CallOptions) -> Result<Received<R>> {
-        let (began, until) = options.span(self.0.timeout);
+        let (limit, until) = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, began, until).wait()
+                Calling::new(hub, request, None::<NoWrite>, limit, until).wait()
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), began, until).wait()
+                Calling::new(hub, LinkSlice::default(), Some(write), limit, until).wait()
             }
         };
         bytes.map(Received::new)
@@ -148,15 +156,15 @@ where
         request: Q::At<'_>,
         options: CallOptions,
     ) -> Result<Received<R>> {
-        let (began, until) = options.span(self.0.timeout);
+        let (limit, until) = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, began, until).await
+                Calling::new(hub, request, None::<NoWrite>, limit, until).await
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), began, until).await
+                Calling::new(hub, LinkSlice::default(), Some(write), limit, until).await
             }
         };
         bytes.map(Received::new)
@@ -210,12 +218,13 @@ fn warm_up<L: Lane>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()
         }
         Poll::Pending
     });
-    park::wait_for(made, Some(instant_after(timeout)))
+    park::wait_for(made, Some(hub.alarms.clock().after(timeout)))
         .unwrap_or_else(|| Err(super::verdict::late(hub, "warming up", timeout)))
 }
 
 fn close<L: Lane>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
-    let until = instant_after(deadline);
+    // As all shutdowns, by the system's time.
+    let until = Clock::default().after(deadline);
     hub.slots.drain();
     let drained = poll_fn(|cx| {
         let now = hub.slots.watch(cx.waker());

@@ -1,8 +1,11 @@
 //! What one call may have of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::{conn::Deadline, timer::instant_after};
+use crate::{
+    conn::Deadline,
+    timer::{Clock, Moment},
+};
 
 /// Until when a call waits, where that is not its client's timeout.
 ///
@@ -47,11 +50,12 @@ impl CallOptions {
         self
     }
 
-    /// From when until when a call lasts that begins now, of a client with `timeout`.
-    pub(super) fn span(&self, timeout: Duration) -> (Instant, Instant) {
-        let began = Instant::now();
+    /// How long a call lasts at most that begins now, of a client with `timeout`; and until when.
+    pub(super) fn span(&self, clock: Clock, timeout: Duration) -> (Duration, Moment) {
         let own = self.timeout.unwrap_or(timeout);
-        let own = began.checked_add(own).unwrap_or_else(|| instant_after(own));
-        (began, self.deadline.at().map_or(own, |inherited| own.min(inherited)))
+        match self.deadline.moment() {
+            Some(inherited) if inherited.left() < own => (inherited.left(), inherited),
+            _ => (own, clock.after(own)),
+        }
     }
 }

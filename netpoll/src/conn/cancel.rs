@@ -13,6 +13,7 @@ use super::{core::Conn, deadlines::Kind, state::GONE};
 use crate::{
     error::{Error, ErrorKind, Result},
     sched,
+    timer::Moment,
 };
 
 /// Tells a handler that its work is not wanted any more: the peer went, this side closes the
@@ -44,7 +45,7 @@ impl Cancel {
     /// Ready when it happens. Under any executor.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + '_ {
         let deadline = self.deadline;
-        let mut alarm = deadline.left().map(sched::sleep);
+        let mut alarm = deadline.left().map(|left| sched::sleep_on(&self.conn.runtime, left));
         let mut told = self.conn.until(move |conn| happened(conn, deadline).then_some(()));
         poll_fn(move |cx| match (Pin::new(&mut told).poll(cx), &mut alarm) {
             (Poll::Pending, Some(alarm)) => Pin::new(alarm).poll(cx),
@@ -81,7 +82,7 @@ impl fmt::Debug for Cancel {
 
 /// Until when a request is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(Option<Instant>);
+pub struct Deadline(Option<Moment>);
 
 impl Deadline {
     /// No deadline.
@@ -89,17 +90,21 @@ impl Deadline {
 
     /// A deadline `timeout` from now.
     pub fn after(timeout: Duration) -> Self {
-        Self(Instant::now().checked_add(timeout))
+        Self(Some(sched::clock().after(timeout)))
     }
 
-    /// When it is, if there is one.
+    /// When it is, if there is one that an `Instant` can express.
     pub fn at(self) -> Option<Instant> {
+        self.0?.instant()
+    }
+
+    pub(crate) fn moment(self) -> Option<Moment> {
         self.0
     }
 
     /// How long it is until then; zero if it has passed, `None` without a deadline.
     pub fn left(self) -> Option<Duration> {
-        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+        self.0.map(Moment::left)
     }
 
     /// Whether it has passed.

@@ -16,6 +16,7 @@ use crate::{
     addr::PeerAddress,
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    sched::timeout_on,
     sys::{Credentials, Socket},
 };
 
@@ -195,7 +196,7 @@ impl Connection {
             let room = self.conn.until(|_| self.conn.has_room());
             match self.conn.options.write_timeout {
                 None => room.await?,
-                Some(limit) => crate::sched::timeout(limit, room)
+                Some(limit) => timeout_on(&self.conn.runtime, limit, room)
                     .await
                     .map_err(|e| e.context(&self.conn))
                     .and_then(|room| room)?,

@@ -98,7 +98,6 @@ mod tests {
     use super::*;
     use crate::{
         ErrorKind, PeerAddress, Runtime, conn::Connection, mem::Slice, sched::park, sys::Socket,
-        timer::instant_after,
     };
 
     /// A connection whose peer never sends: what it reads comes with events.
@@ -148,7 +147,7 @@ mod tests {
         Connection::unowned(conn.clone()).close();
         let closed = park::wait_for(
             Connection::unowned(conn.clone()).closed(),
-            Some(instant_after(Duration::from_secs(10))),
+            Some(conn.home.clock.after(Duration::from_secs(10))),
         );
         assert_eq!(closed, Some(CloseReason::Local));
     }

@@ -37,7 +37,7 @@ pub(super) enum Linger {
 impl Conn {
     /// Throws away what the peer sends; only by the turn, once all output is sent.
     pub(super) fn linger(self: &Arc<Self>, recv: &mut Recv) -> Linger {
-        if self.is_over() || recv.eof || self.gate.load() & mark::HUNG_UP != 0 {
+        if self.is_over() || recv.eof {
             return Linger::Over;
         }
         let mut left = match recv.linger {
@@ -60,6 +60,10 @@ impl Conn {
             recv.input.clear();
             match recv.read(self, None, READ) {
                 Ok(Filled::Some) => left = left.saturating_sub(recv.input.len()),
+                // Both sides have sent their ends, or the connection broke: what came is read.
+                Ok(Filled::Nothing) if self.gate.load() & mark::HUNG_UP != 0 => {
+                    return Linger::Over;
+                }
                 Ok(Filled::Nothing) => {
                     recv.linger = Some(left);
                     return Linger::Wait;

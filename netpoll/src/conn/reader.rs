@@ -130,7 +130,9 @@ impl Reader {
             match self.conn.options.read_timeout {
                 None => waits.await,
                 Some(limit) => {
-                    sched::timeout(limit, waits).await.map_err(|e| e.context(&self.conn))?;
+                    sched::timeout_on(&self.conn.runtime, limit, waits)
+                        .await
+                        .map_err(|e| e.context(&self.conn))?;
                 }
             }
         }

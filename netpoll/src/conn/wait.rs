@@ -19,7 +19,6 @@ use crate::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     sched::{gate::Gate, park},
-    timer::instant_after,
 };
 
 /// The list of waiters of one connection.
@@ -85,7 +84,7 @@ impl Conn {
     where
         F: FnMut(&Conn) -> Option<T> + Unpin,
     {
-        let deadline = timeout.map(instant_after);
+        let deadline = timeout.map(|timeout| self.home.clock.after(timeout));
         park::wait_for(self.until(condition), deadline).ok_or_else(|| {
             let limit = timeout.unwrap_or_default();
             Error::new(ErrorKind::TimedOut, format!("{what}: nothing within {limit:?} ({self})"))

@@ -170,7 +170,7 @@ impl Acceptor {
         self.deregister(state);
         let pause = state.pause;
         state.pause = (pause * 2).min(LONGEST_PAUSE);
-        if let Some(skipped) = self.log.admit(&self.home.clock) {
+        if let Some(skipped) = self.log.admit(self.home.clock) {
             let address = self.listener.address();
             tracing::warn!(%error, %address, shed, ?pause, skipped, "cannot accept; raise the limit of open files");
         }

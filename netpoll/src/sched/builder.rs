@@ -7,6 +7,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     mem,
     sys::Faults,
+    timer::Clock,
 };
 
 /// How new connections are given to pollers.
@@ -31,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) handoff_after: Duration,
     pub(crate) memory_limit: Option<usize>,
     pub(crate) faults: Faults,
+    pub(crate) clock: Clock,
 }
 
 /// Builds a [`Runtime`]; each setting has a default.
@@ -54,6 +56,7 @@ impl Default for Builder {
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
             faults: Faults::default(),
+            clock: Clock::default(),
         })
     }
 }

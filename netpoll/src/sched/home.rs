@@ -43,8 +43,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(super) fn new(index: usize) -> io::Result<Self> {
-        let clock = Clock::default();
+    pub(super) fn new(index: usize, clock: Clock) -> io::Result<Self> {
         Ok(Self {
             index,
             poller: Poller::new()?,

@@ -199,7 +199,7 @@ impl Looker {
                 counters::add(Counter::HandOversByMonitor, 1);
                 shared.staff(home.index);
                 taken = true;
-                if let Some(skipped) = self.log.admit(&home.clock) {
+                if let Some(skipped) = self.log.admit(home.clock) {
                     let (home, late) = (home.index, shared.crew.late());
                     tracing::debug!(
                         home,

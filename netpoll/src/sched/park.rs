@@ -5,22 +5,33 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
-    time::{Duration, Instant},
 };
 
-use super::seat;
-use crate::primitive::{
-    atomic::{
-        AtomicBool,
-        Ordering::{AcqRel, Acquire},
+use super::{seat, shared::Shared};
+use crate::{
+    primitive::{
+        atomic::{
+            AtomicU8,
+            Ordering::{AcqRel, Acquire},
+        },
+        thread::{self, Thread},
     },
-    thread::{self, Thread},
+    timer::Moment,
 };
 
-/// Unparks the thread that made it. The flag tells a wake-up that came from elsewhere.
+/// The thread works.
+const AWAKE: u8 = 0;
+/// It was woken since it last looked; this tells a wake-up that came from elsewhere.
+const WOKEN: u8 = 1;
+/// It waits.
+const RESTS: u8 = 2;
+
+/// Unparks the thread that made it.
 struct Parker {
     thread: Thread,
-    woken: AtomicBool,
+    state: AtomicU8,
+    /// The runtime that counts the worker as waiting, if it is one.
+    runtime: Option<Arc<Shared>>,
 }
 
 impl Wake for Parker {
@@ -29,8 +40,33 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, AcqRel) {
+        if self.state.swap(WOKEN, AcqRel) == RESTS {
+            self.count(-1);
             self.thread.unpark();
+        }
+    }
+}
+
+impl Parker {
+    fn count(&self, by: isize) {
+        if let Some(runtime) = &self.runtime {
+            runtime.count_waiting(by);
+        }
+    }
+
+    /// Parks until somebody wakes the thread, or until `deadline`.
+    fn rest(self: &Arc<Self>, waker: &Waker, deadline: Option<Moment>) {
+        // Counted first: who wakes it counts it as working before it can be.
+        self.count(1);
+        if self.state.compare_exchange(AWAKE, RESTS, AcqRel, Acquire).is_err() {
+            return self.count(-1);
+        }
+        while self.state.load(Acquire) == RESTS {
+            match deadline {
+                None => thread::park(),
+                Some(at) if at.has_passed() => self.wake_by_ref(),
+                Some(at) => at.park(waker),
+            }
         }
     }
 }
@@ -38,26 +74,27 @@ impl Wake for Parker {
 /// Polls `future` on this thread until it is ready, or until `deadline` (then `None`).
 ///
 /// A worker gives its poller away before it waits.
-pub(crate) fn wait_for<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
+pub(crate) fn wait_for<F: Future>(future: F, deadline: Option<Moment>) -> Option<F::Output> {
     let mut future = pin!(future);
-    let parker = Arc::new(Parker { thread: thread::current(), woken: AtomicBool::new(false) });
+    let parker = Arc::new(Parker {
+        thread: thread::current(),
+        state: AtomicU8::new(AWAKE),
+        runtime: seat::current(),
+    });
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
-        seat::give_away();
-        while !parker.woken.load(Acquire) {
-            match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return None,
-                Some(left) => thread::park_timeout(left),
-            }
+        if deadline.is_some_and(Moment::has_passed) {
+            return None;
         }
+        seat::give_away();
+        parker.rest(&waker, deadline);
         // A swap, not a store: it takes over what the last to wake has done before. One that comes
-        // between the look and this line does not unpark, as it finds the flag set.
-        parker.woken.swap(false, AcqRel);
+        // between the look and this line does not unpark, as it finds the thread woken.
+        parker.state.swap(AWAKE, AcqRel);
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{drive::Ticket, shared::Shared};
-use crate::counters::{self, Counter};
+use crate::{
+    counters::{self, Counter},
+    timer::Clock,
+};
 
 thread_local! {
     static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
@@ -61,6 +64,11 @@ pub(crate) fn is_late() -> bool {
     SHARED.with_borrow(|shared| {
         shared.as_ref().is_none_or(|shared| shared.homes[index].drive.running() != Some(ticket))
     })
+}
+
+/// The clock of the runtime whose worker this thread is; elsewhere the system's.
+pub(crate) fn clock() -> Clock {
+    SHARED.with_borrow(|shared| shared.as_ref().map(|s| s.settings.clock)).unwrap_or_default()
 }
 
 /// The runtime whose worker this thread is.

@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc, Weak,
         atomic::{
-            AtomicU8, AtomicU64, AtomicUsize,
+            AtomicIsize, AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -66,12 +66,14 @@ pub(crate) struct Gauges {
     pub(crate) accepted: AtomicU64,
     pub(crate) dialled: AtomicU64,
     pub(crate) refused: AtomicU64,
+    /// Workers that wait in the library's own waits.
+    pub(crate) waiting: AtomicIsize,
 }
 
 impl Shared {
     pub(super) fn start(settings: Settings) -> Result<Arc<Self>> {
         let homes = (0..settings.pollers)
-            .map(|index| Home::new(index).map(Arc::new))
+            .map(|index| Home::new(index, settings.clock).map(Arc::new))
             .collect::<io::Result<Box<[_]>>>()
             .map_err(|e| Error::io("making a poller", e))?;
         let shared = Arc::new_cyclic(|me| Self {
@@ -91,6 +93,14 @@ impl Shared {
         for home in &shared.homes {
             shared.staff(home.index);
         }
+        let waits = shared.me.clone();
+        shared.settings.clock.on_change(move || {
+            let shared = waits.upgrade();
+            shared.iter().flat_map(|shared| &shared.homes).for_each(|home| {
+                home.poller.wake_if_parked();
+            });
+            shared.is_some()
+        });
         let monitor =
             shared.monitor.start(&shared).map_err(|e| Error::io("starting the monitor", e))?;
         *shared.monitor_thread.lock() = Some(monitor);
@@ -134,6 +144,11 @@ impl Shared {
     /// Queues a turn that has no home of its own.
     pub(super) fn push_anywhere(&self, hint: usize, turn: Arc<dyn Turn>) {
         self.homes[hint % self.homes.len()].push(turn);
+    }
+
+    /// One more worker waits in a wait of the library's, or one less.
+    pub(super) fn count_waiting(&self, by: isize) {
+        self.gauges.waiting.fetch_add(by, Relaxed);
     }
 
     /// An error if the runtime shuts down.

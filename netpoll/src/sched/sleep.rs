@@ -33,6 +33,8 @@ use crate::{
 /// See [`sleep`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct Sleep {
+    /// Where it is armed; the default runtime if it was made outside of any.
+    shared: Option<Arc<Shared>>,
     clock: Clock,
     at: u64,
     armed: Option<Armed>,
@@ -51,8 +53,9 @@ struct Alarm {
     waker: Mutex<Option<Waker>>,
 }
 
-/// Ready after `duration`, to the millisecond above. Inside a handler it uses that runtime's timer
-/// wheel, elsewhere the default runtime's; it may be awaited under any executor.
+/// Ready after `duration`, to the millisecond above. Made inside a handler or a spawned future it uses
+/// that runtime's clock and timer wheel, elsewhere the default runtime's; it may be awaited under any
+/// executor.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -61,8 +64,19 @@ struct Alarm {
 /// assert!(start.elapsed() >= Duration::from_millis(5));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    let clock = Clock::default();
-    Sleep { at: clock.tick_after(duration), clock, armed: None }
+    Sleep::new(seat::current(), duration)
+}
+
+impl Sleep {
+    fn new(shared: Option<Arc<Shared>>, duration: Duration) -> Self {
+        let clock = shared.as_ref().map(|shared| shared.settings.clock).unwrap_or_default();
+        Self { at: clock.tick_after(duration), clock, shared, armed: None }
+    }
+}
+
+/// As [`sleep`], on the clock and the wheel of `shared`.
+pub(crate) fn sleep_on(shared: &Arc<Shared>, duration: Duration) -> Sleep {
+    Sleep::new(Some(shared.clone()), duration)
 }
 
 impl Future for Sleep {
@@ -72,8 +86,8 @@ impl Future for Sleep {
         if self.clock.now_ms() >= self.at {
             return Poll::Ready(());
         }
-        let at = self.at;
-        let armed = self.armed.get_or_insert_with(|| Armed::new(at));
+        let this = &mut *self;
+        let armed = this.armed.get_or_insert_with(|| Armed::new(this.shared.take(), this.at));
         *armed.alarm.waker.lock() = Some(cx.waker().clone());
         // The alarm may have rung between the look at the clock and the waker's storing.
         if armed.alarm.rung.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
@@ -81,8 +95,8 @@ impl Future for Sleep {
 }
 
 impl Armed {
-    fn new(at: u64) -> Self {
-        let shared = seat::current().unwrap_or_else(|| Runtime::global().shared().clone());
+    fn new(shared: Option<Arc<Shared>>, at: u64) -> Self {
+        let shared = shared.unwrap_or_else(|| Runtime::global().shared().clone());
         let home = shared.place().clone();
         let alarm = Arc::new(Alarm::default());
         let token = home.poller.insert(alarm.clone());
@@ -127,6 +141,15 @@ impl Source for Alarm {
 /// ```
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout { duration, sleep: sleep(duration), future: Box::pin(future) }
+}
+
+/// As [`timeout`], on the clock and the wheel of `shared`.
+pub(crate) fn timeout_on<F: Future>(
+    shared: &Arc<Shared>,
+    duration: Duration,
+    future: F,
+) -> Timeout<F> {
+    Timeout { duration, sleep: sleep_on(shared, duration), future: Box::pin(future) }
 }
 
 /// See [`timeout`].

@@ -21,6 +21,8 @@ pub struct Stats {
     pub standbys: usize,
     /// Workers in a handler whose poller was given to another (gauge).
     pub late: usize,
+    /// Those of them that wait in the library's own waits: of a reader, a writer, `block_on` (gauge).
+    pub waiting: usize,
     /// Connections alive (gauge).
     pub connections: usize,
     /// Connections alive at each poller (gauge).
@@ -94,6 +96,7 @@ impl Stats {
             workers,
             standbys,
             late: shared.crew.late(),
+            waiting: usize::try_from(shared.gauges.waiting.load(Relaxed)).unwrap_or(0),
             connections: shared.gauges.connections.load(Relaxed),
             connections_of: shared.homes.iter().map(|home| home.load()).collect(),
             queued_of: shared.homes.iter().map(|h| h.queue.len() + h.queue.aside()).collect(),

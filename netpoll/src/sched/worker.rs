@@ -182,7 +182,7 @@ impl Worker {
         if home.queue.len() > 0 || self.shared.is_stopped() {
             return Some(Duration::ZERO);
         }
-        home.wheel.lock().next_expiry().map(|at| home.clock.until(at))
+        home.wheel.lock().next_expiry().and_then(|at| home.clock.limit(at))
     }
 
     /// Whether a handler ended after this worker put a turn aside, so that it may start after all.

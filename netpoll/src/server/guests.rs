@@ -110,7 +110,7 @@ impl Guests {
             return true;
         }
         self.refused();
-        if let Some(skipped) = self.full.admit(&Clock::default()) {
+        if let Some(skipped) = self.full.admit(Clock::default()) {
             tracing::warn!(max_connections = self.max, skipped, "a client was sent away: too many");
         }
         false

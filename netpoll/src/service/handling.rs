@@ -182,6 +182,6 @@ fn complete<T>(
 ) -> Result<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => park::wait_for(future, deadline.at()).unwrap_or_else(|| Err(late())),
+        Poll::Pending => park::wait_for(future, deadline.moment()).unwrap_or_else(|| Err(late())),
     }
 }

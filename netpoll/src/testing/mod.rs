@@ -1,5 +1,5 @@
-//! What tests of servers and clients need: connections in memory, faults by a seed. Behind the feature
-//! `testing`.
+//! What tests of servers and clients need: connections in memory, faults by a seed, a clock that a test
+//! turns. Behind the feature `testing`.
 //!
 //! Nothing of the library is replaced: the same handlers run on the same runtime, and a connection in
 //! memory differs from another only below `read` and `write`.
@@ -34,12 +34,14 @@
 //! # Ok::<(), netpoll::Error>(())
 //! ```
 
+mod clock;
 mod link;
 mod pair;
 mod peer;
 mod seeds;
 mod server;
 
+pub use clock::{VirtualClock, settle};
 pub use link::Link;
 pub use pair::pair;
 pub use peer::MemoryPeer;

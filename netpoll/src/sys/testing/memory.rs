@@ -165,26 +165,30 @@ impl Wire {
 
     /// What a selector would say now.
     pub(super) fn readiness(&self) -> Readiness {
-        let state = self.state.lock();
-        let ended = state.test_shut || state.reset;
-        let writable = state.outbound.len() < state.outbound_room || state.reset;
-        Readiness::READABLE.when(!state.inbound.is_empty() || ended)
-            | Readiness::WRITABLE.when(writable)
-            | Readiness::READ_CLOSED.when(ended)
-            | Readiness::HUNG_UP.when(state.reset || state.test_shut && state.shut)
+        self.state.lock().readiness()
     }
 }
 
 /// What the test calls. Waits end at `until`.
 impl Wire {
-    /// Writes a piece that one read of the socket's may give, in parts if there is too little room.
-    pub(crate) fn put(&self, mut bytes: &[u8], until: Instant) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let put = |state: &mut State| state.put(bytes);
-            let n = self.wait(until, "room to write to the connection", put)??;
-            bytes = &bytes[n..];
-            self.bell.ring(self.readiness());
+    /// Writes pieces, each of which one read of the socket's may give; in parts where there is too
+    /// little room, else all of them in one step.
+    pub(crate) fn put(&self, pieces: &[&[u8]], until: Instant) -> io::Result<()> {
+        let mut state = self.state.lock();
+        for mut bytes in pieces.iter().copied() {
+            while !bytes.is_empty() {
+                match state.put(bytes).transpose()? {
+                    Some(n) => bytes = &bytes[n..],
+                    None => {
+                        self.bell.ring(state.readiness());
+                        if self.changed.wait_until(&mut state, until).timed_out() {
+                            return Err(in_vain("room to write to the connection"));
+                        }
+                    }
+                }
+            }
         }
+        self.bell.ring(state.readiness());
         Ok(())
     }
 
@@ -256,14 +260,26 @@ impl Wire {
                 return Ok(found);
             }
             if self.changed.wait_until(&mut state, until).timed_out() {
-                let why = format!("waited in vain for {what}");
-                return Err(io::Error::new(ErrorKind::TimedOut, why));
+                return Err(in_vain(what));
             }
         }
     }
 }
 
+fn in_vain(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, format!("waited in vain for {what}"))
+}
+
 impl State {
+    fn readiness(&self) -> Readiness {
+        let ended = self.test_shut || self.reset;
+        let writable = self.outbound.len() < self.outbound_room || self.reset;
+        Readiness::READABLE.when(!self.inbound.is_empty() || ended)
+            | Readiness::WRITABLE.when(writable)
+            | Readiness::READ_CLOSED.when(ended)
+            | Readiness::HUNG_UP.when(self.reset || self.test_shut && self.shut)
+    }
+
     /// What a read gives where there are no bytes.
     fn at_end(&mut self) -> io::Result<usize> {
         if self.reset && !std::mem::replace(&mut self.told, true) {

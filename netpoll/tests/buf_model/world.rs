@@ -1,4 +1,4 @@
-//! Random sequences of operations on a `LinkBuffer` against two plain byte queues.
+//! A `LinkBuffer` beside two plain byte queues: whatever is done to both, they hold the same.
 
 use std::{collections::VecDeque, io::IoSlice};
 
@@ -7,10 +7,10 @@ use netpoll::{
     buf::{LinkBuffer, LinkSlice},
     mem,
 };
-use proptest::{prelude::*, test_runner::RngSeed};
 
+/// What can be done to a buffer.
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     // Reading.
     Next(usize),
     Peek(usize),
@@ -44,51 +44,12 @@ enum Op {
     Clear,
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    let small = || prop_oneof![4 => 0..20usize, 2 => 0..700usize, 1 => 0..9000usize];
-    let reading = prop_oneof![
-        small().prop_map(Op::Next),
-        small().prop_map(Op::Peek),
-        small().prop_map(Op::Skip),
-        any::<u8>().prop_map(Op::Until),
-        any::<u8>().prop_map(|b| Op::UntilPair(b, b.wrapping_add(1))),
-        small().prop_map(Op::ReadBytes),
-        small().prop_map(Op::Slice),
-        small().prop_map(Op::PeekSlice),
-        Just(Op::ReadByte),
-        small().prop_map(Op::BufAdvance),
-        small().prop_map(Op::Cut),
-    ];
-    let writing = prop_oneof![
-        small().prop_map(Op::Malloc),
-        small().prop_map(Op::Ack),
-        small().prop_map(Op::Write),
-        small().prop_map(Op::WriteBytes),
-        (small(), small()).prop_map(|(n, r)| Op::WriteDirect(n, r)),
-        (small(), small()).prop_map(|(at, n)| Op::Patch(at, n)),
-        (small(), small()).prop_map(|(f, u)| Op::Append(f, u)),
-        Just(Op::AppendSlice),
-        small().prop_map(Op::BufMut),
-        Just(Op::Flush),
-    ];
-    let nodes = prop_oneof![
-        3 => small().prop_map(Op::Push),
-        3 => small().prop_map(Op::ReadBlock),
-        1 => small().prop_map(Op::Prepend),
-        1 => Just(Op::Compact),
-        1 => Just(Op::Tidy),
-        1 => Just(Op::Take),
-        1 => Just(Op::Clear),
-    ];
-    prop_oneof![4 => reading, 5 => writing, 3 => nodes]
-}
-
 /// Bytes that count up, so that each place has a value of its own for a while.
 #[derive(Default)]
-struct Bytes256(u8);
+pub(crate) struct Bytes256(u8);
 
 impl Bytes256 {
-    fn take(&mut self, n: usize) -> Vec<u8> {
+    pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         (0..n)
             .map(|_| {
                 self.0 = self.0.wrapping_add(1);
@@ -98,12 +59,15 @@ impl Bytes256 {
     }
 }
 
-struct World {
+/// A buffer, what it should hold, and what was taken from it.
+#[derive(Default)]
+pub(crate) struct World {
     buffer: LinkBuffer,
     readable: VecDeque<u8>,
     unflushed: Vec<u8>,
     /// Which of the unflushed bytes may be patched.
     own: Vec<bool>,
+    /// Slices that were taken, with their bytes.
     kept: Vec<(LinkSlice, Vec<u8>)>,
     read_block: Option<mem::BlockMut>,
     source: Bytes256,
@@ -120,7 +84,7 @@ impl World {
     }
 
     /// Runs `op` on both; a wish for more than there is must fail and change nothing.
-    fn apply(&mut self, op: Op) {
+    pub(crate) fn apply(&mut self, op: Op) {
         match op {
             Op::Next(n) => {
                 let want = self.front(n);
@@ -312,7 +276,7 @@ impl World {
         self.readable.drain(..end.unwrap_or(0));
     }
 
-    fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let b = &self.buffer;
         assert_eq!((b.len(), b.malloc_len()), (self.readable.len(), self.unflushed.len()));
         assert_eq!(*b, *self.readable.make_contiguous());
@@ -322,43 +286,9 @@ impl World {
         assert!((0..n).all(|i| !b.node(i).is_empty() && *b.node(i) == *out[i]));
         assert!(b.retained() >= b.len());
     }
-}
-
-/// The same cases in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` choose others. A failure
-/// prints its smallest sequence.
-fn config() -> ProptestConfig {
-    let of_env = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
-    let seed = of_env("PROPTEST_RNG_SEED").unwrap_or(0x6c69_6e6b);
-    let cases = of_env("PROPTEST_CASES").unwrap_or(400);
-    println!("PROPTEST_RNG_SEED={seed} PROPTEST_CASES={cases}");
-    ProptestConfig {
-        cases: cases as u32,
-        rng_seed: RngSeed::Fixed(seed),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn a_buffer_is_a_byte_queue(ops in prop::collection::vec(op(), 1..80)) {
-        let mut world = World {
-            buffer: LinkBuffer::new(),
-            readable: VecDeque::new(),
-            unflushed: Vec::new(),
-            own: Vec::new(),
-            kept: Vec::new(),
-            read_block: None,
-            source: Bytes256::default(),
-        };
-        for op in ops {
-            world.apply(op);
-            world.check();
-        }
-        // The slices outlive the buffer and are the same on another thread.
-        let World { kept, buffer, .. } = world;
+    /// Drops the buffer: the slices outlive it and are the same on another thread.
+    pub(crate) fn finish(self) {
+        let Self { kept, buffer, .. } = self;
         drop(buffer);
         std::thread::spawn(move || {
             for (slice, bytes) in kept {
@@ -371,45 +301,5 @@ proptest! {
         })
         .join()
         .unwrap();
-    }
-
-    #[test]
-    fn every_split_reads_the_same(cuts in prop::collection::vec(1..12usize, 1..10)) {
-        let total: usize = cuts.iter().sum();
-        let bytes = Bytes256::default().take(total);
-        let whole = || {
-            let mut b = LinkBuffer::new();
-            let mut at = 0;
-            for n in &cuts {
-                let mut block = mem::alloc(*n).unwrap();
-                block.claim(*n).copy_from_slice(&bytes[at..at + n]);
-                b.push(block.into_slice());
-                at += n;
-            }
-            b
-        };
-        for at in 0..=total {
-            let mut b = whole();
-            assert_eq!(b.next(at).unwrap(), &bytes[..at]);
-            assert_eq!(b, bytes[at..]);
-            let mut b = whole();
-            let front = b.slice(at).unwrap();
-            for cut in 0..=at {
-                let (left, right) = (front.slice(..cut), front.slice(cut..));
-                assert_eq!((left.to_vec(), right.to_vec()), (bytes[..cut].to_vec(), bytes[cut..at].to_vec()));
-                assert_eq!(left.chunks().map(<[u8]>::len).sum::<usize>(), cut);
-                assert!(left.chunks().all(|c| !c.is_empty()));
-            }
-            assert_eq!(front, bytes[..at]);
-            assert_eq!(b.peek(total - at).unwrap(), &bytes[at..]);
-            let mut b = whole();
-            assert_eq!(b.read_bytes(at).unwrap(), &bytes[..at]);
-            assert_eq!(b.read_bytes(total - at).unwrap(), &bytes[at..]);
-            assert!(b.is_empty() && b.retained() == 0);
-            if at < total {
-                assert_eq!(whole().find(&bytes[at..], 0), Some(at));
-                assert_eq!(whole().find(bytes[at], at), Some(at));
-            }
-        }
     }
 }
