@@ -39,8 +39,9 @@ impl Kv {
 }
 const _: () = {
     use ::netpoll::__private::glue as __p;
-    enum __OnConnect {}
-    impl __p::OnConnect<Kv, __Session> for __OnConnect {
+    #[allow(dead_code, unreachable_pub)]
+    pub struct __OnConnect<__S>(::core::marker::PhantomData<fn() -> __S>);
+    impl __p::OnConnect<Kv, __Session> for __OnConnect<Kv> {
         fn on_connect(
             server: &Kv,
             conn: &__p::Connection,
@@ -54,8 +55,9 @@ const _: () = {
             }
         }
     }
-    enum __OnRequest {}
-    impl __p::OnRequest<Kv, Sess> for __OnRequest {
+    #[allow(dead_code, unreachable_pub)]
+    pub struct __OnRequest<__S>(::core::marker::PhantomData<fn() -> __S>);
+    impl __p::OnRequest<Kv, Sess> for __OnRequest<Kv> {
         type Request = Resp<'static>;
         type At<'__c> = Resp<'__c>;
         const DISPATCH: __p::Dispatch = __p::Dispatch::Async;
@@ -84,11 +86,12 @@ const _: () = {
             }
         }
     }
-    impl __p::Wants for __OnRequest {
+    impl __p::Wants for __OnRequest<Kv> {
         type Session = __p::Named<Sess>;
     }
-    enum __OnDisconnect {}
-    impl __p::OnDisconnect<Kv> for __OnDisconnect {
+    #[allow(dead_code, unreachable_pub)]
+    pub struct __OnDisconnect<__S>(::core::marker::PhantomData<fn() -> __S>);
+    impl __p::OnDisconnect<Kv> for __OnDisconnect<Kv> {
         fn on_disconnect(
             server: &Kv,
             conn: &__p::Connection,
@@ -103,13 +106,13 @@ const _: () = {
             __p::Outcome::<()>::outcome(done)
         }
     }
-    type __Session = __p::Chosen<__OnRequest, __p::NoHook>;
+    type __Session = __p::Chosen<__OnRequest<Kv>, __p::NoHook>;
     impl __p::Hooks for Kv {
         type Session = __Session;
         type Prepare = __p::NoHook;
-        type Connect = __OnConnect;
-        type Request = __OnRequest;
-        type Disconnect = __OnDisconnect;
+        type Connect = __OnConnect<Kv>;
+        type Request = __OnRequest<Kv>;
+        type Disconnect = __OnDisconnect<Kv>;
         type Close = __p::NoHook;
         type Error = __p::NoHook;
         type Idle = __p::NoHook;

@@ -47,7 +47,7 @@ pub(crate) fn hook(kind: Kind, options: TokenStream, item: TokenStream) -> Token
     let name = function.sig.ident.clone();
     let impls = if parsed && errors.is_empty() {
         let callee = name.to_token_stream();
-        Twin { hook: &hook, name: name.clone(), callee, server: None }.impls()
+        Twin { hook: &hook, name: name.to_token_stream(), callee, server: None }.impls()
     } else {
         fallback::twin(kind, &name)
     };

@@ -142,26 +142,40 @@ fn take_hook(function: &mut Function, codec: Option<&Path>, errors: &Errors) -> 
 fn put_together(of: &Type, hooks: &[Hook], options: &Options) -> TokenStream {
     let mut parts = TokenStream::new();
     let types = Kind::ALL.map(|kind| {
-        let name = Ident::new(kind.twin(), Span::mixed_site());
         let of_kind: Vec<_> = hooks.iter().filter(|hook| hook.kind == kind).collect();
         if of_kind.is_empty() {
             return missing(kind, of, hooks, &mut parts).unwrap_or(q!(__p::NoHook));
         }
-        parts.extend(declaration(&name, &of_kind));
-        for hook in of_kind {
+        let (twin, declared) = declaration(kind, of);
+        parts.extend(declared);
+        for hook in &of_kind {
             let function = &hook.sig.ident;
             let callee = quote_spanned!(function.span()=> <#of>::#function);
-            let twin = Twin { hook, name: name.clone(), callee, server: Some(of) };
+            let twin = Twin { hook, name: twin.clone(), callee, server: Some(of) };
             parts.extend(twin.impls());
         }
-        name.to_token_stream()
+        any(&twin, &format!("{}Any", kind.twin()), &of_kind, &mut parts)
     });
     let service = Wiring { server: of, hooks: types, calls: &options.calls }.impls();
     q!(#parts #service)
 }
 
-/// The type that stands for the hooks of one kind; none of them may be compiled.
-fn declaration(name: &Ident, hooks: &[&Hook]) -> TokenStream {
+/// The type that stands for the hooks of one kind, and its declaration. It is as visible as the server
+/// that it names: what a public server's service names must be no less public.
+fn declaration(kind: Kind, of: &Type) -> (TokenStream, TokenStream) {
+    let name = Ident::new(kind.twin(), Span::mixed_site());
+    let declared = q! {
+        #[allow(dead_code, unreachable_pub)]
+        pub struct #name<__S>(::core::marker::PhantomData<fn() -> __S>);
+    };
+    (q!(#name<#of>), declared)
+}
+
+/// `twin` where any of its hooks is compiled.
+fn any(twin: &TokenStream, name: &str, hooks: &[&Hook], parts: &mut TokenStream) -> TokenStream {
+    if hooks.iter().any(|hook| hook.cfgs.is_empty()) {
+        return twin.clone();
+    }
     let conditions = hooks.iter().map(|hook| {
         let cfgs = hook.cfgs.iter().map(|cfg| match &cfg.meta {
             Meta::List(list) => list.tokens.clone(),
@@ -170,15 +184,14 @@ fn declaration(name: &Ident, hooks: &[&Hook]) -> TokenStream {
         quote!(all(#(#cfgs),*))
     });
     let any = quote!(any(#(#conditions),*));
-    if hooks.iter().any(|hook| hook.cfgs.is_empty()) {
-        return q!(enum #name {});
-    }
-    q! {
+    let name = Ident::new(name, Span::mixed_site());
+    parts.extend(q! {
         #[cfg(#any)]
-        enum #name {}
+        type #name = #twin;
         #[cfg(not(#any))]
-        use __p::NoHook as #name;
-    }
+        type #name = __p::NoHook;
+    });
+    name.to_token_stream()
 }
 
 /// What makes a session that a handler names and no hook makes: its default.
@@ -186,9 +199,10 @@ fn missing(kind: Kind, of: &Type, hooks: &[Hook], parts: &mut TokenStream) -> Op
     let named = hooks.iter().find_map(Hook::session).filter(|_| kind == Kind::Connect)?;
     let at = Span::mixed_site().located_at(named.span());
     let default = quote_spanned!(at=> __p::default_session::<#named>());
+    let (twin, declared) = declaration(kind, of);
     parts.extend(q! {
-        enum __OnConnect {}
-        impl __p::OnConnect<#of, __Session> for __OnConnect {
+        #declared
+        impl __p::OnConnect<#of, __Session> for #twin {
             async fn on_connect(
                 _: &#of,
                 _: &__p::Connection,
@@ -197,5 +211,5 @@ fn missing(kind: Kind, of: &Type, hooks: &[Hook], parts: &mut TokenStream) -> Op
             }
         }
     });
-    Some(q!(__OnConnect))
+    Some(twin)
 }

@@ -15,7 +15,7 @@ use crate::hygiene::q;
 pub(super) struct Twin<'h> {
     pub(super) hook: &'h Hook,
     /// The type.
-    pub(super) name: Ident,
+    pub(super) name: TokenStream,
     /// The function's path.
     pub(super) callee: TokenStream,
     /// The server, if the function is a method of it.
