@@ -3,11 +3,13 @@
 //! - [`resp`]: a key-value store that Redis clients use.
 //! - [`http`]: HTTP/1.1 as frames.
 //! - [`cli`]: the options that the servers share.
+//! - [`rpc`]: calls that take as long as they say, in TTHeader frames.
 //! - [`run`]: a server as a program.
 //! - [`testing`]: what their tests share.
 
 pub mod cli;
 pub mod http;
 pub mod resp;
+pub mod rpc;
 pub mod run;
 pub mod testing;

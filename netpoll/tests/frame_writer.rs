@@ -121,6 +121,19 @@ fn many_small_frames_are_few_nodes() {
     assert!(nodes <= 24, "{nodes} nodes");
 }
 
+/// A short head moves to the block of a long body: both are one node.
+#[test]
+fn a_head_and_a_long_body_are_one_node() {
+    let mut out = LinkBuffer::new();
+    frame::write(&mut out, |w| {
+        w.array(*b"head")?;
+        w.write(&[7; 70_000])
+    })
+    .unwrap();
+    out.flush();
+    assert_eq!((out.len(), out.chunks().count()), (70_004, 1));
+}
+
 /// What is shared does not end the use of a block: small frames behind it go on there.
 #[test]
 fn small_frames_go_on_in_the_block_behind_what_is_shared() {

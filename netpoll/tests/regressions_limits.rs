@@ -228,44 +228,54 @@ fn nothing_stays_aside_when_workers_come_free() {
     }
 }
 
+/// Panics at a 0; a 2 is the first of three bytes, for which it asks as if none were there.
+#[derive(Default)]
+struct Picky;
+
+impl Scanner for Picky {
+    fn scan(&mut self, w: &Window<'_>, _: usize) -> Result<Progress, ScanError> {
+        let Some([first]) = w.array::<1>(0) else { return Ok(Progress::Need(1)) };
+        assert!(first != 0, "a scanner's panic");
+        if first == 2 && w.len() < 3 {
+            return Ok(Progress::Need(1));
+        }
+        Ok(Progress::Ready(if first == 2 { 3 } else { 1 }))
+    }
+}
+
+struct Byte(u8);
+
+impl Frame for Byte {
+    type Scan = Picky;
+    type At<'a> = Byte;
+    const MIN: usize = 1;
+}
+impl<'a> netpoll::frame::Decode<'a> for Byte {
+    fn decode(r: &mut netpoll::frame::Reader<'a>) -> Result<Self, netpoll::frame::DecodeError> {
+        Ok(Byte(r.take::<1>()?[0]))
+    }
+}
+
+struct Bytes(common::Log);
+
+impl Service for Bytes {
+    type Session = ();
+    type Request = Byte;
+    async fn on_connect(&self, _: &Connection) -> Result<()> {
+        Ok(())
+    }
+    async fn on_request<'a>(&'a self, call: Call<'a, ()>, byte: Byte) -> Result<Flow> {
+        call.out.buf.write(&[byte.0])?;
+        Ok(Flow::Continue)
+    }
+    fn on_error(&self, _: &Connection, error: &netpoll::Error) {
+        self.0.lock().push(format!("{:?}", error.kind()));
+    }
+}
+
 /// A panic in a scanner ended its worker.
 #[test]
 fn a_panic_in_a_scanner_closes_its_connection_only() {
-    #[derive(Default)]
-    struct Picky;
-    impl Scanner for Picky {
-        fn scan(&mut self, w: &Window<'_>, _: usize) -> Result<Progress, ScanError> {
-            let Some([first]) = w.array::<1>(0) else { return Ok(Progress::Need(1)) };
-            assert!(first != 0, "a scanner's panic");
-            Ok(Progress::Ready(1))
-        }
-    }
-    struct Byte(u8);
-    impl Frame for Byte {
-        type Scan = Picky;
-        type At<'a> = Byte;
-        const MIN: usize = 1;
-    }
-    impl<'a> netpoll::frame::Decode<'a> for Byte {
-        fn decode(r: &mut netpoll::frame::Reader<'a>) -> Result<Self, netpoll::frame::DecodeError> {
-            Ok(Byte(r.take::<1>()?[0]))
-        }
-    }
-    struct Bytes(common::Log);
-    impl Service for Bytes {
-        type Session = ();
-        type Request = Byte;
-        async fn on_connect(&self, _: &Connection) -> Result<()> {
-            Ok(())
-        }
-        async fn on_request<'a>(&'a self, call: Call<'a, ()>, byte: Byte) -> Result<Flow> {
-            call.out.buf.write(&[byte.0])?;
-            Ok(Flow::Continue)
-        }
-        fn on_error(&self, _: &Connection, error: &netpoll::Error) {
-            self.0.lock().push(format!("{:?}", error.kind()));
-        }
-    }
     let log = common::Log::default();
     let (runtime, server) = serve(Bytes(log.clone()), |b| b);
     let mut other = connect(&server);
@@ -281,6 +291,26 @@ fn a_panic_in_a_scanner_closes_its_connection_only() {
     drop(other);
     wait_until(|| server.live() == 0);
     assert_eq!(runtime.stats().late, 0);
+}
+
+/// What a scanner asked for was taken to be more than there is: the turn panicked, or read for ever.
+#[test]
+fn a_scanner_that_asks_for_what_is_there_gets_more() {
+    let log = common::Log::default();
+    let (_runtime, server) = serve(Bytes(log.clone()), |b| b);
+    let mut client = connect(&server);
+    client.set_nodelay(true).unwrap();
+    for round in 0..20 {
+        for part in [&[2][..], &[round], &[9, 3]] {
+            client.write_all(part).unwrap();
+            // Each part is received by itself, or nearly always.
+            thread::yield_now();
+        }
+        let mut back = [0; 2];
+        client.read_exact(&mut back).unwrap();
+        assert_eq!(back, [2, 3]);
+    }
+    assert!(log.lock().is_empty());
 }
 
 /// A panic in a close callback ended its worker.

@@ -1,5 +1,5 @@
 //! Scenario 10: calls that time out before their replies come, on connections that are killed, from a
-//! thousand callers on a cold client. NETPOLL_FULL=1 makes it longer.
+//! thousand callers on a cold client.
 
 mod client_support;
 mod common;
@@ -14,11 +14,18 @@ use std::{
 };
 
 use client_support::{Kind, Tally, assert_quiet, message, serve_slow};
-use common::{descriptors, runtime, scenario::length, wait_until};
+use common::{
+    descriptors, runtime,
+    scenario::{self, rounds},
+    wait_until,
+};
 use netpoll::{ErrorKind, client::CallOptions};
 
-/// Calls of 5 ms whose replies take 6 to 20 ms; one of four is answered at once.
-fn storm(kind: Kind, most: usize, pollers: usize, callers: usize, calls: usize) {
+const PARTS: u32 = 8;
+
+/// Waves of `callers`, each of whom makes four calls of 5 ms. One of four replies comes at once, the
+/// others after 6 to 20 ms. `most` is how many connections there may be.
+fn storm(kind: Kind, most: usize, pollers: usize, callers: usize, full: usize) {
     let baseline = descriptors();
     let (server_side, client_side) = (runtime(pollers), runtime(pollers));
     // Every 100th connection; a mux has few of them: every 1,000th call kills one too.
@@ -38,57 +45,69 @@ fn storm(kind: Kind, most: usize, pollers: usize, callers: usize, calls: usize) 
             }
         }
     });
-    let callers_run: Vec<_> = (0..callers)
-        .map(|caller| {
-            let (client, tally) = (client.clone(), tally.clone());
-            client_side.spawn(async move {
-                for call in 0..calls {
-                    let millis = if call % 4 == caller % 4 { 0 } else { 6 + (caller + call) % 15 };
-                    let body = format!("{caller} {call}").into_bytes();
-                    let asked = message(millis as u32, body.clone());
-                    let told = client.call_async(asked).await;
-                    tally.note(&body, &told);
-                }
+    let mut begun = 0;
+    for _ in rounds(1, full, PARTS) {
+        let wave: Vec<_> = (0..callers)
+            .map(|caller| {
+                let (client, tally) = (client.clone(), tally.clone());
+                client_side.spawn(async move {
+                    for call in 0..4 {
+                        let late = 6 + (caller + call) % 15;
+                        let millis = if call == caller % 4 { 0 } else { late as u32 };
+                        let body = format!("{caller} {call}").into_bytes();
+                        let told = client.call_async(message(millis, body.clone())).await;
+                        tally.note(&body, &told);
+                    }
+                })
             })
-        })
-        .collect();
-    for caller in callers_run {
-        netpoll::block_on(caller).unwrap();
+            .collect();
+        begun += 4 * callers;
+        wave.into_iter().for_each(|caller| netpoll::block_on(caller).unwrap());
     }
     over.store(true, SeqCst);
     looks.join().unwrap();
 
-    assert_eq!(tally.all(), callers * calls, "each call ends once: {tally:?}");
+    assert_eq!(tally.all(), begun, "each call ends once: {tally:?}");
+    scenario::faults(tally.all() - tally.answered());
     assert!(tally.failed(ErrorKind::TimedOut) > 0, "{tally:?}");
     assert!(peak.load(SeqCst) <= most, "{} connections and dials, of {most}", peak.load(SeqCst));
     assert_quiet(&client);
-    // Whatever is still on its way, calls with time enough get their own answers.
+    // Calls with time enough are answered, but those that are killed.
     let patient = CallOptions::new().timeout(Duration::from_secs(20));
+    let after = Tally::default();
     for call in 0..100 {
         let body = format!("after {call}").into_bytes();
-        let told = client.call_with(message(call % 7, body.clone()), patient);
-        if !told.as_ref().is_err_and(|error| error.io_kind().is_some()) {
-            // Every 1,000th is still killed.
-            assert_eq!(told.unwrap().get().unwrap().body, body);
-        }
+        after.note(&body, &client.call_with(message(call % 7, body.clone()), patient));
     }
-    let stats = client.stats();
-    println!("{kind:?}, {pollers} pollers: {tally:?}, peak {}, {stats:?}", peak.load(SeqCst));
+    assert_eq!((after.all(), after.failed(ErrorKind::TimedOut)), (100, 0), "{after:?}");
+    assert!(after.answered() >= 90, "{after:?}");
+    println!(
+        "{kind:?}, {pollers} pollers, {callers} callers: {tally:?}, at most {} connections, {:?}",
+        peak.load(SeqCst),
+        client.stats()
+    );
     assert_eq!(client.close(Duration::from_secs(20)), 0);
-    wait_until(|| server.live() == 0);
     drop(client);
+    wait_until(|| server.live() == 0);
     server.shutdown(Duration::from_secs(1));
-    drop((server, server_side, client_side));
+    drop(server);
+    for runtime in [client_side, server_side] {
+        assert_eq!(runtime.stats().panics, 0);
+        scenario::connections(runtime.stats().accepted as usize);
+        assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
+    }
     wait_until(|| descriptors() == baseline);
+    wait_until(|| netpoll::mem::stats().out == 0);
 }
 
 #[test]
 fn calls_time_out_and_connections_are_killed() {
     for pollers in [1, 2] {
         for (kind, most) in [(Kind::Pool(64), 64), (Kind::Mux(4), 4)] {
-            storm(kind, most, pollers, 1_000, length(3, 100));
+            storm(kind, most, pollers, 1_000, 25);
             // So few that some calls are answered in time.
-            storm(kind, most, pollers, 20, length(50, 1_000));
+            storm(kind, most, pollers, 20, 250);
         }
     }
+    scenario::tell();
 }

@@ -3,6 +3,7 @@
 //! Callers take a connection from a pool for each call, or share connections on which replies are
 //! matched by the sequence number in the payload. A client prints one JSON object when it ends.
 
+mod netpoll;
 mod tokio;
 
 use std::io;
@@ -45,8 +46,14 @@ pub struct Client {
 }
 
 /// All clients written in Rust.
-pub const CLIENTS: &[Client] =
-    &[Client { name: "tokio", about: "tokio, LengthDelimitedCodec", run: tokio::run }];
+pub const CLIENTS: &[Client] = &[
+    Client {
+        name: "netpoll",
+        about: "this project, Client::pool and Client::mux",
+        run: netpoll::run,
+    },
+    Client { name: "tokio", about: "tokio, LengthDelimitedCodec", run: tokio::run },
+];
 
 /// The client of that name.
 pub fn find(name: &str) -> Option<&'static Client> {

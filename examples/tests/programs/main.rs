@@ -90,3 +90,45 @@ fn chat_tells_the_others() {
     assert_eq!(line(&mut to_bob), "");
     assert_eq!(line(&mut to_ann), "* bob is gone\n");
 }
+
+/// What `client` says of a pool and of a mux: calls, callers, connections, time, dials, failed ones.
+fn clients_figures(args: &[&str]) -> Vec<[u64; 6]> {
+    let printed = printed(env!("CARGO_BIN_EXE_client"), args);
+    let lines: Vec<_> = printed.lines().collect();
+    assert!(lines[0].starts_with("pool: ") && lines[1].starts_with("mux: "), "{printed}");
+    let numbers = |line: &&str| {
+        let words = line.split_whitespace().filter_map(|word| word.parse().ok());
+        words.collect::<Vec<u64>>().try_into().unwrap()
+    };
+    lines.iter().map(numbers).collect()
+}
+
+#[test]
+fn client_calls_servers_of_its_own() {
+    let figures = clients_figures(&["--callers", "20", "--calls", "10", "--connections", "4"]);
+    let [[200, 20, pooled, _, _, 0], [200, 20, shared, took, _, 0]] = figures[..] else {
+        panic!("{figures:?}")
+    };
+    assert!((1..=4).contains(&pooled) && (1..=4).contains(&shared), "{figures:?}");
+    let slept: u64 = 20 * (0..10).map(|call| call * 7 % 20).sum::<u64>();
+    assert!(took < slept, "side by side: {figures:?}");
+}
+
+#[test]
+fn client_calls_the_servers_that_it_is_given() {
+    let echoes = [(); 2].map(|()| Server::start(env!("CARGO_BIN_EXE_echo")));
+    let mux = Server::start(env!("CARGO_BIN_EXE_mux_rpc"));
+    let [first, second] = echoes.each_ref().map(|server| &*server.address);
+    let args = ["--echo", first, "--echo", second, "--mux", &mux.address];
+    let figures = clients_figures(&args);
+    let [[1000, 50, pooled, ..], [1000, 50, shared, ..]] = figures[..] else {
+        panic!("{figures:?}")
+    };
+    assert!((2..=8).contains(&pooled) && (1..=8).contains(&shared), "{figures:?}");
+    // One that is gone costs no call.
+    let gone = first.to_owned();
+    let [first, second] = echoes;
+    drop(first);
+    let args = ["--echo", &gone, "--echo", &second.address, "--mux", &mux.address];
+    assert_eq!(clients_figures(&args)[0][0], 1000);
+}

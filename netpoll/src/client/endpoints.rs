@@ -49,7 +49,12 @@ impl Endpoints {
     /// # Errors
     /// `Address` if an address cannot be parsed, `Config` if there is none.
     pub(super) fn new(source: Source) -> Result<Self> {
-        let mut balance = Balance::new(Ejection::default(), Random::default());
+        Self::with(source, Ejection::default())
+    }
+
+    /// As [`new`](Self::new), with other figures for those who fail.
+    pub(super) fn with(source: Source, policy: Ejection) -> Result<Self> {
+        let mut balance = Balance::new(policy, Random::default());
         let (resolver, refresh, known) = match source {
             Source::Listed(texts) => {
                 let list = texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>>>()?;
@@ -91,8 +96,8 @@ impl Endpoints {
         self.due.load(Relaxed) && self.due.swap(false, Relaxed)
     }
 
-    /// Whether there is no answer yet, and one will come.
-    pub(super) fn is_unknown(&self) -> bool {
+    /// Whether there is no answer yet, and one may come.
+    pub(super) fn is_asking(&self) -> bool {
         let state = self.state.lock();
         !state.known && state.refresh.is_asking()
     }
@@ -106,7 +111,8 @@ impl Endpoints {
     }
 
     /// The resolver has ended. Its answer is what is listed from now on; an error changes nothing.
-    pub(super) fn resolved(&self, answer: Result<Vec<Address>>) {
+    /// False: nothing is known.
+    pub(super) fn resolved(&self, answer: Result<Vec<Address>>) -> bool {
         let now = self.clock.now_ms();
         let state = &mut *self.state.lock();
         match answer.and_then(at_least_one) {
@@ -124,6 +130,7 @@ impl Endpoints {
                 }
             }
         }
+        state.known
     }
 
     /// A dial of `endpoint` begins.

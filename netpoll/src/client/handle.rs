@@ -196,15 +196,18 @@ where
 
 fn warm_up<L: Lane>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()> {
     hub.carry_out(hub.slots.warm_up(n));
-    let mut unknown = hub.slots.endpoints.is_unknown();
+    let mut known = false;
     let made = poll_fn(|cx| {
-        let now = hub.slots.watch(cx.waker());
-        if unknown {
-            unknown = hub.slots.endpoints.is_unknown();
-            if unknown {
+        let mut now = hub.slots.watch(cx.waker());
+        if !known {
+            if hub.slots.endpoints.is_asking() {
                 return Poll::Pending;
             }
-            hub.carry_out(hub.slots.warm_up(n));
+            known = true;
+            if hub.slots.endpoints.len() > 0 {
+                hub.carry_out(hub.slots.warm_up(n));
+                now = hub.slots.gauges();
+            }
         }
         let wanted = hub.slots.most().min(n);
         if wanted > 0 && now.connections >= wanted {

@@ -13,7 +13,8 @@ use super::{
     balance::Endpoint,
     call::Call,
     health::Outcome,
-    slots::{Slots, Start, Steps},
+    slots::Slots,
+    steps::{Start, Steps},
 };
 use crate::{
     conn::{CloseReason, Connection},

@@ -44,9 +44,17 @@
 //! - A connection whose call was given up after it was sent, or on which came what nobody had asked for,
 //!   or no frame, is closed and never used again. A mux goes on: a late reply finds nobody, and is
 //!   dropped and counted.
-//! - Those who wait for a connection get one in the order of their coming. While an address is known
-//!   to refuse, since a dial to it failed up to half a second ago, and there is no other, calls fail at
-//!   once with what that dial said.
+//! - Those who wait for a connection get one in the order of their coming. They fail at once where no
+//!   endpoint can be reached: a dial failed up to half a second ago, and nothing else may come.
+//!
+//! # Several endpoints
+//!
+//! Each call goes to the less loaded of two, chosen at random. An endpoint to which a dial fails, or at
+//! which five calls on end fail, is left out: for 20 ms at first, then for twice as long each time, up
+//! to 10 s. Then a dial and one call try it again. Calls alone never leave out the last one.
+//!
+//! [`Resolve`] says which endpoints there are; [`SystemDns`] is one that asks the system. One that is
+//! not listed any more gets no more calls; its connections are closed when theirs have ended.
 //!
 //! # States, owners
 //!
@@ -57,11 +65,11 @@
 //!               ▲  place: nowhere, queue, lane              │
 //!               └───── Pooled: its one call, Muxed: table ◀─┘
 //! ```
-//! - A call (`call`) has its own lock and knows where it is. Whoever takes it out of there, or its
+//! - A call has its own lock and knows where it is. Whoever takes it out of there, or its
 //!   caller who leaves, ends it; the first who does counts.
-//! - The slots (`slots`) say which connections there are, which have room, and who waits, under one
-//!   lock, without doing anything; the hub (`hub`) carries out what they decide.
-//! - A *lane* is a connection with the calls that it carries, in one of two kinds (`pool`, `mux`).
+//! - The slots say which connections there are, which have room, and who waits, under one
+//!   lock, without doing anything; the hub carries out what they decide.
+//! - A *lane* is a connection with the calls that it carries, in one of two kinds: `pool`, `mux`.
 //!   The slots hold it until its connection has ended; a connection's turn finds it by a weak pointer.
 //! - Dials are futures on the runtime's workers and belong to a slot, not to a caller.
 //!
@@ -84,12 +92,16 @@ mod pool;
 mod received;
 mod refresh;
 mod resolve;
+mod seats;
 mod slots;
 #[cfg(all(test, loom))]
 mod slots_models;
+#[cfg(all(test, not(loom)))]
+mod slots_tests;
 mod source;
 mod spread;
 mod stats;
+mod steps;
 mod verdict;
 
 pub use builder::{Builder, Mux, Pool};

@@ -15,7 +15,6 @@
 //! to carry out.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Waker,
     time::Instant,
@@ -25,7 +24,8 @@ use super::{
     balance::Endpoint,
     call::{Call, Place},
     endpoints::Endpoints,
-    spread::Spread,
+    seats::{Gauges, Phase, Seat, State},
+    steps::{Start, Steps},
 };
 use crate::{
     addr::Address,
@@ -53,129 +53,9 @@ pub(super) struct Slots<L> {
     state: Mutex<State<L>>,
 }
 
-struct State<L> {
-    /// By the endpoints' numbers.
-    hosts: Vec<Host>,
-    lanes: HashMap<u64, Seat<L>, Spread>,
-    queue: BTreeMap<u64, Arc<Call<L>>>,
-    next_ticket: u64,
-    dialing: usize,
-    in_flight: usize,
-    phase: Phase,
-    /// Told when a slot or the last call has changed.
-    watchers: Vec<Waker>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// No new calls.
-    Draining,
-    /// No calls at all.
-    Closed,
-}
-
-#[derive(Default)]
-struct Host {
-    /// Slots.
-    used: usize,
-    dialing: usize,
-    /// Lanes that have room, the one used last at the end.
-    ready: Vec<u64>,
-}
-
-/// A lane's place.
-struct Seat<L> {
-    lane: Arc<L>,
-    endpoint: Arc<Endpoint>,
-    in_flight: usize,
-    ready: bool,
-    /// It takes no more calls.
-    retired: bool,
-    idle_since: Instant,
-}
-
-/// What is to be done after a change.
-pub(super) struct Steps<L> {
-    /// Calls to start.
-    pub(super) starts: Vec<Start<L>>,
-    /// Endpoints to dial; each is a slot.
-    pub(super) dials: Vec<Arc<Endpoint>>,
-    /// Lanes to close, which have nothing to do.
-    pub(super) closes: Vec<Arc<L>>,
-    /// The resolver is to be asked.
-    pub(super) resolves: bool,
-    /// Calls that end.
-    pub(super) failed: Vec<(Arc<Call<L>>, Error)>,
-    pub(super) wakes: Vec<Waker>,
-}
-
-/// A call for a lane; it is counted as in flight there.
-pub(super) struct Start<L> {
-    pub(super) id: u64,
-    pub(super) lane: Arc<L>,
-    pub(super) call: Arc<Call<L>>,
-    /// Since when the lane had nothing to do, if it had nothing to do.
-    pub(super) idle_since: Option<Instant>,
-}
-
-impl<L> Default for Steps<L> {
-    fn default() -> Self {
-        Self {
-            starts: Vec::new(),
-            dials: Vec::new(),
-            closes: Vec::new(),
-            resolves: false,
-            failed: Vec::new(),
-            wakes: Vec::new(),
-        }
-    }
-}
-
-impl<L> Steps<L> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.starts.is_empty()
-            && self.dials.is_empty()
-            && self.closes.is_empty()
-            && !self.resolves
-            && self.failed.is_empty()
-            && self.wakes.is_empty()
-    }
-
-    /// Adds what follows from a step.
-    pub(super) fn join(&mut self, more: Self) {
-        self.starts.extend(more.starts);
-        self.dials.extend(more.dials);
-        self.closes.extend(more.closes);
-        self.resolves |= more.resolves;
-        self.failed.extend(more.failed);
-        self.wakes.extend(more.wakes);
-    }
-}
-
-/// Numbers of a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Gauges {
-    pub(super) connections: usize,
-    pub(super) idle: usize,
-    pub(super) dialing: usize,
-    pub(super) waiters: usize,
-    pub(super) in_flight: usize,
-}
-
 impl<L> Slots<L> {
     pub(super) fn new(limits: Limits, endpoints: Endpoints) -> Self {
-        let state = State {
-            hosts: Vec::new(),
-            lanes: HashMap::default(),
-            queue: BTreeMap::new(),
-            next_ticket: 0,
-            dialing: 0,
-            in_flight: 0,
-            phase: Phase::Open,
-            watchers: Vec::new(),
-        };
-        Self { limits, endpoints, state: Mutex::new(state) }
+        Self { limits, endpoints, state: Mutex::new(State::new()) }
     }
 
     /// A new call: started on a lane, or in the queue.
@@ -332,7 +212,9 @@ impl<L> Slots<L> {
     pub(super) fn resolved(&self, answer: Result<Vec<Address>>) -> Steps<L> {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
-        self.endpoints.resolved(answer);
+        if !self.endpoints.resolved(answer) {
+            self.give_up(state, &mut steps);
+        }
         let unlisted = state.lanes.iter().filter(|(_, seat)| !seat.endpoint.is_listed());
         let unlisted: Vec<_> = unlisted.map(|(id, _)| *id).collect();
         for id in unlisted {
@@ -460,13 +342,18 @@ impl<L> Slots<L> {
         {}
         self.make_way(state, steps);
         let hopeless = state.dialing == 0 && state.lanes.is_empty() && !state.queue.is_empty();
-        if hopeless && !self.endpoints.is_unknown() {
-            let why = self.endpoints.why_not();
-            while let Some((_, call)) = state.queue.pop_first() {
-                steps.failed.push((call, why.copy()));
-            }
-            state.tell_if_drained(steps);
+        if hopeless && !self.endpoints.is_asking() {
+            self.give_up(state, steps);
         }
+    }
+
+    /// Fails all who wait.
+    fn give_up(&self, state: &mut State<L>, steps: &mut Steps<L>) {
+        let why = self.endpoints.why_not();
+        while let Some((_, call)) = state.queue.pop_first() {
+            steps.failed.push((call, why.copy()));
+        }
+        state.tell_if_drained(steps);
     }
 
     /// Begins a dial. False: there may be no more now.
@@ -540,79 +427,5 @@ impl<L> Slots<L> {
 
     fn closed(&self) -> Error {
         Error::new(ErrorKind::Closed, format!("the client of {} is closed", self.endpoints.names()))
-    }
-}
-
-impl<L> State<L> {
-    fn host(&mut self, endpoint: &Endpoint) -> &mut Host {
-        if self.hosts.len() <= endpoint.index {
-            self.hosts.resize_with(endpoint.index + 1, Host::default);
-        }
-        &mut self.hosts[endpoint.index]
-    }
-
-    fn used(&self, endpoint: &Endpoint) -> usize {
-        self.hosts.get(endpoint.index).map_or(0, |host| host.used)
-    }
-
-    /// Whether a lane of `endpoint` has room.
-    fn has_room(&self, endpoint: &Endpoint) -> bool {
-        self.hosts.get(endpoint.index).is_some_and(|host| !host.ready.is_empty())
-    }
-
-    /// The lane with the fewest calls of those that have room; of several, the one used last.
-    fn least_loaded(&self, host: usize) -> Option<u64> {
-        let mut best = None;
-        for id in self.hosts[host].ready.iter().rev() {
-            let load = self.lanes[id].in_flight;
-            if best.is_none_or(|(least, _)| load < least) {
-                best = Some((load, *id));
-            }
-            if load == 0 {
-                break;
-            }
-        }
-        best.map(|(_, id)| id)
-    }
-
-    /// Takes the lane `id` from those that have room.
-    fn unready(&mut self, id: u64) {
-        let Some(seat) = self.lanes.get_mut(&id).filter(|seat| seat.ready) else { return };
-        seat.ready = false;
-        let endpoint = seat.endpoint.clone();
-        let ready = &mut self.host(&endpoint).ready;
-        if let Some(at) = ready.iter().rposition(|known| *known == id) {
-            ready.remove(at);
-        }
-    }
-
-    /// Has the lane `id` take no more calls, and be closed when it has none.
-    fn dismiss(&mut self, id: u64, steps: &mut Steps<L>) {
-        self.unready(id);
-        let Some(seat) = self.lanes.get_mut(&id) else { return };
-        seat.retired = true;
-        if seat.in_flight == 0 {
-            steps.closes.push(seat.lane.clone());
-        }
-    }
-
-    fn tell(&mut self, steps: &mut Steps<L>) {
-        steps.wakes.append(&mut self.watchers);
-    }
-
-    fn tell_if_drained(&mut self, steps: &mut Steps<L>) {
-        if self.phase != Phase::Open && self.in_flight == 0 && self.queue.is_empty() {
-            self.tell(steps);
-        }
-    }
-
-    fn gauges(&self) -> Gauges {
-        Gauges {
-            connections: self.lanes.len(),
-            idle: self.lanes.values().filter(|seat| seat.in_flight == 0).count(),
-            dialing: self.dialing,
-            waiters: self.queue.len(),
-            in_flight: self.in_flight,
-        }
     }
 }

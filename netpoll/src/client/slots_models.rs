@@ -6,8 +6,9 @@ use super::{
     balance::Endpoint,
     call::{Call, Left, Place, models::told},
     endpoints::Endpoints,
-    slots::{Limits, Slots, Steps},
+    slots::{Limits, Slots},
     source::IntoEndpoints,
+    steps::Steps,
 };
 use crate::{buf::LinkSlice, primitive::thread};
 

@@ -30,13 +30,15 @@ const KINDS: [Kind; 6] =
     [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request, Kind::Linger, Kind::Unheld];
 
 /// See the module's documentation.
+// `fresh` comes first: most turns look at it alone.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Deadlines {
+    /// A deadline was set since somebody looked whether the wheel has an entry for it.
+    fresh: AtomicBool,
     at: [AtomicU64; KINDS.len()],
     /// Where the entry of the wheel stands, 0 for none.
     armed: AtomicU64,
-    /// A deadline was set since somebody looked whether the wheel has an entry for it.
-    fresh: AtomicBool,
 }
 
 impl Deadlines {

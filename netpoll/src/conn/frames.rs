@@ -53,7 +53,8 @@ pub(crate) fn found(
 ) -> Result<Found> {
     match progress {
         Progress::Ready(n) => Ok(Found::Request(n)),
-        Progress::Need(n) if !recv.eof => Ok(Found::Need(n)),
+        // More than there is, also where a scanner asks for what it has.
+        Progress::Need(n) if !recv.eof => Ok(Found::Need(n.max(recv.input.len() + 1))),
         Progress::Need(_) => at_eof()?.map(Found::Request).ok_or_else(|| {
             let there = recv.input.len();
             let why = format!("the stream ends {there} bytes into a frame");

@@ -37,11 +37,14 @@ impl Arena {
     }
 
     /// A copy of `pieces`, one after the other.
-    pub fn gather<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>) -> &[u8] {
-        let mut bytes = Vec::new();
-        for piece in pieces {
-            bytes.extend_from_slice(piece);
-        }
+    pub fn gather<'p, P>(&self, pieces: P) -> &[u8]
+    where
+        P: IntoIterator<Item = &'p [u8], IntoIter: Clone>,
+    {
+        let pieces = pieces.into_iter();
+        // Room for all of it at once: growing would copy a long frame several times.
+        let mut bytes = Vec::with_capacity(pieces.clone().map(<[u8]>::len).sum());
+        pieces.for_each(|piece| bytes.extend_from_slice(piece));
         self.keep(bytes)
     }
 

@@ -3,7 +3,7 @@
 use super::raw::HEADER;
 
 const SMALLEST: u32 = 6;
-const LARGEST: u32 = 20;
+const LARGEST: u32 = 21;
 
 /// How many classes there are.
 pub(super) const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;

@@ -12,7 +12,7 @@
 //!                                         bounded; shrinks)          against the limit)
 //! ```
 //!
-//! Sizes are powers of two from 64 bytes to 1 MiB, a header of 16 bytes included; what is larger
+//! Sizes are powers of two from 64 bytes to 2 MiB, a header of 16 bytes included; what is larger
 //! is made for its one use. A block that is dropped goes to the shelf of the thread that drops it,
 //! whole batches of a full shelf to the depot, and what the depot has no room for to the system.
 //! [`trim`] empties a shelf, as does the end of its thread; [`shrink`], called now and then, gives

@@ -132,6 +132,9 @@ impl Worker {
 
     /// With nothing of its own to do, runs a turn of another home's.
     fn steal(&mut self, home: &Arc<Home>) -> Theft {
+        if self.shared.homes.len() == 1 {
+            return Theft::Nothing;
+        }
         let shared = self.shared.clone();
         let others = shared.homes.iter().filter(|other| other.index != home.index);
         let Some(victim) = others.max_by_key(|other| other.queue.len()) else {

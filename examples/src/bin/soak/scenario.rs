@@ -14,7 +14,7 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
 }
 
-pub(crate) const SCENARIOS: [Scenario; 8] = [
+pub(crate) const SCENARIOS: [Scenario; 9] = [
     Scenario { number: 1, name: "write to a stranger" },
     Scenario { number: 2, name: "hang-up as the handler returns" },
     Scenario { number: 3, name: "close during read and flush" },
@@ -23,6 +23,7 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
     Scenario { number: 6, name: "descriptors run out" },
     Scenario { number: 7, name: "no progress" },
     Scenario { number: 9, name: "wake and dial races" },
+    Scenario { number: 10, name: "pool and mux after a timeout" },
 ];
 
 /// How long a scenario takes.

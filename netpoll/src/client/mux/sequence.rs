@@ -40,7 +40,8 @@ sequences!(u8, u16, u32, u64, i8, i16, i32, i64);
     message = "`{Self}` has no number by which a reply finds its call",
     label = "lacks a number",
     note = "mark the number's field with `#[frame(seq)]`, or have one call at a time for each \
-            connection: `Client::pool`"
+            connection: `Client::pool`",
+    note = "the numbers of requests and of replies have one type"
 )]
 pub trait Numbered: Frame {
     /// The number's type.

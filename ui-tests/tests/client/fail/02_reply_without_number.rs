@@ -1,0 +1,16 @@
+use netpoll::{Frame, client::Client};
+
+#[derive(Frame)]
+struct Ask {
+    #[frame(seq)]
+    id: u32,
+}
+
+#[derive(Frame)]
+struct Told {
+    value: u32,
+}
+
+fn main() {
+    let _ = Client::<Ask, Told>::mux("127.0.0.1:9000");
+}
