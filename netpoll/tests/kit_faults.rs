@@ -258,7 +258,7 @@ fn after_a_write_that_failed_nothing_is_sent_and_the_end_is_a_reset() {
             let faults = Faults::seeded(0).at(at..at + 1, fault);
             let mut peer = server.connect_by(&Link::default().faults(&faults)).unwrap();
             let bytes: Vec<u8> = (0..20u8).flat_map(|n| frame(&[n; 10])).collect();
-            // The connection may break while this is under way.
+            // The end may come while it writes.
             let _ = peer.write_cut(&bytes, &(0..20).map(|n| n * 14).collect::<Vec<_>>());
             peer.shutdown_write();
             let mut back = Vec::new();
