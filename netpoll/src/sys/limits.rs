@@ -25,7 +25,8 @@ pub fn raise_fd_limit() -> io::Result<u64> {
         // SAFETY: `limit` is valid for reads.
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     }
-    Ok(limit.rlim_cur)
+    #[allow(clippy::unnecessary_cast)] // It is signed on FreeBSD.
+    Ok(limit.rlim_cur as u64)
 }
 
 #[cfg(test)]
