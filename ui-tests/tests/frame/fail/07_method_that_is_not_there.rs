@@ -3,7 +3,7 @@ use netpoll::Frame;
 #[derive(Frame)]
 struct F<'a> {
     n: u32,
-    #[frame(size = n.len())]
+    #[frame(size = n.words())]
     body: &'a [u8],
 }
 
