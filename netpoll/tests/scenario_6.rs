@@ -4,9 +4,9 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -16,7 +16,9 @@ use std::{
 };
 
 use common::{
-    Echo, call, reset,
+    Echo, call,
+    child::Answering,
+    reset,
     scenario::{self, lasting},
     serve_on,
 };
@@ -73,54 +75,32 @@ fn server() {
     }
 }
 
-struct Storm {
-    child: Child,
-    answers: BufReader<std::process::ChildStdout>,
-    address: String,
-}
+struct Storm(Answering);
 
 impl Storm {
     fn start(pollers: usize) -> Self {
-        let own = std::env::current_exe().unwrap();
-        let mut child = Command::new("sh")
-            .args(["-c", "ulimit -n 64; exec \"$0\" --exact descriptors_run_out --nocapture"])
-            .arg(own)
-            .env(CHILD, pollers.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        let mut storm = Self { child, answers, address: String::new() };
-        storm.address = storm.answer();
-        storm
-    }
-
-    fn answer(&mut self) -> String {
-        loop {
-            let mut line = String::new();
-            assert!(self.answers.read_line(&mut line).unwrap() > 0, "the child ended");
-            if let Some(answer) = line.strip_prefix("> ") {
-                return answer.trim().to_owned();
-            }
-        }
+        Self(Answering::start(
+            Command::new("sh")
+                .args(["-c", "ulimit -n 64; exec \"$0\" --exact descriptors_run_out --nocapture"])
+                .arg(std::env::current_exe().unwrap())
+                .env(CHILD, pollers.to_string()),
+        ))
     }
 
     fn ask(&mut self, command: &str) -> Vec<u64> {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{command}").unwrap();
-        self.answer().split_whitespace().filter_map(|n| n.parse().ok()).collect()
+        self.0.ask(command).split_whitespace().filter_map(|n| n.parse().ok()).collect()
     }
 
     /// CPU time of the child, which has no descriptor left to ask itself.
     fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
     }
 
     fn connect(&self) -> TcpStream {
-        let client = TcpStream::connect(&self.address).unwrap();
+        let client = TcpStream::connect(&self.0.address).unwrap();
         client.set_read_timeout(Some(5000 * MS)).unwrap();
         client
     }
@@ -192,7 +172,7 @@ fn descriptors_run_out() {
         thread::sleep(50 * MS);
         let told = storm.ask("stop");
         assert!(told[0] < 100 && told[1] == 0, "shutdown: {told:?}");
-        assert!(storm.child.wait().unwrap().success());
+        assert!(storm.0.child.wait().unwrap().success());
         drop((old, others));
     }
     scenario::tell();

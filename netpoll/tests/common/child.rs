@@ -33,26 +33,21 @@ pub fn serves() -> bool {
     true
 }
 
-pub struct Server {
-    child: Child,
+/// A process that answers by lines with a mark; the first one is its address.
+pub struct Answering {
+    pub child: Child,
     answers: BufReader<ChildStdout>,
     pub address: String,
 }
 
-impl Server {
-    /// Starts the test of that name as a server: it must begin with [`serves`].
-    pub fn start(test: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
-            .env(SERVES, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+impl Answering {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child");
         let answers = BufReader::new(child.stdout.take().unwrap());
-        let mut server = Self { child, answers, address: String::new() };
-        server.address = server.answer();
-        server
+        let mut child = Self { child, answers, address: String::new() };
+        child.address = child.answer();
+        child
     }
 
     fn answer(&mut self) -> String {
@@ -65,25 +60,49 @@ impl Server {
         }
     }
 
+    /// What it answers to a line.
+    pub fn ask(&mut self, line: &str) -> String {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        self.answer()
+    }
+}
+
+pub struct Server {
+    process: Answering,
+    pub address: String,
+}
+
+impl Server {
+    /// Starts the test of that name as a server: it must begin with [`serves`].
+    pub fn start(test: &str) -> Self {
+        let process = Answering::start(
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", test, "--nocapture"])
+                .env(SERVES, "1"),
+        );
+        let address = process.address.clone();
+        Self { process, address }
+    }
+
     /// Live connections, bytes of buffers out and cached.
     pub fn ask(&mut self) -> [usize; 3] {
-        writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
-        let answer = self.answer();
+        let answer = self.process.ask("");
         let mut numbers = answer.split(' ').map(|n| n.parse().unwrap());
         std::array::from_fn(|_| numbers.next().unwrap())
     }
 
     /// A figure of /proc/pid/status, in KiB.
     pub fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// Has it end, and sees that it does so in order.
     pub fn end(mut self) {
-        drop(self.child.stdin.take());
-        std::io::copy(&mut self.answers, &mut std::io::sink()).unwrap();
-        assert!(self.child.wait().unwrap().success());
+        drop(self.process.child.stdin.take());
+        std::io::copy(&mut self.process.answers, &mut std::io::sink()).unwrap();
+        assert!(self.process.child.wait().unwrap().success());
     }
 }
