@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Result};
 /// | `unix:/path` | a Unix socket's file |
 /// | `unix:@name` | a Unix socket's abstract name (Linux only) |
 ///
-/// What `Display` writes parses to an equal address.
+/// What `Display` writes of a parsed address parses to an equal one.
 ///
 /// ```
 /// use netpoll::Address;
@@ -117,6 +117,8 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            // Without its scheme this would be the file of a Unix socket.
+            Self::Tcp { host, port } if host == "unix" => write!(f, "tcp://{host}:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Abstract(name) => write!(f, "unix:@{name}"),
@@ -251,6 +253,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap(), address, "{text}");
         }
+    }
+
+    /// As text without a scheme, `unix:0` is the file `0`.
+    #[test]
+    fn a_host_that_is_called_unix_stays_a_host() {
+        let address: Address = "tcp://unix:0".parse().unwrap();
+        assert_eq!(address, tcp("unix", 0));
+        assert_eq!(address.to_string(), "tcp://unix:0");
     }
 
     #[test]
