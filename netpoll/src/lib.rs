@@ -42,7 +42,7 @@ pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport, serve
 pub use service::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
     IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,
-    OnRequest, Out, Peer, Raw, Replies, Reply, Request, Service, State, Streamed,
+    OnRequest, Out, Peer, Replies, Reply, Request, Service, State, Streamed,
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;

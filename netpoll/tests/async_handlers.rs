@@ -19,8 +19,8 @@ use common::{
     wait_until,
 };
 use netpoll::{
-    Call, CloseReason, Connection, ConnectionOptions, Dispatch, Error, ErrorKind, Flow, Raw,
-    Reader, Result, Runtime, Service,
+    Call, CloseReason, Connection, ConnectionOptions, Dispatch, Error, ErrorKind, Flow, In, Result,
+    Runtime, Service,
 };
 
 /// Pollers 1 and 2, and few workers: what waits must not need one.
@@ -164,14 +164,14 @@ struct Lines(Log);
 
 impl Service for Lines {
     type Session = ();
-    type Request = Raw;
+    type Request = In<'static>;
     const DISPATCH: Dispatch = Dispatch::Async;
 
     async fn on_connect(&self, _: &Connection) -> Result<()> {
         Ok(())
     }
 
-    async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
         input.fill_async(2).await?;
         let n = u16::from_be_bytes(input.next(2)?.try_into().unwrap());
         input.fill_async(n.into()).await?;

@@ -14,7 +14,7 @@ use std::{
 use common::{Answer, Bench, Echo, Log, call, frame};
 use netpoll::{
     Builder, Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
-    EventLoop, EventLoopBuilder, Flow, Raw, Reader, Result, Runtime, Service, block_on,
+    EventLoop, EventLoopBuilder, Flow, In, Result, Runtime, Service, block_on,
     testing::{Link, MemoryPeer, Server, VirtualClock, pair, settle},
 };
 
@@ -127,16 +127,12 @@ fn a_reader_that_waits() {
     struct Waits<const ASYNC: bool>;
     impl<const ASYNC: bool> Service for Waits<ASYNC> {
         type Session = ();
-        type Request = Raw;
+        type Request = In<'static>;
         const DISPATCH: Dispatch = if ASYNC { Dispatch::Async } else { Dispatch::Sync };
         async fn on_connect(&self, _: &Connection) -> Result<()> {
             Ok(())
         }
-        async fn on_request<'a>(
-            &'a self,
-            call: Call<'a, ()>,
-            input: &'a mut Reader,
-        ) -> Result<Flow> {
+        async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
             if ASYNC {
                 input.fill_async(4).await?;
             }

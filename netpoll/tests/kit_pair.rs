@@ -10,8 +10,8 @@ use std::{
 
 use common::{Answer, Bench, Echo, Log, call, frame, read_frame, runtime, wait_until};
 use netpoll::{
-    Call, CloseReason, Connection, ConnectionOptions, Dispatch, ErrorKind, EventLoop, Flow, Raw,
-    Reader, Result, Runtime, Service,
+    Call, CloseReason, Connection, ConnectionOptions, Dispatch, ErrorKind, EventLoop, Flow, In,
+    Result, Runtime, Service,
     buf::LinkBuffer,
     testing::{Link, MemoryPeer, Server, pair, settle},
 };
@@ -47,11 +47,11 @@ fn every_piece_is_a_read() {
     struct Lengths(mpsc::Sender<usize>);
     impl Service for Lengths {
         type Session = ();
-        type Request = Raw;
+        type Request = In<'static>;
         async fn on_connect(&self, _: &Connection) -> Result<()> {
             Ok(())
         }
-        async fn on_request<'a>(&'a self, _: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+        async fn on_request<'a>(&'a self, _: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
             let n = input.len();
             input.skip(n)?;
             self.0.send(n).unwrap();

@@ -26,7 +26,7 @@ use common::{
 };
 use netpoll::{
     Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, EventLoop, Flow,
-    Raw, Reader, Result, Runtime, Service, buf::LinkBuffer,
+    In, Reader, Result, Runtime, Service, buf::LinkBuffer,
 };
 use parking_lot::Mutex;
 
@@ -99,14 +99,14 @@ struct Waits {
 
 impl Service for Waits {
     type Session = ();
-    type Request = Raw;
+    type Request = In<'static>;
     const DISPATCH: Dispatch = Dispatch::Async;
 
     async fn on_connect(&self, _: &Connection) -> Result<()> {
         Ok(())
     }
 
-    async fn on_request<'a>(&'a self, _: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, _: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
         self.log.lock().push("request".into());
         if self.sleep.is_zero() {
             input.fill_async(1000).await?;

@@ -16,8 +16,8 @@ use common::{
     wait_until,
 };
 use netpoll::{
-    Call, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, Raw, Reader, Result,
-    Runtime, Service,
+    Call, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, In, Result, Runtime,
+    Service,
     frame::{Frame, Progress, ScanError, Scanner, Window},
 };
 
@@ -153,14 +153,14 @@ fn what_a_handler_sent_leaves_while_it_reads_on() {
     struct Dialogue;
     impl Service for Dialogue {
         type Session = ();
-        type Request = Raw;
+        type Request = In<'static>;
         async fn on_connect(&self, _: &Connection) -> Result<()> {
             Ok(())
         }
         async fn on_request<'a>(
             &'a self,
             mut call: Call<'a, ()>,
-            input: &'a mut Reader,
+            mut input: In<'a>,
         ) -> Result<Flow> {
             input.skip(1)?;
             call.out.buf.write(&vec![1; MUCH])?;
@@ -411,16 +411,12 @@ fn an_async_reader_that_waits_costs_no_core() {
     struct Waits;
     impl Service for Waits {
         type Session = ();
-        type Request = Raw;
+        type Request = In<'static>;
         const DISPATCH: Dispatch = Dispatch::Async;
         async fn on_connect(&self, _: &Connection) -> Result<()> {
             Ok(())
         }
-        async fn on_request<'a>(
-            &'a self,
-            call: Call<'a, ()>,
-            input: &'a mut Reader,
-        ) -> Result<Flow> {
+        async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
             input.fill_async(2).await?;
             let n = input.len();
             call.out.buf.write(input.next(n)?)?;

@@ -21,9 +21,7 @@ use common::{
     scenario::{self, length, rounds},
     serve_on, wait_until,
 };
-use netpoll::{
-    Call, CloseReason, Connection, Dispatch, Flow, Handle, Raw, Reader, Result, Service,
-};
+use netpoll::{Call, CloseReason, Connection, Dispatch, Flow, Handle, In, Result, Service};
 use parking_lot::Mutex;
 
 /// What is sent: so that a byte tells its place.
@@ -41,18 +39,14 @@ struct Sink<const ASYNC: bool>(Mutex<mpsc::Sender<usize>>);
 
 impl<const ASYNC: bool> Service for Sink<ASYNC> {
     type Session = usize;
-    type Request = Raw;
+    type Request = In<'static>;
     const DISPATCH: Dispatch = if ASYNC { Dispatch::Async } else { Dispatch::Sync };
 
     async fn on_connect(&self, _: &Connection) -> Result<usize> {
         Ok(0)
     }
 
-    async fn on_request<'a>(
-        &'a self,
-        call: Call<'a, usize>,
-        input: &'a mut Reader,
-    ) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, call: Call<'a, usize>, mut input: In<'a>) -> Result<Flow> {
         if *call.session < 200_000 {
             // Slow at first, so that buffers fill and the end waits in the socket.
             let pause = Duration::from_micros(500);
@@ -78,14 +72,14 @@ struct Spring<const ASYNC: bool>(Arc<AtomicBool>);
 
 impl<const ASYNC: bool> Service for Spring<ASYNC> {
     type Session = ();
-    type Request = Raw;
+    type Request = In<'static>;
     const DISPATCH: Dispatch = if ASYNC { Dispatch::Async } else { Dispatch::Sync };
 
     async fn on_connect(&self, _: &Connection) -> Result<()> {
         Ok(())
     }
 
-    async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
         input.fill_async(8).await?;
         let n = u64::from_be_bytes(input.next(8)?.try_into().unwrap());
         while !self.0.load(SeqCst) {

@@ -21,8 +21,7 @@ use common::{
     serve_on, wait_until,
 };
 use netpoll::{
-    Call, Connection, ConnectionOptions, Dialer, Dispatch, Flow, Raw, Reader, Result, Runtime,
-    Service,
+    Call, Connection, ConnectionOptions, Dialer, Dispatch, Flow, In, Result, Runtime, Service,
 };
 
 /// CPU time of this process so far.
@@ -50,14 +49,14 @@ struct Stares<const ASYNC: bool>(Arc<AtomicUsize>);
 
 impl<const ASYNC: bool> Service for Stares<ASYNC> {
     type Session = ();
-    type Request = Raw;
+    type Request = In<'static>;
     const DISPATCH: Dispatch = if ASYNC { Dispatch::Async } else { Dispatch::Sync };
 
     async fn on_connect(&self, _: &Connection) -> Result<()> {
         Ok(())
     }
 
-    async fn on_request<'a>(&'a self, _: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, _: Call<'a, ()>, input: In<'a>) -> Result<Flow> {
         assert!(!input.is_empty());
         self.0.fetch_add(1, SeqCst);
         Ok(Flow::Continue)

@@ -15,8 +15,8 @@ use common::{
     wait_until,
 };
 use netpoll::{
-    Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, Raw,
-    Reader, Result, Service,
+    Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, In,
+    Result, Service,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -57,11 +57,11 @@ fn idle_that_the_handler_puts_off() {
     struct Patient(AtomicUsize);
     impl Service for Patient {
         type Session = ();
-        type Request = Raw;
+        type Request = In<'static>;
         async fn on_connect(&self, _: &Connection) -> Result<()> {
             Ok(())
         }
-        async fn on_request<'a>(&'a self, _: Call<'a, ()>, _: &'a mut Reader) -> Result<Flow> {
+        async fn on_request<'a>(&'a self, _: Call<'a, ()>, _: In<'a>) -> Result<Flow> {
             Ok(Flow::Continue)
         }
         fn on_idle(&self, _: &Connection) -> bool {
@@ -155,15 +155,11 @@ fn a_handler_that_reads() {
     struct Three(Log);
     impl Service for Three {
         type Session = ();
-        type Request = Raw;
+        type Request = In<'static>;
         async fn on_connect(&self, _: &Connection) -> Result<()> {
             Ok(())
         }
-        async fn on_request<'a>(
-            &'a self,
-            call: Call<'a, ()>,
-            input: &'a mut Reader,
-        ) -> Result<Flow> {
+        async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
             let three = input.next(3)?;
             call.out.buf.write(three)?;
             Ok(Flow::Continue)

@@ -20,8 +20,7 @@ use std::{
 
 use clap::Parser;
 use netpoll::{
-    Call, Connection, Dialer, Dispatch, EventLoop, Flow, Handle, Raw, Reader, Result, Runtime,
-    Service,
+    Call, Connection, Dialer, Dispatch, EventLoop, Flow, Handle, In, Result, Runtime, Service,
 };
 use parking_lot::Mutex;
 
@@ -51,14 +50,14 @@ struct Lines<const INLINE: bool> {
 
 impl<const INLINE: bool> Service for Lines<INLINE> {
     type Session = ();
-    type Request = Raw;
+    type Request = In<'static>;
     const DISPATCH: Dispatch = if INLINE { Dispatch::Inline } else { Dispatch::Sync };
 
     async fn on_connect(&self, _: &Connection) -> Result<()> {
         Ok(())
     }
 
-    async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
         let line = input.until(b'\n')?;
         if line == HEAVY {
             // No mark, no other thread pool: just a function that takes its time.

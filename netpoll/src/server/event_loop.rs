@@ -19,17 +19,17 @@ use crate::{
 /// on; [`serve`](Self::serve) waits for its end.
 ///
 /// ```
-/// use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service};
+/// use netpoll::{Call, Connection, EventLoop, Flow, In, Result, Service};
 /// use std::{io::{Read, Write}, net::TcpStream, time::Duration};
 ///
 /// struct Upper;
 /// impl Service for Upper {
 ///     type Session = ();
-///     type Request = Raw;
+///     type Request = In<'static>;
 ///     async fn on_connect(&self, _: &Connection) -> Result<()> {
 ///         Ok(())
 ///     }
-///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
 ///         let n = input.len();
 ///         call.out.buf.write(&input.next(n)?.to_ascii_uppercase())?;
 ///         Ok(Flow::Continue)

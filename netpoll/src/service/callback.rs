@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{Call, Flow, Raw, Served, Service, Ward};
+use super::{Call, Flow, In, Served, Service, Ward};
 use crate::{
     conn::{Connection, Reader, state::event},
     error::{Error, ErrorKind, Result},
@@ -17,15 +17,15 @@ struct Callback(Mutex<Arc<OnRequest>>);
 
 impl Service for Callback {
     type Session = ();
-    type Request = Raw;
+    type Request = In<'static>;
 
     async fn on_connect(&self, _: &Connection) -> Result<()> {
         Ok(())
     }
 
-    async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+    async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
         let run = self.0.lock().clone();
-        run(call.conn, input)?;
+        run(call.conn, &mut input)?;
         Ok(Flow::Continue)
     }
 }

@@ -153,8 +153,11 @@ impl<S> Deref for State<'_, S> {
     }
 }
 
-/// The bytes that came, as the last argument: a reader instead of a frame. See [`Raw`](super::Raw) for
-/// when the handler is called.
+/// The connection's bytes as they come, instead of a frame: a [`Reader`]. A handler of the macros takes it
+/// as its last argument; a service names it as `type Request = In<'static>`.
+///
+/// The handler is called when bytes have come, and again as long as it consumes some. It may wait for
+/// more than there is. If it consumes nothing it is called again when more has come.
 #[derive(Debug)]
 pub struct In<'a>(pub(super) &'a mut Reader);
 

@@ -98,7 +98,7 @@ pub use free::Free;
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
 pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts, Reply};
-pub use request::{Raw, Request};
+pub use request::Request;
 pub use sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
 pub use wired::Hooks;
 
@@ -146,20 +146,20 @@ pub enum Dispatch {
 /// nothing else; `on_error` is told.
 ///
 /// ```no_run
-/// use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service};
+/// use netpoll::{Call, Connection, EventLoop, Flow, In, Result, Service};
 ///
 /// /// Answers each line with itself.
 /// struct Lines;
 ///
 /// impl Service for Lines {
 ///     type Session = ();
-///     type Request = Raw;
+///     type Request = In<'static>;
 ///
 ///     async fn on_connect(&self, _: &Connection) -> Result<()> {
 ///         Ok(())
 ///     }
 ///
-///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
 ///         let line = input.until(b'\n')?;
 ///         call.out.buf.write(line)?;
 ///         Ok(Flow::Continue)
@@ -173,7 +173,7 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// What belongs to one connection, from `on_connect` to `on_close`.
     type Session: Send + 'static;
 
-    /// What `on_request` is given: a [`Frame`](crate::frame::Frame), [`Coded`] by a codec, or [`Raw`]
+    /// What `on_request` is given: a [`Frame`](crate::frame::Frame), [`Coded`] by a codec, or [`In`]
     /// for the bytes.
     type Request: Request;
 

@@ -1,4 +1,4 @@
-//! Kinds of requests: frames, and raw bytes. Those of a codec are in `coded`.
+//! Kinds of requests: frames, and bytes as they come. Those of a codec are in `coded`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], [`Coded`] by a
-/// codec, or [`Raw`].
+/// codec, or [`In`], the bytes as they come.
 ///
 /// [`Coded`]: super::Coded
 #[allow(private_bounds)]
@@ -29,13 +29,6 @@ pub trait Request: Take {
     /// The request, as it borrows from the bytes that came.
     type At<'a>: Send;
 }
-
-/// The connection's bytes as they come: `on_request` gets the [`Reader`].
-///
-/// It is called when bytes have come, and again as long as it consumes some. It may wait for more than
-/// there is. If it consumes nothing it is called again when more has come.
-#[derive(Debug)]
-pub enum Raw {}
 
 /// How requests are found and taken.
 pub(crate) trait Take: Sized + 'static {
@@ -139,11 +132,11 @@ impl<F: Frame + 'static> Take for F {
     }
 }
 
-impl Request for Raw {
-    type At<'a> = &'a mut Reader;
+impl Request for In<'static> {
+    type At<'a> = In<'a>;
 }
 
-impl Take for Raw {
+impl Take for In<'static> {
     const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
@@ -172,8 +165,8 @@ impl Take for Raw {
         Self::lend(called, conn, recv, n)
     }
 
-    fn at(reader: &mut Reader) -> Result<&mut Reader> {
-        Ok(reader)
+    fn at(reader: &mut Reader) -> Result<In<'_>> {
+        Ok(In(reader))
     }
 
     fn lend(
@@ -185,62 +178,13 @@ impl Take for Raw {
         Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
     }
 
-    fn lent<'r>(
-        reader: &'r mut Reader,
-        _recv: &'r Option<Box<Recv>>,
-        _n: usize,
-    ) -> Result<&'r mut Reader> {
-        Ok(reader)
+    fn lent<'r>(reader: &'r mut Reader, _recv: &'r Option<Box<Recv>>, _n: usize) -> Result<In<'r>> {
+        Ok(In(reader))
     }
 
     fn settle(reader: Reader, _recv: &mut Option<Box<Recv>>, _n: usize) {
         // It goes back to the connection's slot.
         drop(reader);
-    }
-}
-
-impl Request for In<'static> {
-    type At<'a> = In<'a>;
-}
-
-impl Take for In<'static> {
-    const SPLITS: bool = false;
-    type Scan = Called;
-    type Held = Reader;
-    type Lent = Reader;
-
-    fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
-        Raw::find(called, recv, max)
-    }
-
-    fn hold(
-        called: &mut Called,
-        conn: &Arc<Conn>,
-        recv: &mut Option<Box<Recv>>,
-        n: usize,
-    ) -> Result<Reader> {
-        Raw::hold(called, conn, recv, n)
-    }
-
-    fn at(reader: &mut Reader) -> Result<In<'_>> {
-        Ok(In(reader))
-    }
-
-    fn lend(
-        called: &mut Called,
-        conn: &Arc<Conn>,
-        recv: &mut Option<Box<Recv>>,
-        n: usize,
-    ) -> Result<Reader> {
-        Raw::lend(called, conn, recv, n)
-    }
-
-    fn lent<'r>(reader: &'r mut Reader, _recv: &'r Option<Box<Recv>>, _n: usize) -> Result<In<'r>> {
-        Ok(In(reader))
-    }
-
-    fn settle(reader: Reader, recv: &mut Option<Box<Recv>>, n: usize) {
-        Raw::settle(reader, recv, n);
     }
 }
 

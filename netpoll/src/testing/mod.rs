@@ -6,16 +6,16 @@
 //!
 //! ```
 //! use std::io::{Read, Write};
-//! use netpoll::{Call, Connection, EventLoop, Flow, Raw, Reader, Result, Service, testing::Server};
+//! use netpoll::{Call, Connection, EventLoop, Flow, In, Result, Service, testing::Server};
 //!
 //! struct Upper;
 //! impl Service for Upper {
 //!     type Session = ();
-//!     type Request = Raw;
+//!     type Request = In<'static>;
 //!     async fn on_connect(&self, _: &Connection) -> Result<()> {
 //!         Ok(())
 //!     }
-//!     async fn on_request<'a>(&'a self, call: Call<'a, ()>, input: &'a mut Reader) -> Result<Flow> {
+//!     async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
 //!         let n = input.len();
 //!         call.out.buf.write(&input.next(n)?.to_ascii_uppercase())?;
 //!         Ok(Flow::Continue)
