@@ -4,6 +4,8 @@
 //! is counted. What differs between systems lives in one module for each system, all with the same
 //! items (`Selector`, `RawEvents`, `Waker`, `SEND_FLAGS`, ..); they are chosen here and nowhere else.
 
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod bsd;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(any(target_os = "macos", target_os = "freebsd"))]

@@ -1,0 +1,47 @@
+//! What macOS and FreeBSD have in common besides kqueue: mostly what only Linux has.
+#![allow(unsafe_code)]
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+use socket2::{SockAddr, SockRef};
+
+use super::{AcceptFault, Credentials, call::check};
+
+/// There are no abstract names here.
+pub(super) fn abstract_address(_: &[u8]) -> io::Result<SockAddr> {
+    let why = "abstract Unix socket names exist on Linux alone: write unix:/path";
+    Err(io::Error::new(io::ErrorKind::Unsupported, why))
+}
+
+/// There are no abstract names here.
+pub(super) fn abstract_name(_: &SockAddr) -> Option<&[u8]> {
+    None
+}
+
+/// This system has no such timeout.
+pub(super) fn set_user_timeout(_: &SockRef<'_>, _: Duration) -> io::Result<()> {
+    let why = "a timeout for unacknowledged data (TCP_USER_TIMEOUT) exists on Linux alone";
+    Err(io::Error::new(io::ErrorKind::Unsupported, why))
+}
+
+/// The user and group at the other end of a Unix socket.
+pub(super) fn credentials(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: `uid` and `gid` are valid for writes.
+    check(unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) })?;
+    Ok(Credentials { pid: None, uid, gid })
+}
+
+/// What an accept error means that only this system has.
+pub(super) fn classify_accept(_: libc::c_int) -> AcceptFault {
+    AcceptFault::Fatal
+}
+
+/// This system has no such setting for a thread.
+pub(crate) fn set_timer_slack(_nanos: u64) -> io::Result<()> {
+    Ok(())
+}
