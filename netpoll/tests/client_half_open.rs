@@ -55,11 +55,12 @@ fn assert_silent(client: &Echoes) {
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
-/// A call is answered within `limit`, and then all are.
+/// All calls are answered within `limit`: of a mux's connections one may be new, and another not yet
+/// known to be dead.
 #[track_caller]
 fn assert_heals(client: &Echoes, limit: Duration) {
     let healing = Stopwatch::start();
-    wait_until(|| calls(client, 1, 200 * MS).answered() == 1);
+    wait_until(|| calls(client, 20, 200 * MS).answered() == 20);
     let took = healing.elapsed();
     println!("healed after {took:?}: {:?}", client.stats());
     healing.assert_was_below(took, limit);
