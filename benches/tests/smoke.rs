@@ -106,7 +106,7 @@ fn churn() {
 
 #[test]
 fn sweep() {
-    let (_, scratch) = scenario(Scenario::Sweep, &["--secs", "0.1", "--conns", "10"]);
+    let (_, scratch) = scenario(Scenario::Sweep, &["--secs", "0.3", "--conns", "10"]);
     let page = std::fs::read_to_string(scratch.0.join("report.html")).unwrap();
     assert!(page.contains("CPU us/request by bytes of a payload"));
     let summary = std::fs::read_to_string(scratch.0.join("report.md")).unwrap();
