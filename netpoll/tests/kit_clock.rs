@@ -3,11 +3,14 @@
 mod common;
 
 use std::{
+    future::Future,
     io::{
         ErrorKind::{ConnectionReset, TimedOut},
         Read, Write,
     },
+    pin::pin,
     sync::mpsc,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -15,6 +18,7 @@ use common::{Answer, Bench, Echo, Log, call, frame};
 use netpoll::{
     Builder, Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
     EventLoop, EventLoopBuilder, Flow, In, Result, Runtime, Service, block_on,
+    buf::LinkBuffer,
     testing::{Link, MemoryPeer, Server, VirtualClock, pair, settle},
 };
 
@@ -206,6 +210,26 @@ fn a_writer_that_waits_for_room() {
     bed.pass(MINUTE);
     assert_eq!(block_on(waits).unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
     assert_eq!(block_on(conn.closed()), CloseReason::WriteTimeout);
+}
+
+/// The waiter's time and the connection's are over at once; who waited was told "closed" where the
+/// connection was quicker.
+#[test]
+fn a_writer_whose_connection_ends_by_the_same_timeout_is_told_so() {
+    let bed = Bed::new();
+    let mut options = ConnectionOptions::default();
+    options.write_timeout = Some(MINUTE);
+    let (conn, _peer) = bed.pair(options, &Link::default().outbound(10));
+    while conn.pending() < conn.options().write_high {
+        conn.write(&[1; 100_000]).unwrap();
+    }
+    let bytes = LinkBuffer::try_from(&b"x"[..]).unwrap();
+    let mut waits = pin!(conn.send_async(bytes));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    bed.pass(MINUTE);
+    assert_eq!(block_on(conn.closed()), CloseReason::WriteTimeout);
+    assert_eq!(block_on(waits).unwrap_err().kind(), ErrorKind::TimedOut);
 }
 
 #[test]
