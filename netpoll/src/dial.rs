@@ -3,7 +3,6 @@
 use std::{
     io::{self, ErrorKind::TimedOut},
     sync::{Arc, atomic::Ordering::Relaxed},
-    thread,
     time::Duration,
 };
 
@@ -11,7 +10,7 @@ use crate::{
     addr::{Address, PeerAddress},
     conn::{Connection, ConnectionOptions, Settings, core::Conn},
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, blocking, park, sleep_on, timeout_on},
+    sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
     timer::Moment,
     transport::Transport,
@@ -96,7 +95,7 @@ impl Dialer {
             let (conn, state) = loop {
                 match self.begin(peer) {
                     Err(e) if is_queue_full(&e) && !until.has_passed() => {
-                        blocking(|| thread::sleep(RETRY));
+                        block_on(sleep_on(self.owner().shared(), RETRY));
                     }
                     begun => break begun?,
                 }

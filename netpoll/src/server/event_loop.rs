@@ -12,8 +12,12 @@ use crate::{
     listen::Acceptor,
     sched::{Runtime, give_away},
     service::Service,
-    timer::instant_after,
+    timer::Clock,
 };
+
+/// How long a listener may take until its next turn, in which it closes: a deadline of zero does not skip
+/// that.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A server: a [`Service`] on one or more listeners. It serves from [`bind`](EventLoopBuilder::bind)
 /// on; [`serve`](Self::serve) waits for its end.
@@ -137,11 +141,11 @@ impl Handle {
     /// answered and their output is sent, cuts those that have not after `deadline`, and reports.
     /// Later calls wait for the first and give its report.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let until = instant_after(deadline);
-        // A listener closes in its next turn, which a deadline of zero must not skip.
-        let closed_by = until.max(instant_after(Duration::from_millis(100)));
+        let until = self.0.runtime.shared().settings.clock.after(deadline);
+        let turn = Clock::default().after(TURN);
         for acceptor in &self.0.acceptors {
-            acceptor.close(closed_by);
+            acceptor.close(turn);
+            acceptor.close(until);
         }
         match self.0.guests.drain(until) {
             None => self.wait(),
