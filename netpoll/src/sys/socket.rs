@@ -26,7 +26,7 @@ use super::{
     options::StreamOptions,
     os,
     sockaddr::{domain, from_system, to_system},
-    tap::Tap,
+    tap::{Tap, dial},
 };
 use crate::{
     addr::PeerAddress,
@@ -231,6 +231,9 @@ impl Socket {
         options: &StreamOptions,
         faults: &Faults,
     ) -> io::Result<(Self, Connecting)> {
+        if let Some(dialled) = dial(peer, faults) {
+            return dialled.map(|socket| (socket, Connecting::Done));
+        }
         let address = to_system(peer)?;
         let socket = faults.open(|| os::stream_socket(domain(peer)))?;
         options.apply(&SockRef::from(&socket), address.is_unix())?;

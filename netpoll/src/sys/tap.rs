@@ -3,7 +3,8 @@
 
 use std::io::{self, IoSlice};
 
-use super::interest::Readiness;
+use super::{interest::Readiness, socket::Socket};
+use crate::addr::PeerAddress;
 
 /// What befalls a runtime's sockets: nothing.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,12 @@ impl Faults {
     pub(super) fn open<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         call()
     }
+}
+
+/// A connection that is made without the system: none is.
+#[inline(always)]
+pub(super) fn dial(_peer: &PeerAddress, _faults: &Faults) -> Option<io::Result<Socket>> {
+    None
 }
 
 /// What stands before one socket: nothing.

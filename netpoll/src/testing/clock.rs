@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::PATIENCE;
 use crate::{
     sched::{Builder, Runtime},
     timer::Hand,
@@ -81,9 +82,6 @@ impl fmt::Debug for VirtualClock {
         f.debug_tuple("VirtualClock").field(&self.elapsed()).finish()
     }
 }
-
-/// How long a runtime may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `runtime` has done all that there is to do: what was written to its connections in memory
 /// is read and handled, what its clock made due is done. A handler that waits for bytes or room rests
