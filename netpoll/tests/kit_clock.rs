@@ -1,6 +1,7 @@
 //! Every timeout of minutes and hours, on a clock that the test turns.
 
 mod common;
+mod kit_support;
 
 use std::{
     future::Future,
@@ -15,67 +16,30 @@ use std::{
 };
 
 use common::{Answer, Bench, Echo, Log, call, frame};
+use kit_support::{Bed, MINUTE, MS};
 use netpoll::{
-    Builder, Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
-    EventLoop, EventLoopBuilder, Flow, In, Result, Runtime, Service, block_on,
+    Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
+    EventLoopBuilder, Flow, In, Result, Service, block_on,
     buf::LinkBuffer,
-    testing::{Link, MemoryPeer, Server, VirtualClock, pair, settle},
+    testing::{Link, MemoryPeer, Server, pair, settle},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
-const MS: Duration = Duration::from_millis(1);
-
-struct Bed {
-    clock: VirtualClock,
-    runtime: Runtime,
-}
-
-impl Bed {
-    fn new() -> Self {
-        Self::with(Runtime::builder().pollers(2).max_workers(16))
-    }
-
-    fn with(builder: Builder) -> Self {
-        let clock = VirtualClock::new();
-        Self { clock, runtime: clock.drive(builder).build().unwrap() }
-    }
-
-    /// Lets what is under way be done, turns the clock, and lets what became due be done.
-    fn pass(&self, time: Duration) {
-        settle(&self.runtime);
-        self.clock.advance(time);
-        settle(&self.runtime);
-    }
-
-    fn serve<S: Service>(
-        &self,
-        service: S,
-        with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
-    ) -> Server {
-        Server::start(with(EventLoop::builder(service).runtime(&self.runtime))).unwrap()
-    }
-
-    fn echo(
-        &self,
-        with: impl FnOnce(EventLoopBuilder<Echo>) -> EventLoopBuilder<Echo>,
-    ) -> (Server, MemoryPeer, Log) {
-        let service = Echo::default();
-        let log = service.log.clone();
-        let server = self.serve(service, with);
-        let mut peer = server.connect().unwrap();
-        assert_eq!(call(&mut peer, b"x"), b"x");
-        (server, peer, log)
-    }
-
-    fn pair(&self, options: ConnectionOptions, link: &Link) -> (Connection, MemoryPeer) {
-        pair(&self.runtime, options, link).unwrap()
-    }
+fn echo(
+    bed: &Bed,
+    with: impl FnOnce(EventLoopBuilder<Echo>) -> EventLoopBuilder<Echo>,
+) -> (Server, MemoryPeer, Log) {
+    let service = Echo::default();
+    let log = service.log.clone();
+    let server = bed.serve(service, with);
+    let mut peer = server.connect().unwrap();
+    assert_eq!(call(&mut peer, b"x"), b"x");
+    (server, peer, log)
 }
 
 #[test]
 fn idle_to_the_millisecond() {
     let bed = Bed::new();
-    let (server, mut peer, log) = bed.echo(|b| b.idle_timeout(Some(10 * MINUTE)));
+    let (server, mut peer, log) = echo(&bed, |b| b.idle_timeout(Some(10 * MINUTE)));
     bed.pass(9 * MINUTE);
     // A byte puts the end off.
     assert_eq!(call(&mut peer, b"y"), b"y");
@@ -90,7 +54,7 @@ fn idle_to_the_millisecond() {
 #[test]
 fn a_frame_that_drips_is_cut_by_the_time_since_its_first_byte() {
     let bed = Bed::new();
-    let (server, mut peer, log) = bed.echo(|b| b.frame_timeout(Some(MINUTE)));
+    let (server, mut peer, log) = echo(&bed, |b| b.frame_timeout(Some(MINUTE)));
     let bytes = frame(&[7; 100]);
     for byte in &bytes[..59] {
         peer.write_all(&[*byte]).unwrap();
@@ -201,7 +165,7 @@ fn a_writer_that_waits_for_room() {
     let bed = Bed::new();
     let mut options = ConnectionOptions::default();
     options.write_timeout = Some(MINUTE);
-    let (conn, _peer) = bed.pair(options, &Link::default().outbound(10));
+    let (conn, _peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
     while conn.pending() < conn.options().write_high {
         conn.write(&[1; 100_000]).unwrap();
     }
@@ -219,7 +183,7 @@ fn a_writer_whose_connection_ends_by_the_same_timeout_is_told_so() {
     let bed = Bed::new();
     let mut options = ConnectionOptions::default();
     options.write_timeout = Some(MINUTE);
-    let (conn, _peer) = bed.pair(options, &Link::default().outbound(10));
+    let (conn, _peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
     while conn.pending() < conn.options().write_high {
         conn.write(&[1; 100_000]).unwrap();
     }
@@ -235,7 +199,7 @@ fn a_writer_whose_connection_ends_by_the_same_timeout_is_told_so() {
 #[test]
 fn a_reader_of_a_dialled_connection_on_a_thread_of_the_tests() {
     let bed = Bed::new();
-    let (conn, _peer) = bed.pair(ConnectionOptions::default(), &Link::default());
+    let (conn, _peer) = pair(&bed.runtime, ConnectionOptions::default(), &Link::default()).unwrap();
     let reads = std::thread::spawn(move || {
         let mut reader = conn.reader().unwrap();
         reader.next(1).unwrap_err().kind()
