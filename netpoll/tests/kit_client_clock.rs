@@ -19,7 +19,7 @@ use kit_support::{Bed, MINUTE, MS, SECOND};
 use netpoll::{
     Address, Connection, Deadline, Error, ErrorKind, Result,
     client::{CallOptions, Received, Resolve},
-    testing::{Link, Listener, MemoryPeer, Port, Server, settle},
+    testing::{Dials, Link, Listener, MemoryPeer, Port, Server, settle},
 };
 use parking_lot::Mutex;
 
@@ -181,7 +181,7 @@ fn an_endpoint_that_refuses_is_dialled_less_and_less_often() {
     for (others, longest) in [(false, 500), (true, 10_000)] {
         let bed = Bed::new();
         let refuses = Listener::bind(&Link::default());
-        refuses.port().refuse(true);
+        refuses.port().set(Dials::Refused);
         let mut addresses = vec![refuses.port().address()];
         let other = Endpoint::on(&bed);
         if others {
@@ -323,7 +323,7 @@ fn a_mux_that_is_pushed_to_dials_until_it_has_a_connection() {
     let mut peer = listener.accept().unwrap();
     answer(&bed, &mut peer);
     told.try_recv().unwrap().unwrap();
-    listener.port().refuse(true);
+    listener.port().set(Dials::Refused);
     drop(peer);
     settle(&bed.runtime);
     let before = client.stats().failed_dials;
@@ -331,7 +331,7 @@ fn a_mux_that_is_pushed_to_dials_until_it_has_a_connection() {
     (0..200).for_each(|_| bed.pass(50 * MS));
     let dials = client.stats().failed_dials - before;
     assert!((18..=46).contains(&dials), "{dials} dials in 10 s");
-    listener.port().refuse(false);
+    listener.port().set(Dials::Answered);
     (0..11).for_each(|_| bed.pass(50 * MS));
     assert_eq!(client.stats().connections, 1);
     let push = [&[0, 0, 0, 8][..], &[0; 8]].concat();
@@ -377,7 +377,7 @@ fn a_day_of_a_client() {
     let server = Endpoint::on(&bed);
     let client = Echoes::pool(server.port.address()).runtime(&bed.runtime).build().unwrap();
     for hour in 0..24 {
-        server.port.refuse(hour % 2 == 1);
+        server.port.set(if hour % 2 == 1 { Dials::Refused } else { Dials::Answered });
         for _ in 0..4 {
             bed.pass(15 * MINUTE);
             assert_eq!(call(&bed, &client).is_ok(), hour % 2 == 0);
@@ -387,4 +387,18 @@ fn a_day_of_a_client() {
     // Each connection ended by its idle time before the next call.
     assert_eq!((stats.dials, stats.failed_dials), (96, 48), "{stats:?}");
     assert_eq!(server.answered(), 48);
+}
+
+#[test]
+fn a_warm_up_waits_as_long_as_a_call() {
+    let bed = Bed::new();
+    let listener = Listener::bind(&Link::default());
+    listener.port().set(Dials::Ignored);
+    let address = listener.port().address();
+    let client = Kind::Pool(2).client_on(&bed.runtime, &address, 2 * SECOND);
+    let warmed = bed.start(async move { client.warm_up(2) });
+    bed.pass(2 * SECOND - MS);
+    assert!(is_under_way(&warmed));
+    bed.pass(MS);
+    assert_eq!(warmed.try_recv().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
 }

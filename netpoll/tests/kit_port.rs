@@ -7,7 +7,7 @@ use std::io::{ErrorKind::ConnectionRefused, Read, Write};
 use common::{Answer, Bench, Echo, frame, runtime, wait_until};
 use netpoll::{
     Connection, Dialer, ErrorKind, EventLoop, Flow, Runtime,
-    testing::{Fault, Faults, Link, Listener, Port, Server, settle},
+    testing::{Dials, Fault, Faults, Link, Listener, Port, Server, settle},
 };
 
 fn dial(runtime: &Runtime, port: &Port) -> Connection {
@@ -78,11 +78,11 @@ fn who_refuses_or_is_gone_is_not_reached() {
     let listener = Listener::bind(&Link::default());
     let address = listener.port().address();
     let dialer = Dialer::new().runtime(&runtime);
-    listener.port().refuse(true);
+    listener.port().set(Dials::Refused);
     let refused = dialer.dial(&address).unwrap_err();
     assert_eq!(refused.io_kind(), Some(ConnectionRefused));
     assert!(refused.to_string().contains(&address), "{refused}");
-    listener.port().refuse(false);
+    listener.port().set(Dials::Answered);
     let conn = dialer.dial(&address).unwrap();
     let mut peer = listener.accept().unwrap();
     drop(listener);

@@ -3,7 +3,10 @@
 
 use std::io::{self, IoSlice};
 
-use super::{interest::Readiness, socket::Socket};
+use super::{
+    interest::Readiness,
+    socket::{Connecting, Socket},
+};
 use crate::addr::PeerAddress;
 
 /// What befalls a runtime's sockets: nothing.
@@ -19,7 +22,10 @@ impl Faults {
 
 /// A connection that is made without the system: none is.
 #[inline(always)]
-pub(super) fn dial(_peer: &PeerAddress, _faults: &Faults) -> Option<io::Result<Socket>> {
+pub(super) fn dial(
+    _peer: &PeerAddress,
+    _faults: &Faults,
+) -> Option<io::Result<(Socket, Connecting)>> {
     None
 }
 
@@ -81,6 +87,11 @@ impl Tap {
     #[inline(always)]
     pub(super) fn accept<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         call()
+    }
+
+    #[inline(always)]
+    pub(super) fn is_ignored(&self) -> bool {
+        false
     }
 
     #[inline(always)]

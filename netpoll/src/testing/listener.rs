@@ -14,7 +14,7 @@ use super::{PATIENCE, link::Link, peer::MemoryPeer, port::Port};
 ///
 /// ```
 /// use std::io::{Read, Write};
-/// use netpoll::{Dialer, testing::{Link, Listener}};
+/// use netpoll::{Dialer, testing::{Dials, Link, Listener}};
 ///
 /// let listener = Listener::bind(&Link::default());
 /// let conn = Dialer::new().dial(&listener.port().address())?;
@@ -24,7 +24,7 @@ use super::{PATIENCE, link::Link, peer::MemoryPeer, port::Port};
 /// peer.read_exact(&mut got)?;
 /// assert_eq!(&got, b"hello");
 ///
-/// listener.port().refuse(true);
+/// listener.port().set(Dials::Refused);
 /// let refused = Dialer::new().dial(&listener.port().address()).unwrap_err();
 /// assert_eq!(refused.io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
 /// # Ok::<(), netpoll::Error>(())

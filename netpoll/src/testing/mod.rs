@@ -58,7 +58,7 @@ pub use port::Port;
 pub use seeds::each_seed;
 pub use server::Server;
 
-pub use crate::sys::testing::{Fault, Faults};
+pub use crate::sys::testing::{Dials, Fault, Faults};
 
 /// How long a test's waits last that come to nothing: it fails and does not hang.
 const PATIENCE: Duration = Duration::from_secs(20);

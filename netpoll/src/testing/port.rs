@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::sys::{self, Socket};
+use crate::sys::{self, Socket, testing::Dials};
 
 /// An address in memory, of a [`Server`](super::Server) or a [`Listener`](super::Listener): a
 /// [`Dialer`](crate::Dialer) or a client of this process that dials it gets a connection in memory, and the
@@ -45,9 +45,9 @@ impl Port {
         self.0.address().to_string()
     }
 
-    /// Whether those who dial it are refused from now on, as where nobody listens.
-    pub fn refuse(&self, refuses: bool) {
-        self.0.refuse(refuses);
+    /// What becomes of those who dial it from now on. Default: they get connections.
+    pub fn set(&self, dials: Dials) {
+        self.0.set(dials);
     }
 }
 

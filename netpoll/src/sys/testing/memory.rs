@@ -54,6 +54,13 @@ pub(crate) fn sockets_in_memory(first: usize, second: usize) -> io::Result<(Sock
     Ok((socket(&wire, 0, one)?, socket(&wire, 1, other)?))
 }
 
+/// A socket whose dial nobody answers.
+pub(super) fn ignored_socket() -> io::Result<Socket> {
+    let (mut socket, _) = socket_in_memory(1, 1)?;
+    socket.tap.ignore();
+    Ok(socket)
+}
+
 fn socket(wire: &Arc<Wire>, side: usize, bell: Arc<Bell>) -> io::Result<Socket> {
     let (ours, pair) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;

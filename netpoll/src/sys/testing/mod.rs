@@ -8,4 +8,5 @@ mod wire;
 
 pub use faults::{Fault, Faults};
 pub(crate) use memory::{End, socket_in_memory, sockets_in_memory};
+pub use ports::Dials;
 pub(crate) use ports::Port;

@@ -41,12 +41,23 @@ pub(in crate::sys) struct Tap {
     broken: AtomicBool,
     bell: Arc<Bell>,
     memory: Option<End>,
+    /// Nobody answers its dial.
+    ignored: bool,
 }
 
 impl Tap {
     /// Before a socket whose bytes stay in memory.
     pub(super) fn in_memory(end: End, bell: Arc<Bell>) -> Self {
         Self { bell, memory: Some(end), ..Self::default() }
+    }
+
+    /// Nobody answers the socket's dial.
+    pub(super) fn ignore(&mut self) {
+        self.ignored = true;
+    }
+
+    pub(in crate::sys) fn is_ignored(&self) -> bool {
+        self.ignored
     }
 
     pub(in crate::sys) fn suffer(&mut self, faults: &Faults) {
