@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     addr::{Address, PeerAddress},
-    conn::{Connection, ConnectionOptions, Settings, core::Conn},
+    conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
@@ -197,6 +197,8 @@ impl Dialer {
             Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
+        // There is nobody yet who could be silent; the dial has a time of its own.
+        conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))
     }
 }
@@ -222,6 +224,8 @@ fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
     match told {
         Ok(()) => {
             conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+            conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
+            conn.conn.arm();
             Ok(conn)
         }
         Err(error) => {

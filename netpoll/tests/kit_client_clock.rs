@@ -17,7 +17,7 @@ use std::{
 use client_support::{Echoes, Kind, Message, by_hand::next_frame, message};
 use kit_support::{Bed, MINUTE, MS, SECOND};
 use netpoll::{
-    Address, Connection, Deadline, Error, ErrorKind, Result,
+    Address, Connection, Deadline, Dialer, Error, ErrorKind, Result,
     client::{CallOptions, Received, Resolve},
     testing::{Dials, Link, Listener, MemoryPeer, Port, Server, settle},
 };
@@ -387,6 +387,37 @@ fn a_day_of_a_client() {
     // Each connection ended by its idle time before the next call.
     assert_eq!((stats.dials, stats.failed_dials), (96, 48), "{stats:?}");
     assert_eq!(server.answered(), 48);
+}
+
+#[test]
+fn a_dial_that_nobody_answers_ends_by_its_own_time_and_a_call_by_its_own() {
+    for kind in KINDS {
+        let bed = Bed::new();
+        let listener = Listener::bind(&Link::default());
+        listener.port().set(Dials::Ignored);
+        let dialer = Dialer::new().runtime(&bed.runtime).connect_timeout(5 * MINUTE);
+        let address = listener.port().address();
+        let client = match kind {
+            Kind::Pool(_) => Echoes::pool(address).dialer(dialer).timeout(60 * MINUTE).build(),
+            Kind::Mux(_) => Echoes::mux(address).dialer(dialer).timeout(60 * MINUTE).build(),
+        }
+        .unwrap();
+        let short = begin(&bed, &client, CallOptions::new().timeout(MINUTE));
+        let long = begin(&bed, &client, CallOptions::new());
+        bed.pass(MINUTE - MS);
+        assert!(is_under_way(&short));
+        bed.pass(MS);
+        let error = short.try_recv().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        bed.pass(4 * MINUTE - MS);
+        assert!(is_under_way(&long));
+        bed.pass(MS);
+        let error = long.try_recv().unwrap().unwrap_err();
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::TimedOut), "{error}");
+        let stats = client.stats();
+        assert_eq!((stats.dialing, stats.connections, stats.waiters), (0, 0, 0), "{stats:?}");
+        assert_eq!(bed.runtime.stats().connections, 0);
+    }
 }
 
 #[test]

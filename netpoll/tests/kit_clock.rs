@@ -21,7 +21,7 @@ use netpoll::{
     Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
     EventLoopBuilder, Flow, In, Result, Service, block_on,
     buf::LinkBuffer,
-    testing::{Link, MemoryPeer, Server, pair, settle},
+    testing::{Dials, Link, Listener, MemoryPeer, Server, pair, settle},
 };
 
 fn echo(
@@ -242,6 +242,32 @@ fn a_dial_that_nobody_answers() {
     };
     assert_eq!(error.io_kind(), Some(TimedOut), "{error}");
     assert!(bed.clock.elapsed() >= 60 * MINUTE);
+}
+
+/// The connection's idle time ran while it was dialled, and cut the dial short: "not connected".
+#[test]
+fn an_idle_time_does_not_cut_a_dial_short() {
+    let bed = Bed::new();
+    let listener = Listener::bind(&Link::default());
+    listener.port().set(Dials::Ignored);
+    let address = listener.port().address();
+    let mut options = ConnectionOptions::default();
+    options.idle_timeout = Some(MINUTE);
+    let dialer = Dialer::new().runtime(&bed.runtime).connect_timeout(5 * MINUTE).options(options);
+    let dials = dialer.clone();
+    let told = bed.start(async move { dials.dial_async(&address).await.map(drop) });
+    bed.pass(5 * MINUTE - MS);
+    assert!(told.try_recv().is_err());
+    bed.pass(MS);
+    let error = told.try_recv().unwrap().unwrap_err();
+    assert_eq!(error.io_kind(), Some(TimedOut), "{error}");
+    // Once it is connected it counts.
+    listener.port().set(Dials::Answered);
+    let conn = dialer.dial(&listener.port().address()).unwrap();
+    bed.pass(MINUTE - MS);
+    assert!(conn.is_active());
+    bed.pass(MS);
+    assert_eq!(block_on(conn.closed()), CloseReason::IdleTimeout);
 }
 
 #[test]
