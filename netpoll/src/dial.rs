@@ -1,7 +1,10 @@
 //! Dialling: connections that this side begins.
 
 use std::{
-    io::{self, ErrorKind::TimedOut},
+    io::{
+        self,
+        ErrorKind::{TimedOut, WouldBlock},
+    },
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -93,11 +96,9 @@ impl Dialer {
         let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
             let (conn, state) = loop {
-                match self.begin(peer) {
-                    Err(e) if is_queue_full(&e) && !until.has_passed() => {
-                        block_on(sleep_on(self.owner().shared(), RETRY));
-                    }
-                    begun => break begun?,
+                match self.begin_before(until, peer)? {
+                    Some(begun) => break begun,
+                    None => block_on(sleep_on(self.owner().shared(), RETRY)),
                 }
             };
             if state == Connecting::InProgress {
@@ -142,11 +143,9 @@ impl Dialer {
 
     async fn dial_one(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
         let (conn, state) = loop {
-            match self.begin(peer) {
-                Err(e) if is_queue_full(&e) && !until.has_passed() => {
-                    sleep_on(self.owner().shared(), RETRY).await
-                }
-                begun => break begun?,
+            match self.begin_before(until, peer)? {
+                Some(begun) => break begun,
+                None => sleep_on(self.owner().shared(), RETRY).await,
             }
         };
         if state == Connecting::InProgress {
@@ -189,6 +188,21 @@ impl Dialer {
         self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
     }
 
+    /// As [`begin`](Self::begin). `None`: a Unix listener's queue is full, and there is time to try again.
+    fn begin_before(
+        &self,
+        until: Moment,
+        peer: &PeerAddress,
+    ) -> Result<Option<(Connection, Connecting)>> {
+        match self.begin(peer) {
+            Err(error) if error.io_kind() == Some(WouldBlock) => {
+                let late = || Error::io(format!("the queue of {peer} is full"), TimedOut.into());
+                if until.has_passed() { Err(late()) } else { Ok(None) }
+            }
+            begun => begun.map(Some),
+        }
+    }
+
     /// Begins to connect, registered so that the poller tells the end. A dial that is given up drops
     /// the connection, which closes it.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
@@ -213,10 +227,6 @@ fn failed(address: &Address, last: Option<Error>) -> Error {
         Some(error) => error.context(format_args!("dialling {address}")),
         None => Error::new(ErrorKind::Address, format!("dialling {address}: it has no address")),
     }
-}
-
-fn is_queue_full(error: &Error) -> bool {
-    error.io_kind() == Some(io::ErrorKind::WouldBlock)
 }
 
 /// A connect has ended as `told`.

@@ -9,6 +9,7 @@ use std::{
         ErrorKind::{ConnectionReset, TimedOut},
         Read, Write,
     },
+    os::unix::net::UnixStream,
     pin::pin,
     sync::mpsc,
     task::{Context, Waker},
@@ -242,6 +243,33 @@ fn a_dial_that_nobody_answers() {
     };
     assert_eq!(error.io_kind(), Some(TimedOut), "{error}");
     assert!(bed.clock.elapsed() >= 60 * MINUTE);
+}
+
+/// Until then it is tried again and again, by the clock too.
+#[test]
+fn a_dial_of_a_listener_whose_queue_is_full() {
+    let path = std::env::temp_dir().join(format!("netpoll-kit-full-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    socket.listen(0).unwrap();
+    let _first = UnixStream::connect(&path).unwrap();
+    let bed = Bed::new();
+    let dialer = Dialer::new().runtime(&bed.runtime).connect_timeout(60 * MINUTE);
+    let address = format!("unix:{}", path.display());
+    for blocks in [true, false] {
+        let (dialer, address) = (dialer.clone(), address.clone());
+        let told = bed.start(async move {
+            if blocks { dialer.dial(&address) } else { dialer.dial_async(&address).await }.map(drop)
+        });
+        for _ in 0..60 {
+            assert!(told.try_recv().is_err(), "{blocks}");
+            bed.pass(MINUTE);
+        }
+        let error = told.try_recv().unwrap().unwrap_err();
+        assert_eq!(error.io_kind(), Some(TimedOut), "{blocks}: {error}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }
 
 /// The connection's idle time ran while it was dialled, and cut the dial short: "not connected".
