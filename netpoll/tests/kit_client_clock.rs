@@ -17,7 +17,7 @@ use std::{
 use client_support::{Echoes, Kind, Message, by_hand::next_frame, message};
 use kit_support::{Bed, MINUTE, MS, SECOND};
 use netpoll::{
-    Address, Connection, Deadline, Dialer, Error, ErrorKind, Result,
+    Address, Connection, ConnectionOptions, Deadline, Dialer, Error, ErrorKind, Result,
     client::{CallOptions, Received, Resolve},
     testing::{Dials, Link, Listener, MemoryPeer, Port, Server, settle},
 };
@@ -418,6 +418,38 @@ fn a_dial_that_nobody_answers_ends_by_its_own_time_and_a_call_by_its_own() {
         assert_eq!((stats.dialing, stats.connections, stats.waiters), (0, 0, 0), "{stats:?}");
         assert_eq!(bed.runtime.stats().connections, 0);
     }
+}
+
+/// Its request is never sent, those before it are; and who comes later is not held up by it.
+#[test]
+fn a_call_that_waits_for_room_ends_at_its_deadline() {
+    let bed = Bed::new();
+    let listener = Listener::bind(&Link::default().outbound(100));
+    let mut options = ConnectionOptions::default();
+    (options.write_high, options.write_low) = (5_000, 1_000);
+    options.write_timeout = None;
+    let dialer = Dialer::new().runtime(&bed.runtime).options(options);
+    let client = Echoes::mux(listener.port().address()).dialer(dialer).timeout(60 * MINUTE);
+    let client = client.build().unwrap();
+    let send = |body: u8, timeout| {
+        let (client, options) = (client.clone(), CallOptions::new().timeout(timeout));
+        let request = message(0, vec![body; 3_000]);
+        bed.start(async move { client.call_async_with(request, options).await })
+    };
+    let first = [send(1, 60 * MINUTE), send(2, 60 * MINUTE)];
+    let mut peer = listener.accept().unwrap();
+    let (late, patient) = (send(3, MINUTE), send(4, 60 * MINUTE));
+    bed.pass(MINUTE - MS);
+    assert!(is_under_way(&late));
+    bed.pass(MS);
+    let error = late.try_recv().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    for (told, body) in first.into_iter().chain([patient]).zip([1, 2, 4]) {
+        answer(&bed, &mut peer);
+        assert_eq!(told.try_recv().unwrap().unwrap().get().unwrap().body, [body; 3_000]);
+    }
+    assert_eq!(peer.readable(), 0);
+    assert_eq!(client.stats().connections, 1, "nothing of it was sent, so that all is well");
 }
 
 #[test]
