@@ -68,6 +68,26 @@ fn a_shutdown_ends_with_the_last_request() {
     assert_eq!(bed.clock.elapsed(), 30 * MINUTE);
 }
 
+/// However they wait: for the server's end, or as the second who ends it.
+#[test]
+fn all_who_wait_for_a_shutdown_get_its_report() {
+    let bed = Bed::new();
+    let server = bed.serve(Slow, |b| b);
+    let mut peer = server.connect().unwrap();
+    peer.write_all(&frame(b"x")).unwrap();
+    let handles = [(); 3].map(|()| server.handle());
+    let [waits, ends, ends_too] = handles;
+    let waits = bed.start(async move { waits.wait() });
+    let ends = bed.start(async move { ends.shutdown(10 * MINUTE) });
+    let ends_too = bed.start(async move { ends_too.shutdown(MINUTE) });
+    bed.pass(10 * MINUTE - MS);
+    assert!([&waits, &ends, &ends_too].iter().all(|told| told.try_recv().is_err()));
+    bed.pass(MS);
+    for told in [waits, ends, ends_too] {
+        assert_eq!(told.try_recv().unwrap().cut.len(), 1);
+    }
+}
+
 /// The listener's turn takes no time of the clock.
 #[test]
 fn a_listener_is_closed_while_time_stands_still() {

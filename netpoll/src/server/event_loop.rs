@@ -1,8 +1,14 @@
 //! A running server, and the handle to it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::{builder::EventLoopBuilder, guests::Guests, report::ShutdownReport};
 use crate::{
@@ -10,7 +16,7 @@ use crate::{
     conn::Connection,
     error::Result,
     listen::Acceptor,
-    sched::{Runtime, give_away},
+    sched::{Runtime, block_on},
     service::Service,
     timer::Clock,
 };
@@ -66,8 +72,15 @@ struct Running {
     acceptors: Vec<Arc<Acceptor>>,
     addresses: Vec<PeerAddress>,
     guests: Arc<Guests>,
-    /// The report, once it is there.
-    ended: (Mutex<Option<ShutdownReport>>, Condvar),
+    ended: Mutex<Ended>,
+}
+
+#[derive(Default)]
+struct Ended {
+    /// Once it is there.
+    report: Option<ShutdownReport>,
+    /// Who waits for it.
+    waiters: Vec<Waker>,
 }
 
 impl EventLoop {
@@ -82,8 +95,7 @@ impl EventLoop {
         guests: Arc<Guests>,
     ) -> Self {
         let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
-        let ended = (Mutex::new(None), Condvar::new());
-        let running = Running { runtime, acceptors, addresses, guests, ended };
+        let running = Running { runtime, acceptors, addresses, guests, ended: Mutex::default() };
         Self { handle: Handle(Arc::new(running)), armed: true }
     }
 
@@ -150,8 +162,12 @@ impl Handle {
         match self.0.guests.drain(until) {
             None => self.wait(),
             Some(report) => {
-                *self.0.ended.0.lock() = Some(report.clone());
-                self.0.ended.1.notify_all();
+                let waiters = {
+                    let mut ended = self.0.ended.lock();
+                    ended.report = Some(report.clone());
+                    std::mem::take(&mut ended.waiters)
+                };
+                waiters.into_iter().for_each(Waker::wake);
                 report
             }
         }
@@ -159,15 +175,16 @@ impl Handle {
 
     /// Waits until the server is shut down: with the report of that.
     pub fn wait(&self) -> ShutdownReport {
-        let (ended, told) = &self.0.ended;
-        let mut ended = ended.lock();
-        loop {
-            if let Some(report) = &*ended {
-                return report.clone();
+        block_on(poll_fn(|cx| {
+            let mut ended = self.0.ended.lock();
+            if let Some(report) = &ended.report {
+                return Poll::Ready(report.clone());
             }
-            give_away();
-            told.wait(&mut ended);
-        }
+            if !ended.waiters.iter().any(|known| known.will_wake(cx.waker())) {
+                ended.waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        }))
     }
 }
 
