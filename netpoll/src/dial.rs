@@ -1,17 +1,19 @@
 //! Dialling: connections that this side begins.
 
 use std::{
-    io::{self, ErrorKind::TimedOut},
+    io::{
+        self,
+        ErrorKind::{TimedOut, WouldBlock},
+    },
     sync::{Arc, atomic::Ordering::Relaxed},
-    thread,
     time::Duration,
 };
 
 use crate::{
     addr::{Address, PeerAddress},
-    conn::{Connection, ConnectionOptions, Settings, core::Conn},
+    conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, blocking, park, sleep_on, timeout_on},
+    sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
     timer::Moment,
     transport::Transport,
@@ -94,11 +96,9 @@ impl Dialer {
         let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
             let (conn, state) = loop {
-                match self.begin(peer) {
-                    Err(e) if is_queue_full(&e) && !until.has_passed() => {
-                        blocking(|| thread::sleep(RETRY));
-                    }
-                    begun => break begun?,
+                match self.begin_before(until, peer)? {
+                    Some(begun) => break begun,
+                    None => block_on(sleep_on(self.owner().shared(), RETRY)),
                 }
             };
             if state == Connecting::InProgress {
@@ -143,11 +143,9 @@ impl Dialer {
 
     async fn dial_one(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
         let (conn, state) = loop {
-            match self.begin(peer) {
-                Err(e) if is_queue_full(&e) && !until.has_passed() => {
-                    sleep_on(self.owner().shared(), RETRY).await
-                }
-                begun => break begun?,
+            match self.begin_before(until, peer)? {
+                Some(begun) => break begun,
+                None => sleep_on(self.owner().shared(), RETRY).await,
             }
         };
         if state == Connecting::InProgress {
@@ -190,6 +188,21 @@ impl Dialer {
         self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
     }
 
+    /// As [`begin`](Self::begin). `None`: a Unix listener's queue is full, and there is time to try again.
+    fn begin_before(
+        &self,
+        until: Moment,
+        peer: &PeerAddress,
+    ) -> Result<Option<(Connection, Connecting)>> {
+        match self.begin(peer) {
+            Err(error) if error.io_kind() == Some(WouldBlock) => {
+                let late = || Error::io(format!("the queue of {peer} is full"), TimedOut.into());
+                if until.has_passed() { Err(late()) } else { Ok(None) }
+            }
+            begun => begun.map(Some),
+        }
+    }
+
     /// Begins to connect, registered so that the poller tells the end. A dial that is given up drops
     /// the connection, which closes it.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
@@ -198,6 +211,8 @@ impl Dialer {
             Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
+        // There is nobody yet who could be silent; the dial has a time of its own.
+        conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))
     }
 }
@@ -214,15 +229,13 @@ fn failed(address: &Address, last: Option<Error>) -> Error {
     }
 }
 
-fn is_queue_full(error: &Error) -> bool {
-    error.io_kind() == Some(io::ErrorKind::WouldBlock)
-}
-
 /// A connect has ended as `told`.
 fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
     match told {
         Ok(()) => {
             conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+            conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
+            conn.conn.arm();
             Ok(conn)
         }
         Err(error) => {

@@ -37,14 +37,6 @@ pub(crate) struct Moment {
     age: Duration,
 }
 
-/// The instant at which `delay` from now has passed; one decades away where that would be past what
-/// an `Instant` can express.
-pub(crate) fn instant_after(delay: Duration) -> Instant {
-    const DECADES: Duration = Duration::from_secs(30 * 365 * 86_400);
-    let now = Instant::now();
-    now.checked_add(delay).unwrap_or_else(|| now + DECADES)
-}
-
 impl Clock {
     /// A clock that a test turns.
     #[cfg(feature = "testing")]
@@ -81,13 +73,28 @@ impl Clock {
         self.0.on_change(tell);
     }
 
+    /// This moment.
+    pub(crate) fn now(self) -> Moment {
+        Moment { clock: self, age: self.0.age() }
+    }
+
     /// The moment at which `delay` has passed.
     pub(crate) fn after(self, delay: Duration) -> Moment {
-        Moment { clock: self, age: self.0.age().saturating_add(delay) }
+        self.now().after(delay)
     }
 }
 
 impl Moment {
+    /// The moment so much later.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self { age: self.age.saturating_add(delay), ..self }
+    }
+
+    /// How long after `earlier` it is, a moment of the same clock; zero if it is not after it.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.age.saturating_sub(earlier.age)
+    }
+
     /// How long it is until then; zero if it has passed.
     pub(crate) fn left(self) -> Duration {
         self.age.saturating_sub(self.clock.0.age())

@@ -1,77 +1,46 @@
 //! Every timeout of minutes and hours, on a clock that the test turns.
 
 mod common;
+mod kit_support;
 
 use std::{
+    future::Future,
     io::{
         ErrorKind::{ConnectionReset, TimedOut},
         Read, Write,
     },
+    os::unix::net::UnixStream,
+    pin::pin,
     sync::mpsc,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
 use common::{Answer, Bench, Echo, Log, call, frame};
+use kit_support::{Bed, MINUTE, MS};
 use netpoll::{
-    Builder, Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
-    EventLoop, EventLoopBuilder, Flow, In, Result, Runtime, Service, block_on,
-    testing::{Link, MemoryPeer, Server, VirtualClock, pair, settle},
+    Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
+    EventLoopBuilder, Flow, In, Result, Service, block_on,
+    buf::LinkBuffer,
+    testing::{Dials, Link, Listener, MemoryPeer, Server, pair, settle},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
-const MS: Duration = Duration::from_millis(1);
-
-struct Bed {
-    clock: VirtualClock,
-    runtime: Runtime,
-}
-
-impl Bed {
-    fn new() -> Self {
-        Self::with(Runtime::builder().pollers(2).max_workers(16))
-    }
-
-    fn with(builder: Builder) -> Self {
-        let clock = VirtualClock::new();
-        Self { clock, runtime: clock.drive(builder).build().unwrap() }
-    }
-
-    /// Lets what is under way be done, turns the clock, and lets what became due be done.
-    fn pass(&self, time: Duration) {
-        settle(&self.runtime);
-        self.clock.advance(time);
-        settle(&self.runtime);
-    }
-
-    fn serve<S: Service>(
-        &self,
-        service: S,
-        with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
-    ) -> Server {
-        Server::start(with(EventLoop::builder(service).runtime(&self.runtime))).unwrap()
-    }
-
-    fn echo(
-        &self,
-        with: impl FnOnce(EventLoopBuilder<Echo>) -> EventLoopBuilder<Echo>,
-    ) -> (Server, MemoryPeer, Log) {
-        let service = Echo::default();
-        let log = service.log.clone();
-        let server = self.serve(service, with);
-        let mut peer = server.connect().unwrap();
-        assert_eq!(call(&mut peer, b"x"), b"x");
-        (server, peer, log)
-    }
-
-    fn pair(&self, options: ConnectionOptions, link: &Link) -> (Connection, MemoryPeer) {
-        pair(&self.runtime, options, link).unwrap()
-    }
+fn echo(
+    bed: &Bed,
+    with: impl FnOnce(EventLoopBuilder<Echo>) -> EventLoopBuilder<Echo>,
+) -> (Server, MemoryPeer, Log) {
+    let service = Echo::default();
+    let log = service.log.clone();
+    let server = bed.serve(service, with);
+    let mut peer = server.connect().unwrap();
+    assert_eq!(call(&mut peer, b"x"), b"x");
+    (server, peer, log)
 }
 
 #[test]
 fn idle_to_the_millisecond() {
     let bed = Bed::new();
-    let (server, mut peer, log) = bed.echo(|b| b.idle_timeout(Some(10 * MINUTE)));
+    let (server, mut peer, log) = echo(&bed, |b| b.idle_timeout(Some(10 * MINUTE)));
     bed.pass(9 * MINUTE);
     // A byte puts the end off.
     assert_eq!(call(&mut peer, b"y"), b"y");
@@ -86,7 +55,7 @@ fn idle_to_the_millisecond() {
 #[test]
 fn a_frame_that_drips_is_cut_by_the_time_since_its_first_byte() {
     let bed = Bed::new();
-    let (server, mut peer, log) = bed.echo(|b| b.frame_timeout(Some(MINUTE)));
+    let (server, mut peer, log) = echo(&bed, |b| b.frame_timeout(Some(MINUTE)));
     let bytes = frame(&[7; 100]);
     for byte in &bytes[..59] {
         peer.write_all(&[*byte]).unwrap();
@@ -197,7 +166,7 @@ fn a_writer_that_waits_for_room() {
     let bed = Bed::new();
     let mut options = ConnectionOptions::default();
     options.write_timeout = Some(MINUTE);
-    let (conn, _peer) = bed.pair(options, &Link::default().outbound(10));
+    let (conn, _peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
     while conn.pending() < conn.options().write_high {
         conn.write(&[1; 100_000]).unwrap();
     }
@@ -208,10 +177,30 @@ fn a_writer_that_waits_for_room() {
     assert_eq!(block_on(conn.closed()), CloseReason::WriteTimeout);
 }
 
+/// The waiter's time and the connection's are over at once; who waited was told "closed" where the
+/// connection was quicker.
+#[test]
+fn a_writer_whose_connection_ends_by_the_same_timeout_is_told_so() {
+    let bed = Bed::new();
+    let mut options = ConnectionOptions::default();
+    options.write_timeout = Some(MINUTE);
+    let (conn, _peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
+    while conn.pending() < conn.options().write_high {
+        conn.write(&[1; 100_000]).unwrap();
+    }
+    let bytes = LinkBuffer::try_from(&b"x"[..]).unwrap();
+    let mut waits = pin!(conn.send_async(bytes));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    bed.pass(MINUTE);
+    assert_eq!(block_on(conn.closed()), CloseReason::WriteTimeout);
+    assert_eq!(block_on(waits).unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
 #[test]
 fn a_reader_of_a_dialled_connection_on_a_thread_of_the_tests() {
     let bed = Bed::new();
-    let (conn, _peer) = bed.pair(ConnectionOptions::default(), &Link::default());
+    let (conn, _peer) = pair(&bed.runtime, ConnectionOptions::default(), &Link::default()).unwrap();
     let reads = std::thread::spawn(move || {
         let mut reader = conn.reader().unwrap();
         reader.next(1).unwrap_err().kind()
@@ -254,6 +243,59 @@ fn a_dial_that_nobody_answers() {
     };
     assert_eq!(error.io_kind(), Some(TimedOut), "{error}");
     assert!(bed.clock.elapsed() >= 60 * MINUTE);
+}
+
+/// Until then it is tried again and again, by the clock too.
+#[test]
+fn a_dial_of_a_listener_whose_queue_is_full() {
+    let path = std::env::temp_dir().join(format!("netpoll-kit-full-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    socket.listen(0).unwrap();
+    let _first = UnixStream::connect(&path).unwrap();
+    let bed = Bed::new();
+    let dialer = Dialer::new().runtime(&bed.runtime).connect_timeout(60 * MINUTE);
+    let address = format!("unix:{}", path.display());
+    for blocks in [true, false] {
+        let (dialer, address) = (dialer.clone(), address.clone());
+        let told = bed.start(async move {
+            if blocks { dialer.dial(&address) } else { dialer.dial_async(&address).await }.map(drop)
+        });
+        for _ in 0..60 {
+            assert!(told.try_recv().is_err(), "{blocks}");
+            bed.pass(MINUTE);
+        }
+        let error = told.try_recv().unwrap().unwrap_err();
+        assert_eq!(error.io_kind(), Some(TimedOut), "{blocks}: {error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// The connection's idle time ran while it was dialled, and cut the dial short: "not connected".
+#[test]
+fn an_idle_time_does_not_cut_a_dial_short() {
+    let bed = Bed::new();
+    let listener = Listener::bind(&Link::default());
+    listener.port().set(Dials::Ignored);
+    let address = listener.port().address();
+    let mut options = ConnectionOptions::default();
+    options.idle_timeout = Some(MINUTE);
+    let dialer = Dialer::new().runtime(&bed.runtime).connect_timeout(5 * MINUTE).options(options);
+    let dials = dialer.clone();
+    let told = bed.start(async move { dials.dial_async(&address).await.map(drop) });
+    bed.pass(5 * MINUTE - MS);
+    assert!(told.try_recv().is_err());
+    bed.pass(MS);
+    let error = told.try_recv().unwrap().unwrap_err();
+    assert_eq!(error.io_kind(), Some(TimedOut), "{error}");
+    // Once it is connected it counts.
+    listener.port().set(Dials::Answered);
+    let conn = dialer.dial(&listener.port().address()).unwrap();
+    bed.pass(MINUTE - MS);
+    assert!(conn.is_active());
+    bed.pass(MS);
+    assert_eq!(block_on(conn.closed()), CloseReason::IdleTimeout);
 }
 
 #[test]

@@ -131,9 +131,10 @@ impl<Q, R, M> Builder<Q, R, M> {
         let limits = Limits { connections, per_host, capacity, waiters: self.max_waiters };
         let silent = self.timeout.max(SHORTEST_SILENCE);
         let dialer = self.dialer.of_client(self.idle_timeout, silent);
+        let alarms = Alarms::new(dialer.owner().shared());
         Ok(Arc::new(Hub {
-            slots: Slots::new(limits, Endpoints::new(self.source)?),
-            alarms: Alarms::new(dialer.owner().shared()),
+            slots: Slots::new(limits, Endpoints::new(self.source, alarms.clock())?),
+            alarms,
             dialer,
             counters: Counters::default(),
             probe_after: PROBE_AFTER,

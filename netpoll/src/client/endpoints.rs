@@ -30,7 +30,8 @@ use crate::{
 /// See the module's documentation.
 pub(super) struct Endpoints {
     resolver: Option<Box<dyn Resolve>>,
-    clock: Clock,
+    /// What all times of the client go by.
+    pub(super) clock: Clock,
     state: Mutex<State>,
     /// The resolver is to be asked.
     due: AtomicBool,
@@ -48,12 +49,12 @@ struct State {
 impl Endpoints {
     /// # Errors
     /// `Address` if an address cannot be parsed, `Config` if there is none.
-    pub(super) fn new(source: Source) -> Result<Self> {
-        Self::with(source, Ejection::default())
+    pub(super) fn new(source: Source, clock: Clock) -> Result<Self> {
+        Self::with(source, clock, Ejection::default())
     }
 
     /// As [`new`](Self::new), with other figures for those who fail.
-    pub(super) fn with(source: Source, policy: Ejection) -> Result<Self> {
+    pub(super) fn with(source: Source, clock: Clock, policy: Ejection) -> Result<Self> {
         let mut balance = Balance::new(policy, Random::default());
         let (resolver, refresh, known) = match source {
             Source::Listed(texts) => {
@@ -73,7 +74,7 @@ impl Endpoints {
             }
         };
         let state = Mutex::new(State { balance, refresh, known, error: None });
-        Ok(Self { resolver, clock: Clock::default(), state, due: AtomicBool::new(false) })
+        Ok(Self { resolver, clock, state, due: AtomicBool::new(false) })
     }
 
     /// How many there are.

@@ -223,8 +223,7 @@ fn warm_up<L: Lane>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()
 }
 
 fn close<L: Lane>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
-    // As all shutdowns, by the system's time.
-    let until = Clock::default().after(deadline);
+    let until = hub.alarms.clock().after(deadline);
     hub.slots.drain();
     let drained = poll_fn(|cx| {
         let now = hub.slots.watch(cx.waker());

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -20,7 +20,8 @@ use crate::{
     conn::{CloseReason, Connection},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
-    sched::{blocking, sleep},
+    sched::{blocking, sleep_on},
+    timer::Moment,
 };
 
 /// How often a client that keeps a connection looks whether it may dial.
@@ -148,9 +149,10 @@ impl<L: Lane> Hub<L> {
     }
 
     /// Whether a connection looks alive; asks the system if nothing was heard of it for long.
-    fn is_sound(&self, conn: &Connection, idle_since: Option<Instant>) -> bool {
+    fn is_sound(&self, conn: &Connection, idle_since: Option<Moment>) -> bool {
+        let now = || self.alarms.clock().now();
         match idle_since {
-            Some(since) if since.elapsed() >= self.probe_after => conn.probe(),
+            Some(since) if now().since(since) >= self.probe_after => conn.probe(),
             _ => conn.is_active(),
         }
     }
@@ -174,12 +176,12 @@ impl<L: Lane> Hub<L> {
 
     /// Dials until there is a connection again, though nobody calls.
     pub(super) fn keep_one(self: &Arc<Self>) {
-        let hub = self.clone();
+        let (hub, runtime) = (self.clone(), self.dialer.owner().shared().clone());
         self.dialer.owner().shared().spawn_detached(Box::pin(async move {
             while hub.slots.lacks_all() {
                 // An endpoint that refused is left alone for a while, which grows.
                 hub.carry_out(hub.slots.warm_up(1));
-                sleep(KEEP).await;
+                sleep_on(&runtime, KEEP).await;
             }
         }));
     }

@@ -4,10 +4,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
     task::Waker,
-    time::Instant,
 };
 
 use super::{balance::Endpoint, call::Call, spread::Spread, steps::Steps};
+use crate::timer::Moment;
 
 /// What the slots' lock guards.
 pub(super) struct State<L> {
@@ -49,7 +49,7 @@ pub(super) struct Seat<L> {
     pub(super) ready: bool,
     /// It takes no more calls.
     pub(super) retired: bool,
-    pub(super) idle_since: Instant,
+    pub(super) idle_since: Moment,
 }
 
 /// Numbers of a moment.

@@ -17,7 +17,6 @@
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Waker,
-    time::Instant,
 };
 
 use super::{
@@ -115,7 +114,7 @@ impl<L> Slots<L> {
         seat.in_flight -= n;
         state.in_flight -= n;
         if seat.in_flight == 0 {
-            seat.idle_since = Instant::now();
+            seat.idle_since = self.endpoints.clock.now();
             if !seat.endpoint.is_listed() {
                 steps.closes.push(seat.lane.clone());
             }
@@ -185,7 +184,7 @@ impl<L> Slots<L> {
         }
         host.ready.push(id);
         let (lane, endpoint) = (lane.clone(), endpoint.clone());
-        let idle_since = Instant::now();
+        let idle_since = self.endpoints.clock.now();
         let seat = Seat { lane, endpoint, in_flight: 0, ready: true, retired: false, idle_since };
         state.lanes.insert(id, seat);
         self.settle(state, &mut steps);

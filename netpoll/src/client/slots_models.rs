@@ -10,12 +10,12 @@ use super::{
     source::IntoEndpoints,
     steps::Steps,
 };
-use crate::{buf::LinkSlice, primitive::thread};
+use crate::{buf::LinkSlice, primitive::thread, timer::Clock};
 
 /// A pool of at most `connections` to one address, with a call on a connection of the number 1.
 fn pool(connections: usize) -> (Arc<Slots<()>>, Arc<Call<()>>) {
     let limits = Limits { connections, per_host: connections, capacity: 1, waiters: 10 };
-    let endpoints = Endpoints::new("127.0.0.1:1".into_endpoints()).unwrap();
+    let endpoints = Endpoints::new("127.0.0.1:1".into_endpoints(), Clock::default()).unwrap();
     let slots = Arc::new(Slots::new(limits, endpoints));
     let call = Call::new(LinkSlice::default());
     let dials = carry_out(&slots, slots.enter(&call));
@@ -142,7 +142,7 @@ fn loom_no_waiter_is_forgotten() {
 fn loom_a_dial_belongs_to_its_slot() {
     loom::model(|| {
         let limits = Limits { connections: 1, per_host: 1, capacity: 1, waiters: 10 };
-        let endpoints = Endpoints::new("127.0.0.1:1".into_endpoints()).unwrap();
+        let endpoints = Endpoints::new("127.0.0.1:1".into_endpoints(), Clock::default()).unwrap();
         let slots = Arc::new(Slots::new(limits, endpoints));
         let (first, second) = (Call::new(LinkSlice::default()), Call::new(LinkSlice::default()));
         let dials = carry_out(&slots, slots.enter(&first));

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     buf::LinkSlice,
     error::{Error, ErrorKind},
+    timer::Clock,
 };
 
 /// A pool of at most `connections` to two endpoints. Who fails is left out for the time of the test.
@@ -22,7 +23,7 @@ fn pool(connections: usize) -> Slots<()> {
     let hour = Duration::from_secs(3_600);
     let policy = Ejection { first: hour, longest: hour, ..Ejection::default() };
     let two = ["127.0.0.1:1", "127.0.0.1:2"].into_endpoints();
-    Slots::new(limits, Endpoints::with(two, policy).unwrap())
+    Slots::new(limits, Endpoints::with(two, Clock::default(), policy).unwrap())
 }
 
 fn enter(slots: &Slots<()>) -> Steps<()> {

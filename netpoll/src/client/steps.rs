@@ -1,9 +1,9 @@
 //! What the slots have decided, for the hub to carry out without their lock.
 
-use std::{sync::Arc, task::Waker, time::Instant};
+use std::{sync::Arc, task::Waker};
 
 use super::{balance::Endpoint, call::Call};
-use crate::error::Error;
+use crate::{error::Error, timer::Moment};
 
 /// What is to be done after a change.
 pub(super) struct Steps<L> {
@@ -26,7 +26,7 @@ pub(super) struct Start<L> {
     pub(super) lane: Arc<L>,
     pub(super) call: Arc<Call<L>>,
     /// Since when the lane had nothing to do, if it had nothing to do.
-    pub(super) idle_since: Option<Instant>,
+    pub(super) idle_since: Option<Moment>,
 }
 
 impl<L> Default for Steps<L> {

@@ -263,8 +263,11 @@ impl Conn {
         if self.pending() > 0 && self.gate.load() & mark::WRITABLE != 0 {
             self.flush();
         }
-        if let Err(e) = self.check_sending() {
-            return Some(Err(e));
+        if let Err(error) = self.check_sending() {
+            // Where nothing was taken since the wait began, the connection's time is over with the waiter's.
+            let late = self.reason() == Some(CloseReason::WriteTimeout);
+            let late = late.then(|| Error::new(ErrorKind::TimedOut, error.to_string()));
+            return Some(Err(late.unwrap_or(error)));
         }
         (self.pending() <= self.options.write_low).then_some(Ok(()))
     }

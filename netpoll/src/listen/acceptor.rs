@@ -6,12 +6,14 @@
 //! the log is flooded.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    task::{Poll, Waker},
+    time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::{
     addr::PeerAddress,
@@ -19,13 +21,14 @@ use crate::{
     poller::{Event, Interest, Token},
     sched::{
         gate::Gate,
-        give_away,
         home::Home,
+        park,
         shared::Shared,
         turn::{Desk, Ready, Source, Turn},
     },
     sys::{AcceptFault, Listener, Socket, SpareFd},
     throttle::Throttle,
+    timer::Moment,
 };
 
 /// Connections accepted in one turn.
@@ -58,7 +61,6 @@ pub(crate) struct Acceptor {
     /// Stands for the acceptor in the timer wheel, also while the listener is not registered.
     timer: OnceLock<Token>,
     state: Mutex<State>,
-    closed: Condvar,
     log: Throttle,
 }
 
@@ -68,6 +70,8 @@ struct State {
     spare: SpareFd,
     pause: Duration,
     closed: bool,
+    /// Who waits for that.
+    waiters: Vec<Waker>,
 }
 
 impl Acceptor {
@@ -83,7 +87,8 @@ impl Acceptor {
         runtime.check_open()?;
         listener.suffer(&runtime.settings.faults);
         let spare = SpareFd::new().map_err(|e| Error::io("holding a descriptor back", e))?;
-        let state = State { registered: None, spare, pause: FIRST_PAUSE, closed: false };
+        let (pause, waiters) = (FIRST_PAUSE, Vec::new());
+        let state = State { registered: None, spare, pause, closed: false, waiters };
         let acceptor = Arc::new(Self {
             gate: Gate::new(0),
             listener,
@@ -92,7 +97,6 @@ impl Acceptor {
             host,
             timer: OnceLock::new(),
             state: Mutex::new(state),
-            closed: Condvar::new(),
             log: Throttle::every(Duration::from_secs(1)),
         });
         let token = acceptor.home.poller.insert(acceptor.clone());
@@ -111,11 +115,19 @@ impl Acceptor {
     }
 
     /// Stops accepting and closes the listener; waits until that is done, or `until`.
-    pub(crate) fn close(self: &Arc<Self>, until: Instant) {
+    pub(crate) fn close(self: &Arc<Self>, until: Moment) {
         self.schedule(CLOSE);
-        give_away();
-        let mut state = self.state.lock();
-        while !state.closed && !self.closed.wait_until(&mut state, until).timed_out() {}
+        let closed = poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Poll::Ready(());
+            }
+            if !state.waiters.iter().any(|known| known.will_wake(cx.waker())) {
+                state.waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        });
+        park::wait_for(closed, Some(until));
     }
 
     fn schedule(self: &Arc<Self>, event: u32) {
@@ -189,7 +201,7 @@ impl Acceptor {
             self.runtime.remove(&self.home, *token, None);
         }
         state.closed = true;
-        self.closed.notify_all();
+        state.waiters.drain(..).for_each(Waker::wake);
     }
 }
 

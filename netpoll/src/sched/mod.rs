@@ -41,7 +41,7 @@ mod worker;
 pub use blocking::{block_on, blocking};
 pub use builder::{Builder, LoadBalance};
 pub use runtime::Runtime;
-pub(crate) use seat::{clock, give_away, is_late};
+pub(crate) use seat::{clock, is_late};
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub(crate) use sleep::{sleep_on, timeout_on};
 pub use stats::{Stats, Syscalls};

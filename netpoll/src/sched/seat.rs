@@ -46,7 +46,7 @@ impl Drop for Seat {
 ///
 /// Does nothing on a thread that is no worker, in a turn that has lost its home already, and in an
 /// `inline` turn, which keeps it by contract.
-pub(crate) fn give_away() {
+pub(super) fn give_away() {
     let Some((index, ticket)) = LENT.take() else { return };
     SHARED.with_borrow(|shared| {
         let Some(shared) = shared else { return };

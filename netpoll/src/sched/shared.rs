@@ -1,6 +1,7 @@
 //! What the threads of one runtime share.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{
         Arc, Weak,
@@ -9,18 +10,19 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
+    task::{Poll, Waker},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::{
     builder::{LoadBalance, Settings},
     crew::Crew,
     home::Home,
     monitor::Monitor,
-    seat,
+    park, seat,
     task::Tasks,
     turn::Turn,
 };
@@ -29,7 +31,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     poller::Token,
     random::scatter,
-    timer::instant_after,
+    timer::{Clock, Moment},
 };
 
 const RUNNING: u8 = 0;
@@ -55,7 +57,7 @@ pub(crate) struct Shared {
     phase: AtomicU8,
     turn_of: AtomicUsize,
     /// Told when the last source of a home goes while the runtime closes.
-    emptied: (Mutex<()>, Condvar),
+    emptied: Mutex<Option<Waker>>,
     monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -87,7 +89,7 @@ impl Shared {
             tasks: Tasks::default(),
             phase: AtomicU8::new(RUNNING),
             turn_of: AtomicUsize::new(0),
-            emptied: (Mutex::new(()), Condvar::new()),
+            emptied: Mutex::default(),
             monitor_thread: Mutex::new(None),
         });
         for home in &shared.homes {
@@ -176,39 +178,36 @@ impl Shared {
             None => drop(home.poller.forget(token)),
         }
         if self.phase.load(SeqCst) != RUNNING && home.poller.is_empty() {
-            let _guard = self.emptied.0.lock();
-            self.emptied.1.notify_all();
+            let told = self.emptied.lock().take();
+            told.into_iter().for_each(Waker::wake);
         }
     }
 
     /// See the module `sched`. Returns the number of workers that were still in a handler at
-    /// `deadline` and were left behind.
-    pub(super) fn shutdown(&self, deadline: Duration) -> usize {
+    /// `until` and were left behind.
+    pub(super) fn shutdown(&self, until: Moment) -> usize {
         if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
             return 0;
         }
-        let until = instant_after(deadline);
         seat::give_away();
         self.tasks.cancel_all();
         let registered = || self.homes.iter().map(|home| home.poller.len()).sum::<usize>();
-        let mut guard = self.emptied.0.lock();
         loop {
             // Again each time: a source may have been registered after the last look.
-            parking_lot::MutexGuard::unlocked(&mut guard, || {
-                for source in self.homes.iter().flat_map(|home| home.poller.sources()) {
-                    source.on_shutdown();
-                }
-            });
-            let again = Instant::now() + TELL_AGAIN;
-            while registered() != 0
-                && !self.emptied.1.wait_until(&mut guard, again.min(until)).timed_out()
-            {
+            for source in self.homes.iter().flat_map(|home| home.poller.sources()) {
+                source.on_shutdown();
             }
-            if registered() == 0 || Instant::now() >= until {
+            let empty = poll_fn(|cx| {
+                *self.emptied.lock() = Some(cx.waker().clone());
+                if registered() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            });
+            let again = Clock::default().after(TELL_AGAIN.min(until.left()));
+            if park::wait_for(empty, Some(again)).is_some() || until.has_passed() {
                 break;
             }
         }
-        drop(guard);
+        // It may hold this runtime.
+        self.emptied.lock().take();
         self.phase.store(STOPPED, SeqCst);
         self.monitor.keep_awake();
         for home in &self.homes {
@@ -217,16 +216,17 @@ impl Shared {
         self.join(until)
     }
 
-    fn join(&self, until: Instant) -> usize {
+    fn join(&self, until: Moment) -> usize {
         let mut threads = self.crew.stop();
         threads.extend(self.monitor_thread.lock().take());
         // At the deadline too, only those that are stuck are left behind.
-        let until = until.max(Instant::now() + LEAVING);
+        let leaving = Clock::default().after(LEAVING);
+        let over = || until.has_passed() && leaving.has_passed();
         threads.retain(|thread| thread.thread().id() != thread::current().id());
         let mut left = 0;
         for thread in threads {
             // std has no join with a timeout; a worker leaves within microseconds of its turn's end.
-            while !thread.is_finished() && Instant::now() < until {
+            while !thread.is_finished() && !over() {
                 thread::sleep(Duration::from_micros(200));
             }
             if thread.is_finished() {

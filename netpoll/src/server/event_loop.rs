@@ -1,8 +1,14 @@
 //! A running server, and the handle to it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::{builder::EventLoopBuilder, guests::Guests, report::ShutdownReport};
 use crate::{
@@ -10,10 +16,14 @@ use crate::{
     conn::Connection,
     error::Result,
     listen::Acceptor,
-    sched::{Runtime, give_away},
+    sched::{Runtime, block_on},
     service::Service,
-    timer::instant_after,
+    timer::Clock,
 };
+
+/// How long a listener may take until its next turn, in which it closes: a deadline of zero does not skip
+/// that.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A server: a [`Service`] on one or more listeners. It serves from [`bind`](EventLoopBuilder::bind)
 /// on; [`serve`](Self::serve) waits for its end.
@@ -62,8 +72,15 @@ struct Running {
     acceptors: Vec<Arc<Acceptor>>,
     addresses: Vec<PeerAddress>,
     guests: Arc<Guests>,
-    /// The report, once it is there.
-    ended: (Mutex<Option<ShutdownReport>>, Condvar),
+    ended: Mutex<Ended>,
+}
+
+#[derive(Default)]
+struct Ended {
+    /// Once it is there.
+    report: Option<ShutdownReport>,
+    /// Who waits for it.
+    waiters: Vec<Waker>,
 }
 
 impl EventLoop {
@@ -78,8 +95,7 @@ impl EventLoop {
         guests: Arc<Guests>,
     ) -> Self {
         let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
-        let ended = (Mutex::new(None), Condvar::new());
-        let running = Running { runtime, acceptors, addresses, guests, ended };
+        let running = Running { runtime, acceptors, addresses, guests, ended: Mutex::default() };
         Self { handle: Handle(Arc::new(running)), armed: true }
     }
 
@@ -137,17 +153,21 @@ impl Handle {
     /// answered and their output is sent, cuts those that have not after `deadline`, and reports.
     /// Later calls wait for the first and give its report.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let until = instant_after(deadline);
-        // A listener closes in its next turn, which a deadline of zero must not skip.
-        let closed_by = until.max(instant_after(Duration::from_millis(100)));
+        let until = self.0.runtime.shared().settings.clock.after(deadline);
+        let turn = Clock::default().after(TURN);
         for acceptor in &self.0.acceptors {
-            acceptor.close(closed_by);
+            acceptor.close(turn);
+            acceptor.close(until);
         }
         match self.0.guests.drain(until) {
             None => self.wait(),
             Some(report) => {
-                *self.0.ended.0.lock() = Some(report.clone());
-                self.0.ended.1.notify_all();
+                let waiters = {
+                    let mut ended = self.0.ended.lock();
+                    ended.report = Some(report.clone());
+                    std::mem::take(&mut ended.waiters)
+                };
+                waiters.into_iter().for_each(Waker::wake);
                 report
             }
         }
@@ -155,15 +175,16 @@ impl Handle {
 
     /// Waits until the server is shut down: with the report of that.
     pub fn wait(&self) -> ShutdownReport {
-        let (ended, told) = &self.0.ended;
-        let mut ended = ended.lock();
-        loop {
-            if let Some(report) = &*ended {
-                return report.clone();
+        block_on(poll_fn(|cx| {
+            let mut ended = self.0.ended.lock();
+            if let Some(report) = &ended.report {
+                return Poll::Ready(report.clone());
             }
-            give_away();
-            told.wait(&mut ended);
-        }
+            if !ended.waiters.iter().any(|known| known.will_wake(cx.waker())) {
+                ended.waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{
@@ -9,10 +10,11 @@ use std::{
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
-    time::{Duration, Instant},
+    task::{Poll, Waker},
+    time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::report::{Cut, ShutdownReport};
 use crate::{
@@ -23,12 +25,15 @@ use crate::{
         state::{event, mark},
     },
     listen::Host,
-    sched::{give_away, shared::Shared},
+    sched::{park, shared::Shared},
     service::{Served, Service, Ward},
     sys::Socket,
     throttle::Throttle,
-    timer::Clock,
+    timer::{Clock, Moment},
 };
+
+/// How long connections that were cut may take to end, on a busy machine.
+const ENDING: Duration = Duration::from_millis(100);
 
 /// What all connections of a server share.
 pub(super) struct House<S> {
@@ -46,8 +51,8 @@ pub(super) struct Guests {
     live: Mutex<HashMap<u64, Arc<Conn>>>,
     /// Places taken of `max`: before a connection is made, since several listeners may accept at once.
     taken: AtomicUsize,
-    /// Told when one leaves during a shutdown.
-    left: Condvar,
+    /// Told when the last one leaves during a shutdown.
+    left: Mutex<Option<Waker>>,
     drains: AtomicBool,
     full: Throttle,
 }
@@ -59,7 +64,7 @@ impl Guests {
             max,
             live: Mutex::default(),
             taken: AtomicUsize::new(0),
-            left: Condvar::new(),
+            left: Mutex::default(),
             drains: AtomicBool::new(false),
             full: Throttle::every(Duration::from_secs(1)),
         }
@@ -75,17 +80,17 @@ impl Guests {
 
     /// Lets each connection end as soon as it has nothing to do; cuts those that are left at `until`.
     /// `None`: another call does that.
-    pub(super) fn drain(&self, until: Instant) -> Option<ShutdownReport> {
+    pub(super) fn drain(&self, until: Moment) -> Option<ShutdownReport> {
         if self.drains.swap(true, AcqRel) {
             return None;
         }
-        give_away();
-        let mut live = self.live.lock();
-        let before = live.len();
-        for conn in live.values() {
-            conn.schedule(event::WAKE);
-        }
-        while !live.is_empty() && !self.left.wait_until(&mut live, until).timed_out() {}
+        let before = {
+            let live = self.live.lock();
+            live.values().for_each(|conn| conn.schedule(event::WAKE));
+            live.len()
+        };
+        self.wait(until);
+        let live = self.live.lock();
         let cut: Vec<_> = live
             .values()
             .map(|conn| Cut {
@@ -97,10 +102,21 @@ impl Guests {
         for conn in live.values() {
             conn.end(mark::ABORTING, CloseReason::Shutdown);
         }
+        drop(live);
         // Their ends are on their way; a handler that does not return is not waited for.
-        let grace = Instant::now() + Duration::from_millis(100);
-        while !live.is_empty() && !self.left.wait_until(&mut live, grace).timed_out() {}
+        self.wait(Clock::default().after(ENDING));
         Some(ShutdownReport { drained: before.saturating_sub(cut.len()), cut })
+    }
+
+    /// Waits until all are gone, or `until`.
+    fn wait(&self, until: Moment) {
+        let gone = poll_fn(|cx| {
+            // Told before the look, so that the last one that goes after it tells.
+            *self.left.lock() = Some(cx.waker().clone());
+            if self.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        park::wait_for(gone, Some(until));
+        self.left.lock().take();
     }
 
     /// Takes a place. False: there is none, and the client is sent away.
@@ -110,7 +126,7 @@ impl Guests {
             return true;
         }
         self.refused();
-        if let Some(skipped) = self.full.admit(Clock::default()) {
+        if let Some(skipped) = self.full.admit(self.runtime.settings.clock) {
             tracing::warn!(max_connections = self.max, skipped, "a client was sent away: too many");
         }
         false
@@ -131,8 +147,11 @@ impl Ward for Guests {
         if live.remove(&conn.conn.id).is_some() {
             self.taken.fetch_sub(1, AcqRel);
         }
-        if self.drains() {
-            self.left.notify_all();
+        let last = live.is_empty();
+        drop(live);
+        if last && self.drains() {
+            let told = self.left.lock().take();
+            told.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -3,7 +3,11 @@
 
 use std::io::{self, IoSlice};
 
-use super::interest::Readiness;
+use super::{
+    interest::Readiness,
+    socket::{Connecting, Socket},
+};
+use crate::addr::PeerAddress;
 
 /// What befalls a runtime's sockets: nothing.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +18,15 @@ impl Faults {
     pub(super) fn open<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         call()
     }
+}
+
+/// A connection that is made without the system: none is.
+#[inline(always)]
+pub(super) fn dial(
+    _peer: &PeerAddress,
+    _faults: &Faults,
+) -> Option<io::Result<(Socket, Connecting)>> {
+    None
 }
 
 /// What stands before one socket: nothing.
@@ -74,6 +87,11 @@ impl Tap {
     #[inline(always)]
     pub(super) fn accept<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         call()
+    }
+
+    #[inline(always)]
+    pub(super) fn is_ignored(&self) -> bool {
+        false
     }
 
     #[inline(always)]

@@ -5,16 +5,31 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::PATIENCE;
 use crate::{
     sched::{Builder, Runtime},
     timer::Hand,
 };
 
-/// The clock of a runtime's timeouts, which a test turns: what takes minutes is done at once.
+/// The clock of a runtime, which a test turns: what takes minutes is done at once.
 ///
-/// By it go all timeouts of the runtime's connections, dials and requests, and [`sleep`](crate::sleep)
-/// and [`timeout`](crate::timeout) in handlers and spawned futures. Shutdowns, and whatever handlers
-/// wait for by themselves, go by the system's.
+/// By it go all times of the runtime's connections, dials and requests, of acceptors that pause, and of
+/// its clients: deadlines of calls, how long connections may be idle and when they are asked whether they
+/// are alive, how long endpoints are left out, when resolvers are asked again, dials of a mux that keeps
+/// a connection. So do the deadlines of [`Handle::shutdown`](crate::Handle::shutdown),
+/// [`Runtime::shutdown`] and [`Client::close`](crate::client::Client::close), and
+/// [`sleep`](crate::sleep) and [`timeout`](crate::timeout) in handlers and spawned futures.
+///
+/// What waits for the machine and not for a time goes by the system's:
+///
+/// - the monitor's looks at turns that run long: they measure what handlers do with real threads;
+/// - when threads that have nothing to do end, and give their memory back: nothing else sees it;
+/// - at the end of a shutdown, the 100 ms for threads, and for connections that were cut, to go; 20 ms
+///   between two tellings that a runtime ends: turns of threads take them, whatever the clock says;
+/// - the second that a runtime has whose last handle is dropped: who drops it may be who turns the clock;
+/// - what the system does by itself: keepalive, [`user_timeout`](crate::ConnectionOptions::user_timeout);
+/// - [`settle`] and the ends of connections that tests hold, which give up after 20 s; whatever handlers
+///   wait for by themselves.
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,9 +82,6 @@ impl fmt::Debug for VirtualClock {
         f.debug_tuple("VirtualClock").field(&self.elapsed()).finish()
     }
 }
-
-/// How long a runtime may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `runtime` has done all that there is to do: what was written to its connections in memory
 /// is read and handled, what its clock made due is done. A handler that waits for bytes or room rests

@@ -1,11 +1,13 @@
 //! What a connection in memory is like.
 
+use std::io;
+
 use super::peer::MemoryPeer;
 use crate::{
     error::{Error, Result},
     sys::{
         Socket,
-        testing::{Faults, socket_in_memory},
+        testing::{Faults, socket_in_memory, sockets_in_memory},
     },
 };
 
@@ -56,9 +58,16 @@ impl Link {
 
     /// A socket, and its other end.
     pub(super) fn make(&self) -> Result<(Socket, MemoryPeer)> {
-        let (mut socket, wire) = socket_in_memory(self.inbound, self.outbound)
+        let (mut socket, end) = socket_in_memory(self.inbound, self.outbound)
             .map_err(|e| Error::io("a connection in memory", e))?;
         socket.suffer(&self.faults);
-        Ok((socket, MemoryPeer::new(wire)))
+        Ok((socket, MemoryPeer::new(end)))
+    }
+
+    /// A socket, and the one of whoever dialled it.
+    pub(super) fn between(&self) -> io::Result<(Socket, Socket)> {
+        let (mut socket, dialled) = sockets_in_memory(self.inbound, self.outbound)?;
+        socket.suffer(&self.faults);
+        Ok((socket, dialled))
     }
 }

@@ -1,6 +1,10 @@
 //! What tests of servers and clients need: connections in memory, faults by a seed, a clock that a test
 //! turns. Behind the feature `testing`.
 //!
+//! What a test has of a connection in memory is the other end of a server's ([`Server::connect`]), of a
+//! connection's ([`pair`]), or of a client's ([`Listener`]). Or nothing, where a client dials a server in
+//! memory ([`Server::listen`]).
+//!
 //! Nothing of the library is replaced: the same handlers run on the same runtime, and a connection in
 //! memory differs from another only below `read` and `write`.
 //!
@@ -34,18 +38,27 @@
 //! # Ok::<(), netpoll::Error>(())
 //! ```
 
+use std::time::Duration;
+
 mod clock;
 mod link;
+mod listener;
 mod pair;
 mod peer;
+mod port;
 mod seeds;
 mod server;
 
 pub use clock::{VirtualClock, settle};
 pub use link::Link;
+pub use listener::Listener;
 pub use pair::pair;
 pub use peer::MemoryPeer;
+pub use port::Port;
 pub use seeds::each_seed;
 pub use server::Server;
 
-pub use crate::sys::testing::{Fault, Faults};
+pub use crate::sys::testing::{Dials, Fault, Faults};
+
+/// How long a test's waits last that come to nothing: it fails and does not hang.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,14 +3,11 @@
 use std::{
     fmt,
     io::{self, Read, Write},
-    sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::sys::testing::Wire;
-
-/// How long a test's end waits for what it is asked for.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::PATIENCE;
+use crate::sys::testing::End;
 
 /// The test's end of a connection in memory.
 ///
@@ -22,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// Dropped, it closes: the library's side sees the end, or a reset if bytes are left unread here.
 pub struct MemoryPeer {
-    wire: Arc<Wire>,
+    end: End,
 }
 
 impl MemoryPeer {
-    pub(super) fn new(wire: Arc<Wire>) -> Self {
-        Self { wire }
+    pub(super) fn new(end: End) -> Self {
+        Self { end }
     }
 
     /// Writes `bytes` in pieces that end at `cuts`, which ascend: in one step if there is room.
@@ -44,7 +41,7 @@ impl MemoryPeer {
             start = end;
             piece
         });
-        self.wire.put(&pieces.collect::<Vec<_>>(), until())
+        self.end.put(&pieces.collect::<Vec<_>>(), until())
     }
 
     /// Waits until the library's side has read all that was written, or has closed.
@@ -52,7 +49,7 @@ impl MemoryPeer {
     /// # Errors
     /// `TimedOut`.
     pub fn wait_read(&self) -> io::Result<()> {
-        self.wire.drained(until())
+        self.end.drained(until())
     }
 
     /// Waits until the library's side has closed its socket.
@@ -60,23 +57,23 @@ impl MemoryPeer {
     /// # Errors
     /// `TimedOut`.
     pub fn wait_closed(&self) -> io::Result<()> {
-        self.wire.ended(until())
+        self.end.ended(until())
     }
 
     /// Bytes that wait to be read here.
     pub fn readable(&self) -> usize {
-        self.wire.waiting()
+        self.end.waiting()
     }
 
     /// Sends no more: the library's side reads what came before, and then the end.
     pub fn shutdown_write(&self) {
-        self.wire.shut();
+        self.end.shut();
     }
 
     /// Breaks the connection: ECONNRESET for the library's side, after what came before. What is on its
     /// way here is lost.
     pub fn reset(&self) {
-        self.wire.reset();
+        self.end.reset();
     }
 }
 
@@ -86,14 +83,14 @@ fn until() -> Instant {
 
 impl Read for MemoryPeer {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.wire.take(into, until())
+        self.end.take(into, until())
     }
 }
 
 impl Write for MemoryPeer {
     /// Writes all of `bytes` and waits for room meanwhile.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.wire.put(&[bytes], until())?;
+        self.end.put(&[bytes], until())?;
         Ok(bytes.len())
     }
 
@@ -104,7 +101,7 @@ impl Write for MemoryPeer {
 
 impl Drop for MemoryPeer {
     fn drop(&mut self) {
-        self.wire.leave();
+        self.end.close();
     }
 }
 

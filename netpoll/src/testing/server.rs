@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{link::Link, peer::MemoryPeer};
+use super::{link::Link, peer::MemoryPeer, port::Port};
 use crate::{
     addr::PeerAddress,
     error::Result,
@@ -44,6 +44,17 @@ impl Server {
         let (socket, peer) = link.make()?;
         self.host.accepted(socket, PeerAddress::Unnamed);
         Ok(peer)
+    }
+
+    /// An address in memory at which it is dialled. `link` is what the connections are like at the
+    /// server's end: its `inbound` holds requests, its faults befall the server.
+    pub fn listen(&self, link: &Link) -> Port {
+        let (host, link) = (self.host.clone(), link.clone());
+        Port::open(move || {
+            let (socket, dialled) = link.between()?;
+            host.accepted(socket, PeerAddress::Unnamed);
+            Ok(dialled)
+        })
     }
 
     /// The handle of the server.

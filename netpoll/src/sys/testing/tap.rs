@@ -13,9 +13,10 @@ use std::{
 use parking_lot::Mutex;
 
 pub(crate) use super::faults::Faults;
+pub(in crate::sys) use super::ports::dial;
 use super::{
     faults::{Dice, Fault},
-    memory::Wire,
+    memory::End,
 };
 use crate::sys::interest::Readiness;
 
@@ -39,13 +40,24 @@ pub(in crate::sys) struct Tap {
     /// A reset was injected: what follows is as after a real one.
     broken: AtomicBool,
     bell: Arc<Bell>,
-    memory: Option<Arc<Wire>>,
+    memory: Option<End>,
+    /// Nobody answers its dial.
+    ignored: bool,
 }
 
 impl Tap {
     /// Before a socket whose bytes stay in memory.
-    pub(super) fn in_memory(wire: Arc<Wire>, bell: Arc<Bell>) -> Self {
-        Self { bell, memory: Some(wire), ..Self::default() }
+    pub(super) fn in_memory(end: End, bell: Arc<Bell>) -> Self {
+        Self { bell, memory: Some(end), ..Self::default() }
+    }
+
+    /// Nobody answers the socket's dial.
+    pub(super) fn ignore(&mut self) {
+        self.ignored = true;
+    }
+
+    pub(in crate::sys) fn is_ignored(&self) -> bool {
+        self.ignored
     }
 
     pub(in crate::sys) fn suffer(&mut self, faults: &Faults) {
@@ -64,9 +76,9 @@ impl Tap {
         if self.bell.0.set(Box::new(bell())).is_err() {
             unreachable!("a socket is registered once");
         }
-        if let Some(wire) = &self.memory {
+        if let Some(end) = &self.memory {
             // As a selector tells at once what is true already.
-            self.bell.ring(wire.readiness());
+            self.bell.ring(end.readiness());
         }
     }
 
@@ -87,7 +99,7 @@ impl Tap {
         let short = part < into.len();
         let into = &mut into[..part];
         let n = match &self.memory {
-            Some(wire) => wire.read(into)?,
+            Some(end) => end.read(into)?,
             None => call(into)?,
         };
         if short && n == part {
@@ -103,7 +115,7 @@ impl Tap {
     ) -> io::Result<usize> {
         let part = self.before_write(bytes.len())?;
         match &self.memory {
-            Some(wire) => wire.write(&bytes[..part]),
+            Some(end) => end.write(&bytes[..part]),
             None => call(&bytes[..part]),
         }
     }
@@ -122,9 +134,7 @@ impl Tap {
             left -= n;
         }
         match &self.memory {
-            Some(wire) => {
-                wire.write(&cut.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
-            }
+            Some(end) => end.write(&cut.iter().map(|part| &part[..]).collect::<Vec<_>>().concat()),
             None => call(&cut),
         }
     }
@@ -148,7 +158,7 @@ impl Tap {
     ) -> io::Result<usize> {
         match &self.memory {
             _ if self.broken.load(Relaxed) => Ok(0),
-            Some(wire) => wire.peek(),
+            Some(end) => end.peek(),
             None => call(),
         }
     }
@@ -158,7 +168,7 @@ impl Tap {
         call: impl FnOnce() -> io::Result<usize>,
     ) -> io::Result<usize> {
         match &self.memory {
-            Some(wire) => wire.shutdown_write(),
+            Some(end) => end.shutdown_write(),
             None => call(),
         }
     }
@@ -173,14 +183,14 @@ impl Tap {
     }
 
     pub(in crate::sys) fn reset_on_close(&self) {
-        if let Some(wire) = &self.memory {
-            wire.reset_on_close();
+        if let Some(end) = &self.memory {
+            end.reset_on_close();
         }
     }
 
     pub(in crate::sys) fn closed(&self) {
-        if let Some(wire) = &self.memory {
-            wire.closed();
+        if let Some(end) = &self.memory {
+            end.close();
         }
     }
 
@@ -198,8 +208,8 @@ impl Tap {
             Fault::WouldBlock => self.bell.ring(again),
             Fault::Reset => {
                 self.broken.store(true, Relaxed);
-                if let Some(wire) = &self.memory {
-                    wire.reset();
+                if let Some(end) = &self.memory {
+                    end.reset();
                 }
                 self.bell.ring(Readiness::READABLE | Readiness::WRITABLE | Readiness::HUNG_UP);
             }

@@ -1,0 +1,63 @@
+//! What the tests on a clock by hand share: a runtime that goes by one.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part of it")]
+
+use std::{
+    future::Future,
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use netpoll::{
+    Builder, EventLoop, EventLoopBuilder, Runtime, Service,
+    testing::{Server, VirtualClock, settle},
+};
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MS: Duration = Duration::from_millis(1);
+
+pub struct Bed {
+    pub clock: VirtualClock,
+    pub runtime: Runtime,
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        Self::with(Runtime::builder().pollers(2).max_workers(16))
+    }
+
+    pub fn with(builder: Builder) -> Self {
+        let clock = VirtualClock::new();
+        Self { clock, runtime: clock.drive(builder).build().unwrap() }
+    }
+
+    /// Lets what is under way be done, turns the clock, and lets what became due be done.
+    pub fn pass(&self, time: Duration) {
+        settle(&self.runtime);
+        self.clock.advance(time);
+        settle(&self.runtime);
+    }
+
+    pub fn serve<S: Service>(
+        &self,
+        service: S,
+        with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
+    ) -> Server {
+        Server::start(with(EventLoop::builder(service).runtime(&self.runtime))).unwrap()
+    }
+
+    /// Starts `future` and lets it come as far as it can: with where its output will be.
+    pub fn start<F: Future<Output: Send> + Send + 'static>(
+        &self,
+        future: F,
+    ) -> Receiver<F::Output> {
+        let (tell, told) = channel();
+        self.runtime.spawn(async move {
+            // Who does not want it has dropped the other end.
+            let _ = tell.send(future.await);
+        });
+        settle(&self.runtime);
+        told
+    }
+}
