@@ -4,9 +4,9 @@
 //! the wheel stands for all of them, at the earliest of when it was set; a deadline that moves later
 //! leaves it there, and the entry that fires too early is set anew.
 
-use std::sync::atomic::{
+use crate::primitive::atomic::{
     AtomicBool, AtomicU64,
-    Ordering::{AcqRel, Relaxed, Release},
+    Ordering::{AcqRel, Relaxed},
 };
 
 /// What has a deadline.
@@ -44,7 +44,7 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     pub(crate) fn set(&self, kind: Kind, at: u64) {
         self.at[kind as usize].store(at, Relaxed);
-        self.fresh.store(true, Release);
+        self.renew();
     }
 
     pub(crate) fn clear(&self, kind: Kind) {
@@ -73,7 +73,6 @@ impl Deadlines {
         if !self.fresh.load(Relaxed) {
             return None;
         }
-        // A swap: of two threads that set a deadline, the later one sees both, or its mark stays.
         self.fresh.swap(false, AcqRel);
         let first = KINDS.into_iter().filter_map(|kind| self.get(kind)).min()?;
         // The turn and a writer may both come here: a later entry must not hide an earlier one.
@@ -83,12 +82,102 @@ impl Deadlines {
 
     /// The wheel fired at `now`. False: this entry is not the one that counts.
     pub(crate) fn fired(&self, now: u64) -> bool {
-        if self.armed.load(Relaxed) > now {
+        let due = |armed| (armed <= now).then_some(0);
+        if self.armed.fetch_update(AcqRel, Relaxed, due).is_err() {
             return false;
         }
-        self.armed.store(0, Relaxed);
         // Deadlines that have not passed need an entry again.
-        self.fresh.store(true, Release);
+        self.renew();
         true
+    }
+
+    /// Has the wheel looked after. All changes of the mark are swaps, so that they have one order: of two
+    /// threads that set a deadline, whoever takes the marks of both sees both deadlines.
+    fn renew(&self) {
+        self.fresh.swap(true, AcqRel);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use super::*;
+    use crate::primitive::{Mutex, atomic::Ordering::Release, thread};
+
+    /// A connection's deadlines and its poller's wheel.
+    #[derive(Default)]
+    struct Model {
+        deadlines: Deadlines,
+        wheel: Mutex<BTreeSet<u64>>,
+        /// The turn is queued.
+        queued: AtomicBool,
+    }
+
+    impl Model {
+        /// As `Conn::arm`.
+        fn arm(&self) {
+            if let Some(at) = self.deadlines.to_arm() {
+                self.wheel.lock().insert(at);
+            }
+        }
+
+        /// As `Source::on_timer` of a connection, for what the wheel has until `now`.
+        fn fire(&self, now: u64) {
+            let due: Vec<_> = self.wheel.lock().iter().copied().filter(|at| *at <= now).collect();
+            for at in due {
+                self.wheel.lock().remove(&at);
+                if !self.deadlines.fired(now) {
+                } else if self.deadlines.any_passed(now) {
+                    self.queued.store(true, Release);
+                } else {
+                    self.arm();
+                }
+            }
+        }
+
+        /// The turn, if it is queued: which of `kinds` it finds passed.
+        fn turn(&self, now: u64, kinds: &[Kind]) -> Vec<Kind> {
+            if !self.queued.swap(false, AcqRel) {
+                return Vec::new();
+            }
+            let passed = kinds.iter().copied().filter(|kind| self.deadlines.passed(*kind, now));
+            let passed: Vec<_> = passed.inspect(|kind| self.deadlines.clear(*kind)).collect();
+            self.arm();
+            passed
+        }
+    }
+
+    /// An entry fires while the turn moves its deadline and a writer sets another, sooner or later than
+    /// that: each is noticed at its time.
+    #[test]
+    fn loom_each_deadline_is_noticed_in_time() {
+        for (idle, write) in [(6, 5), (5, 6), (6, 2)] {
+            loom::model(move || {
+                let model = Arc::new(Model::default());
+                model.deadlines.set(Kind::Idle, 3);
+                model.arm();
+                let threads = [(Kind::Idle, idle), (Kind::Write, write)].map(|(kind, at)| {
+                    let model = model.clone();
+                    thread::spawn(move || {
+                        model.deadlines.set(kind, at);
+                        model.arm();
+                    })
+                });
+                model.fire(3);
+                for thread in threads {
+                    thread.join().unwrap();
+                }
+                let mut noticed = Vec::new();
+                for now in 3..=6 {
+                    model.fire(now);
+                    let passed = model.turn(now, &[Kind::Idle, Kind::Write]);
+                    noticed.extend(passed.into_iter().map(|kind| (kind, now)));
+                }
+                noticed.sort_by_key(|(kind, _)| *kind as usize);
+                let expected = [(Kind::Idle, idle), (Kind::Write, write.max(3))];
+                assert_eq!(noticed, expected);
+            });
+        }
     }
 }

@@ -118,4 +118,30 @@ mod loom_tests {
             assert!(paid.filter(|&mine| mine).count() <= parks);
         });
     }
+
+    /// One goes to sleep unless another is awake, who ends its sleep meanwhile, as monitor and driver do:
+    /// it sees that, or is woken.
+    #[test]
+    fn loom_nobody_sleeps_beside_one_who_is_awake() {
+        loom::model(|| {
+            let [driver, monitor] = [(); 2].map(|()| Arc::new(Parking::new()));
+            let bell = Arc::new(Bell::default());
+            driver.begin();
+            let awakes = thread::spawn({
+                let (driver, monitor, bell) = (driver.clone(), monitor.clone(), bell.clone());
+                move || {
+                    driver.end();
+                    if monitor.claim() {
+                        bell.ring();
+                    }
+                }
+            });
+            monitor.begin();
+            if driver.is_parked() {
+                bell.wait();
+            }
+            monitor.end();
+            awakes.join().unwrap();
+        });
+    }
 }

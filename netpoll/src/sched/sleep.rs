@@ -4,18 +4,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool,
-            Ordering::{Acquire, Release},
-        },
-    },
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-
-use parking_lot::Mutex;
 
 use super::{
     home::Home,
@@ -27,6 +19,13 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     poller::{Event, Token},
+    primitive::{
+        Mutex,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
     timer::Clock,
 };
 
@@ -88,9 +87,7 @@ impl Future for Sleep {
         }
         let this = &mut *self;
         let armed = this.armed.get_or_insert_with(|| Armed::new(this.shared.take(), this.at));
-        *armed.alarm.waker.lock() = Some(cx.waker().clone());
-        // The alarm may have rung between the look at the clock and the waker's storing.
-        if armed.alarm.rung.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        armed.alarm.poll(cx)
     }
 }
 
@@ -112,6 +109,12 @@ impl Drop for Armed {
 }
 
 impl Alarm {
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        *self.waker.lock() = Some(cx.waker().clone());
+        // It may have rung since the look at the clock, before the waker was there.
+        if self.rung.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     fn ring(&self) {
         self.rung.store(true, Release);
         if let Some(waker) = self.waker.lock().take() {
@@ -183,5 +186,29 @@ impl<F> fmt::Debug for Timeout<F> {
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleep").field("at_ms", &self.at).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::{primitive::thread, sched::park};
+
+    /// An alarm rings, twice as at a shutdown, while somebody begins to wait for it.
+    #[test]
+    fn loom_no_alarm_is_slept_through() {
+        loom::model(|| {
+            let alarm = Arc::new(Alarm::default());
+            let rings = [(); 2].map(|()| {
+                let alarm = alarm.clone();
+                thread::spawn(move || alarm.ring())
+            });
+            assert_eq!(park::wait_for(poll_fn(|cx| alarm.poll(cx)), None), Some(()));
+            for ring in rings {
+                ring.join().unwrap();
+            }
+        });
     }
 }

@@ -1,22 +1,14 @@
 //! The connections of one server: counted, bounded, and found again at its shutdown.
 
 use std::{
-    collections::HashMap,
-    future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool, AtomicUsize,
-            Ordering::{AcqRel, Acquire, Relaxed},
-        },
-    },
-    task::{Poll, Waker},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use parking_lot::Mutex;
-
-use super::report::{Cut, ShutdownReport};
+use super::{
+    report::{Cut, ShutdownReport},
+    roll::Roll,
+};
 use crate::{
     addr::PeerAddress,
     conn::{
@@ -25,7 +17,7 @@ use crate::{
         state::{event, mark},
     },
     listen::Host,
-    sched::{park, shared::Shared},
+    sched::shared::Shared,
     service::{Served, Service, Ward},
     sys::Socket,
     throttle::Throttle,
@@ -47,13 +39,7 @@ pub(super) struct House<S> {
 /// The connections, whatever their service.
 pub(super) struct Guests {
     runtime: Arc<Shared>,
-    max: usize,
-    live: Mutex<HashMap<u64, Arc<Conn>>>,
-    /// Places taken of `max`: before a connection is made, since several listeners may accept at once.
-    taken: AtomicUsize,
-    /// Told when the last one leaves during a shutdown.
-    left: Mutex<Option<Waker>>,
-    drains: AtomicBool,
+    roll: Roll<Arc<Conn>>,
     full: Throttle,
 }
 
@@ -61,73 +47,58 @@ impl Guests {
     pub(super) fn new(runtime: &Arc<Shared>, max: usize) -> Self {
         Self {
             runtime: runtime.clone(),
-            max,
-            live: Mutex::default(),
-            taken: AtomicUsize::new(0),
-            left: Mutex::default(),
-            drains: AtomicBool::new(false),
+            roll: Roll::new(max),
             full: Throttle::every(Duration::from_secs(1)),
         }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.live.lock().len()
+        self.roll.len()
     }
 
     pub(super) fn list(&self) -> Vec<Connection> {
-        self.live.lock().values().cloned().map(Connection::unowned).collect()
+        self.roll.list().into_iter().map(Connection::unowned).collect()
     }
 
     /// Lets each connection end as soon as it has nothing to do; cuts those that are left at `until`.
     /// `None`: another call does that.
     pub(super) fn drain(&self, until: Moment) -> Option<ShutdownReport> {
-        if self.drains.swap(true, AcqRel) {
+        if !self.roll.begin_drain() {
             return None;
         }
-        let before = {
-            let live = self.live.lock();
-            live.values().for_each(|conn| conn.schedule(event::WAKE));
-            live.len()
-        };
-        self.wait(until);
-        let live = self.live.lock();
-        let cut: Vec<_> = live
-            .values()
+        let guests = self.roll.list();
+        guests.iter().for_each(|conn| conn.schedule(event::WAKE));
+        let before = guests.len();
+        drop(guests);
+        self.roll.wait_until_empty(Some(until));
+        let left = self.roll.list();
+        let cut: Vec<_> = left
+            .iter()
             .map(|conn| Cut {
                 id: Connection::unowned(conn.clone()).id(),
                 peer: conn.peer.clone(),
                 pending: conn.pending(),
             })
             .collect();
-        for conn in live.values() {
-            conn.end(mark::ABORTING, CloseReason::Shutdown);
-        }
-        drop(live);
+        left.iter().for_each(|conn| conn.end(mark::ABORTING, CloseReason::Shutdown));
+        drop(left);
         // Their ends are on their way; a handler that does not return is not waited for.
-        self.wait(Clock::default().after(ENDING));
+        self.roll.wait_until_empty(Some(Clock::default().after(ENDING)));
         Some(ShutdownReport { drained: before.saturating_sub(cut.len()), cut })
-    }
-
-    /// Waits until all are gone, or `until`.
-    fn wait(&self, until: Moment) {
-        let gone = poll_fn(|cx| {
-            // Told before the look, so that the last one that goes after it tells.
-            *self.left.lock() = Some(cx.waker().clone());
-            if self.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
-        });
-        park::wait_for(gone, Some(until));
-        self.left.lock().take();
     }
 
     /// Takes a place. False: there is none, and the client is sent away.
     fn admit(&self) -> bool {
-        let next = |taken| (taken < self.max).then_some(taken + 1);
-        if self.taken.fetch_update(AcqRel, Relaxed, next).is_ok() {
+        if self.roll.take_place() {
             return true;
         }
         self.refused();
         if let Some(skipped) = self.full.admit(self.runtime.settings.clock) {
-            tracing::warn!(max_connections = self.max, skipped, "a client was sent away: too many");
+            tracing::warn!(
+                max_connections = self.roll.max(),
+                skipped,
+                "a client was sent away: too many"
+            );
         }
         false
     }
@@ -139,20 +110,11 @@ impl Ward for Guests {
     }
 
     fn drains(&self) -> bool {
-        self.drains.load(Acquire)
+        self.roll.drains()
     }
 
     fn closed(&self, conn: &Connection) {
-        let mut live = self.live.lock();
-        if live.remove(&conn.conn.id).is_some() {
-            self.taken.fetch_sub(1, AcqRel);
-        }
-        let last = live.is_empty();
-        drop(live);
-        if last && self.drains() {
-            let told = self.left.lock().take();
-            told.into_iter().for_each(Waker::wake);
-        }
+        self.roll.leave(conn.conn.id);
     }
 }
 
@@ -167,12 +129,12 @@ impl<S: Service> Host for House<S> {
         let mut made = false;
         let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
             made = true;
-            self.guests.live.lock().insert(conn.id, conn.clone());
+            self.guests.roll.enter(conn.id, conn.clone());
             Some(Arc::new(served))
         });
         if let Err(error) = opened {
             if !made {
-                self.guests.taken.fetch_sub(1, AcqRel);
+                self.guests.roll.give_place_back();
             }
             tracing::warn!(%error, "an accepted connection was lost");
         }

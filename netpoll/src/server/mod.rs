@@ -4,6 +4,7 @@ mod builder;
 mod event_loop;
 mod guests;
 mod report;
+mod roll;
 mod serve;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;

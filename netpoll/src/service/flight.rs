@@ -9,23 +9,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{
-    Flow, Service,
-    flights::{Flights, Landed},
-    runner::poll,
-    served::Done,
-};
+use super::{Flow, board::Landed, run::Owner, runner::poll, served::Done};
 use crate::{
     buf::LinkBuffer,
-    conn::{Connection, Deadline, state::event},
+    conn::Deadline,
     error::Result,
     sched::{BoxFuture, Sleep, panic_error, sleep},
 };
 
 /// See the module's documentation.
-pub(super) struct Flight<S: Service> {
-    flights: Arc<Flights<S>>,
-    conn: Connection,
+pub(super) struct Flight<O: Owner> {
+    owner: Arc<O>,
     key: usize,
     /// Its place among the answers.
     number: u64,
@@ -35,26 +29,19 @@ pub(super) struct Flight<S: Service> {
     landed: bool,
 }
 
-impl<S: Service> Flight<S> {
+impl<O: Owner> Flight<O> {
     /// Has workers poll `work`, which a run had in hand.
-    pub(super) fn start(
-        flights: &Arc<Flights<S>>,
-        conn: &Connection,
-        number: u64,
-        deadline: Deadline,
-        work: BoxFuture<Done>,
-    ) {
+    pub(super) fn start(owner: &Arc<O>, number: u64, deadline: Deadline, work: BoxFuture<Done>) {
         let flight = Self {
-            key: flights.take_off(),
-            flights: flights.clone(),
-            conn: conn.clone(),
+            key: owner.board().take_off(),
+            owner: owner.clone(),
             number,
             work: Some(work),
             deadline: deadline.left().map(sleep),
             waits: false,
             landed: false,
         };
-        conn.conn.runtime.spawn_at(&conn.conn.home, Box::pin(flight));
+        owner.spawn(Box::pin(flight));
     }
 
     /// Goes on. `None`: it waits.
@@ -83,33 +70,33 @@ impl<S: Service> Flight<S> {
     }
 }
 
-impl<S: Service> Future for Flight<S> {
+impl<O: Owner> Future for Flight<O> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.flights.is_over() {
+        if this.owner.board().is_over() {
             return Poll::Ready(());
         }
         let Some(landed) = this.go_on(cx) else {
-            if mem::replace(&mut this.waits, true) || this.flights.wait(this.key, cx) {
+            if mem::replace(&mut this.waits, true) || this.owner.board().wait(this.key, cx) {
                 return Poll::Pending;
             }
             return Poll::Ready(());
         };
         this.drop_work();
-        this.flights.land_task(this.number, landed);
+        this.owner.board().land_task(this.number, landed);
         this.landed = true;
         Poll::Ready(())
     }
 }
 
-impl<S: Service> Drop for Flight<S> {
+impl<O: Owner> Drop for Flight<O> {
     /// Leaves the board, after all that the request held is gone.
     fn drop(&mut self) {
         self.drop_work();
-        let end = self.flights.leave(self.key, self.landed);
-        self.conn.conn.schedule(event::WAKE);
+        let end = self.owner.board().leave(self.key, self.landed);
+        self.owner.wake_turn();
         if let Some(end) = end {
             end();
         }

@@ -102,9 +102,9 @@ impl<S: Service> Served<S> {
 
     /// Has the request of `n` bytes handled. `None`: the connection goes on.
     fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
-        if let Some(flights) = &self.flights {
+        if let Some(board) = &self.board {
             return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
-                Ok(held) => self.launch(flights, state, step, held),
+                Ok(held) => self.launch(board, state, step, held),
                 Err(error) => Some(self.fail(step, &error)),
             };
         }

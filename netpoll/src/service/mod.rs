@@ -67,6 +67,9 @@
 //!                                   beside a request, or after the last one
 //! ```
 
+mod board;
+#[cfg(all(test, loom))]
+mod board_models;
 mod call;
 mod callback;
 mod coded;
@@ -84,6 +87,7 @@ mod outcome;
 mod replies;
 mod reply;
 mod request;
+mod run;
 mod runner;
 mod served;
 mod sessions;

@@ -1,4 +1,4 @@
-//! The runner: handles the requests that wait on a connection's board, one after the other.
+//! The runner: handles the requests of a connection that wait on its board.
 
 use std::{
     future::Future,
@@ -11,34 +11,39 @@ use std::{
 
 use super::{
     Service,
+    board::{Board, Landed},
     call::{Call, Flow, Out},
     flight::Flight,
-    flights::{Begun, Flights, Job, Landed, Next},
     request::Take,
+    run::{self, Owner},
     served::Done,
 };
 use crate::{
     buf::LinkBuffer,
-    conn::{Connection, state::event},
+    conn::{Connection, Deadline, state::event},
     error::{Error, Result},
     sched::{
-        is_late, panic_error,
+        BoxFuture, is_late, panic_error,
         turn::{Desk, Turn},
     },
 };
 
-/// Requests that one run handles at most: then the rest goes to the back of the queue.
-const REQUESTS: usize = 128;
+/// A request that waits.
+pub(super) struct Job<S: Service> {
+    pub(super) held: <S::Request as Take>::Held,
+    pub(super) session: S::Session,
+    pub(super) deadline: Deadline,
+}
 
 /// See the module's documentation. It is in the queue once for each run.
 pub(super) struct Runner<S: Service> {
-    flights: Arc<Flights<S>>,
+    board: Arc<Board<Job<S>>>,
     service: Arc<S>,
     conn: Connection,
 }
 
 /// What a handler works with: on the heap, since a future that is not ready at once takes it along.
-pub(super) struct Kit<S: Service> {
+struct Kit<S: Service> {
     service: Arc<S>,
     conn: Connection,
     ordered: bool,
@@ -48,44 +53,61 @@ pub(super) struct Kit<S: Service> {
 }
 
 impl<S: Service> Runner<S> {
-    pub(super) fn new(flights: &Arc<Flights<S>>, service: &Arc<S>, conn: &Connection) -> Arc<Self> {
-        let (flights, service, conn) = (flights.clone(), service.clone(), conn.clone());
-        Arc::new(Self { flights, service, conn })
-    }
-
-    /// Queues so many runs.
-    pub(super) fn queue(self: &Arc<Self>, runs: usize) {
-        for _ in 0..runs {
-            self.conn.conn.home.push(self.clone());
-        }
+    pub(super) fn new(
+        board: &Arc<Board<Job<S>>>,
+        service: &Arc<S>,
+        conn: &Connection,
+    ) -> Arc<Self> {
+        let (board, service, conn) = (board.clone(), service.clone(), conn.clone());
+        Arc::new(Self { board, service, conn })
     }
 
     fn kit(&self) -> Box<Kit<S>> {
         Box::new(Kit {
             service: self.service.clone(),
             conn: self.conn.clone(),
-            ordered: self.flights.ordered,
+            ordered: self.board.ordered,
             job: None,
             out: LinkBuffer::new(),
         })
     }
+}
 
-    /// Handles what waits, `most` requests at most. Whether there was any.
-    fn handle(self: &Arc<Self>, most: usize) -> bool {
+impl<S: Service> Owner for Runner<S> {
+    type Job = Job<S>;
+
+    fn board(&self) -> &Board<Job<S>> {
+        &self.board
+    }
+
+    fn queue_runs(self: &Arc<Self>, runs: usize) {
+        for _ in 0..runs {
+            self.conn.conn.home.push(self.clone());
+        }
+    }
+
+    fn wake_turn(&self) {
+        self.conn.conn.schedule(event::WAKE);
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.conn.conn.runtime.spawn_at(&self.conn.conn.home, task);
+    }
+
+    fn is_late(&self) -> bool {
+        is_late()
+    }
+}
+
+impl<S: Service> Turn for Runner<S> {
+    fn run(self: Arc<Self>, _desk: &mut Desk) {
         let mut slot = Box::pin(None);
         let mut spare: Option<Box<Kit<S>>> = None;
-        let mut landed = None;
-        for ran in 0.. {
-            let Next { job, missing, end } = self.flights.next_job(landed.take(), ran < most);
-            self.queue(missing);
-            if let Some(end) = end {
-                end();
-            }
-            let Some(job) = job else { return ran > 0 };
-            let (number, deadline) = (job.number, job.deadline);
+        run::run(&self, |number, job| {
+            let deadline = job.deadline;
             let mut kit = spare.take().unwrap_or_else(|| self.kit());
             kit.job = Some(job);
-            slot.set(Some(run(kit)));
+            slot.set(Some(handle(kit)));
             let future = slot.as_mut().as_pin_mut().expect("it was just set");
             // A waker is for who waits: a future that is not ready is polled again as a task.
             let done = match poll(future, &mut Context::from_waker(Waker::noop())) {
@@ -102,28 +124,13 @@ impl<S: Service> Runner<S> {
                         let (mut kit, result) = future.await;
                         Done { out: kit.take_out(), result }
                     };
-                    Flight::start(&self.flights, &self.conn, number, deadline, Box::pin(work));
-                    continue;
+                    Flight::start(&self, number, deadline, Box::pin(work));
+                    return None;
                 }
             };
             slot.set(None);
-            landed = Some((number, Landed::new(done, false)));
-        }
-        unreachable!("a run ends with its last request")
-    }
-}
-
-impl<S: Service> Turn for Runner<S> {
-    fn run(self: Arc<Self>, _desk: &mut Desk) {
-        let Begun { answers_wait, heavy } = self.flights.begin_run();
-        if answers_wait {
-            // Of a run that may be in a handler which takes long.
-            self.conn.conn.schedule(event::WAKE);
-        }
-        if self.handle(if heavy { 1 } else { REQUESTS }) {
-            self.flights.end_run(is_late());
-            self.conn.conn.schedule(event::WAKE);
-        }
+            Some(Landed::new(done, false))
+        });
     }
 }
 
@@ -136,7 +143,7 @@ impl<S: Service> Kit<S> {
 }
 
 /// Handles the kit's request, and gives the kit back without it.
-async fn run<S: Service>(mut kit: Box<Kit<S>>) -> (Box<Kit<S>>, Result<Flow>) {
+async fn handle<S: Service>(mut kit: Box<Kit<S>>) -> (Box<Kit<S>>, Result<Flow>) {
     let this = &mut *kit;
     let result = match this.job.as_mut() {
         None => Ok(Flow::Continue),

@@ -23,12 +23,14 @@ use parking_lot::Mutex;
 
 use super::{
     Dispatch, Service,
+    board::Board,
     call::Flow,
-    flights::Flights,
+    flights,
     guard::{guarded, poll},
     lent::Slot,
     outcome::end,
     request::Take,
+    runner::Job,
 };
 use crate::{
     buf::LinkBuffer,
@@ -61,7 +63,7 @@ pub(crate) struct Served<S: Service> {
     pub(super) timeout: Option<Duration>,
     state: Mutex<State<S>>,
     /// Requests that are handled side by side, if they are.
-    pub(super) flights: Option<Arc<Flights<S>>>,
+    pub(super) board: Option<Arc<Board<Job<S>>>>,
     /// What the last request left is to be looked at again.
     again: AtomicBool,
 }
@@ -96,9 +98,9 @@ impl<S: Service> Served<S> {
             slot: Slot::default(),
             scan: Default::default(),
         };
-        let flights = Flights::of_service();
+        let board = flights::board_of();
         let state = Mutex::new(state);
-        Self { service, ward, timeout, state, flights, again: AtomicBool::new(false) }
+        Self { service, ward, timeout, state, board, again: AtomicBool::new(false) }
     }
 
     pub(super) fn service(&self) -> &S {
@@ -191,8 +193,8 @@ impl<S: Service> Handler for Served<S> {
     }
 
     fn give_up(&self) {
-        if let Some(flights) = &self.flights {
-            flights.abandon();
+        if let Some(board) = &self.board {
+            board.abandon();
         }
         let phase = mem::replace(&mut self.state.lock().phase, Phase::Over);
         // A future that is under way brings the session and a lent reader back.
@@ -213,9 +215,9 @@ impl<S: Service> Handler for Served<S> {
         };
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
-            if let Some(flights) = &self.flights {
+            if let Some(board) = &self.board {
                 let end = move || end(&service, &own, session, reason);
-                flights.at_the_end(Box::new(end));
+                board.at_the_end(Box::new(end));
             } else {
                 end(&service, &own, session, reason);
             }

@@ -42,14 +42,25 @@ impl Hand {
 
     /// Turns the time on, and tells all who wait for one.
     pub(crate) fn advance(&self, by: Duration) {
-        let (parked, others) = {
+        let parked = {
             let mut state = self.0.lock();
             state.age = state.age.saturating_add(by);
-            (std::mem::take(&mut state.parked), std::mem::take(&mut state.others))
+            std::mem::take(&mut state.parked)
         };
         parked.into_iter().for_each(Waker::wake);
-        let others: Vec<_> = others.into_iter().filter(|tell| tell()).collect();
-        self.0.lock().others.extend(others);
+        loop {
+            let (age, others) = {
+                let mut state = self.0.lock();
+                (state.age, std::mem::take(&mut state.others))
+            };
+            let others: Vec<_> = others.into_iter().filter(|tell| tell()).collect();
+            let mut state = self.0.lock();
+            state.others.extend(others);
+            // Who turned it on meanwhile did not find those that were being told.
+            if state.age == age {
+                return;
+            }
+        }
     }
 }
 
@@ -117,5 +128,33 @@ impl Eq for Source {}
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Source").field(&self.0.map(Hand::age)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn who_is_being_told_of_a_time_is_told_of_the_next() {
+        let hand = Hand::new();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sees = seen.clone();
+        Source::of(hand).on_change(move || {
+            let first = {
+                let mut seen = sees.lock();
+                seen.push(hand.age());
+                seen.len() == 1
+            };
+            if first {
+                let other = thread::spawn(|| hand.advance(Duration::from_secs(1)));
+                other.join().unwrap();
+            }
+            true
+        });
+        hand.advance(Duration::from_secs(1));
+        assert_eq!(*seen.lock(), [1, 2].map(Duration::from_secs));
     }
 }
