@@ -173,8 +173,8 @@ where
 
 fn encode(request: &impl Encode) -> Result<LinkSlice> {
     let mut out = LinkBuffer::new();
-    let n = frame::encode(request, &mut out)?;
-    Ok(out.slice(n)?)
+    frame::write(&mut out, |w| request.encode(w))?;
+    Ok(out.into())
 }
 
 /// Sends `request` under the number that it is given.

@@ -107,10 +107,7 @@ impl Lane for Pooled {
             state.call = Some(call.clone());
             state.written = self.conn.conn.written();
         }
-        let mut bytes = LinkBuffer::new();
-        bytes.append_slice(call.request.clone());
-        bytes.flush();
-        self.conn.conn.send(bytes);
+        self.conn.conn.send(LinkBuffer::from(call.request.clone()));
         Started::Taken
     }
 
