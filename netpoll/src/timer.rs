@@ -123,7 +123,8 @@ impl Moment {
 
 /// The first tick at which `age` has passed since the first look at a clock.
 fn first_tick(age: Duration) -> u64 {
-    u64::try_from(age.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
+    let part = u64::from(age.subsec_nanos().div_ceil(1_000_000));
+    age.as_secs().saturating_mul(1_000).saturating_add(part).saturating_add(1)
 }
 
 #[cfg(test)]

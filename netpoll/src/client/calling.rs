@@ -5,20 +5,19 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use super::{
     call::{Call, Found, Left, Place},
     health::Outcome,
     hub::{Hub, Lane},
+    options::Span,
     verdict,
 };
 use crate::{
     buf::LinkSlice,
     error::{Error, ErrorKind, Result},
     sched::{BoxFuture, park},
-    timer::Moment,
 };
 
 /// Sends the request under the number that the lane has given it. What it gives is polled first: room
@@ -35,11 +34,9 @@ pub(super) struct Calling<'c, L: Lane, W> {
     sending: Sending,
     /// The lane has let the caller send, who has not.
     holds: bool,
-    limit: Duration,
-    deadline: Moment,
+    span: Span,
     /// Who waits: a thread, which knows when to stop.
     parks: bool,
-    alarm: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,29 +55,28 @@ where
         hub: &'c Arc<Hub<L>>,
         request: LinkSlice,
         write: Option<W>,
-        limit: Duration,
-        deadline: Moment,
+        span: Span,
     ) -> Self {
-        let (call, stage) = (Call::new(request), Stage::Fresh);
-        let (sending, parks, alarm) = (None, false, None);
-        Self { hub, call, stage, write, sending, holds: false, limit, deadline, parks, alarm }
+        let (call, stage) = (Call::new(request, span.begun), Stage::Fresh);
+        Self { hub, call, stage, write, sending: None, holds: false, span, parks: false }
     }
 
     /// Waits on this thread.
     pub(super) fn wait(mut self) -> Result<LinkSlice> {
         self.parks = true;
-        let deadline = Some(self.deadline);
+        let deadline = Some(self.span.until);
         park::wait_for(Pin::new(&mut self), deadline).unwrap_or_else(|| self.expire())
     }
 
     /// Goes on. Pending: only others can end the call, or time.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkSlice>> {
         if self.stage == Stage::Fresh {
-            if self.limit.is_zero() {
+            if self.span.limit.is_zero() {
                 return Poll::Ready(self.expire());
             }
             self.stage = Stage::Begun;
-            self.hub.carry_out(self.hub.slots.enter(&self.call));
+            let alarm = (!self.parks).then(|| self.hub.alarms.clock().tick_at(self.span.until));
+            self.hub.carry_out(self.hub.slots.enter(&self.call, alarm));
         }
         loop {
             if let Some(sending) = &mut self.sending {
@@ -98,6 +94,7 @@ where
             match self.call.poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Found::Ended(result)) => return Poll::Ready(result),
+                Poll::Ready(Found::Late) => return Poll::Ready(self.expire()),
                 Poll::Ready(Found::Send(lane, number)) => {
                     let Some(write) = &mut self.write else { continue };
                     match write(&lane, number) {
@@ -139,7 +136,7 @@ where
             Left::At(place) => place,
         };
         self.hub.counters.timeouts.fetch_add(1, Relaxed);
-        Err(verdict::too_late(self.hub, &place, self.limit))
+        Err(verdict::too_late(self.hub, &place, self.span.limit))
     }
 }
 
@@ -157,9 +154,10 @@ impl<L: Lane, W> Calling<'_, L, W> {
         left
     }
 
-    fn forget_alarm(&mut self) {
-        if let Some(alarm) = self.alarm.take() {
-            self.hub.alarms.remove(alarm);
+    /// Takes the alarm off that is left where nobody released the call.
+    fn forget_alarm(&self) {
+        if self.call.has_alarm() {
+            self.hub.slots.forget(&self.call);
         }
     }
 }
@@ -179,30 +177,16 @@ where
         let found = this.go_on(cx);
         if found.is_ready() {
             this.stage = Stage::Ended;
-            this.forget_alarm();
-            return found;
         }
-        if this.parks {
-            return Poll::Pending;
-        }
-        let Some(alarm) = this.alarm else {
-            this.alarm = Some(this.hub.alarms.insert(this.deadline, cx.waker()));
-            return Poll::Pending;
-        };
-        if this.deadline.has_passed() {
-            this.forget_alarm();
-            return Poll::Ready(this.expire());
-        }
-        this.hub.alarms.change(alarm, cx.waker());
-        Poll::Pending
+        found
     }
 }
 
 impl<L: Lane, W> Drop for Calling<'_, L, W> {
     fn drop(&mut self) {
-        self.forget_alarm();
         if self.stage == Stage::Begun {
             self.leave(Outcome::Unknown);
         }
+        self.forget_alarm();
     }
 }

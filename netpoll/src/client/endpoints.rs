@@ -82,14 +82,21 @@ impl Endpoints {
         self.state.lock().balance.listed().count()
     }
 
-    /// The endpoint for what is next, of those that are `usable`: see [`Balance::choose`].
-    pub(super) fn choose(&self, usable: impl Fn(&Endpoint, bool) -> bool) -> Option<Arc<Endpoint>> {
-        let now = self.clock.now_ms();
+    /// What `take` gives of the endpoint for what is next, of those that are `usable`: see
+    /// [`Balance::choose`].
+    pub(super) fn choose<T>(
+        &self,
+        usable: impl Fn(&Endpoint, bool) -> bool,
+        take: impl FnOnce(&Arc<Endpoint>) -> T,
+    ) -> Option<T> {
         let state = &mut *self.state.lock();
+        // As a rule nothing depends on the time.
+        let timed = state.refresh.may_begin() || state.balance.has_unsound();
+        let now = if timed { self.clock.now_ms() } else { 0 };
         if state.refresh.begin(now, state.known) {
             self.due.store(true, Relaxed);
         }
-        state.balance.choose(now, usable)
+        state.balance.choose(now, usable).map(take)
     }
 
     /// Whether the resolver is to be asked now, by who is told so.

@@ -124,15 +124,15 @@ where
     /// # Errors
     /// As [`call`](Self::call).
     pub fn call_with(&self, request: Q::At<'_>, options: CallOptions) -> Result<Received<R>> {
-        let (limit, until) = options.span(self.clock(), self.0.timeout);
+        let span = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, limit, until).wait()
+                Calling::new(hub, request, None::<NoWrite>, span).wait()
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), limit, until).wait()
+                Calling::new(hub, LinkSlice::default(), Some(write), span).wait()
             }
         };
         bytes.map(Received::new)
@@ -156,15 +156,15 @@ where
         request: Q::At<'_>,
         options: CallOptions,
     ) -> Result<Received<R>> {
-        let (limit, until) = options.span(self.clock(), self.0.timeout);
+        let span = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, limit, until).await
+                Calling::new(hub, request, None::<NoWrite>, span).await
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), limit, until).await
+                Calling::new(hub, LinkSlice::default(), Some(write), span).await
             }
         };
         bytes.map(Received::new)

@@ -1,10 +1,12 @@
 //! The hub of a client: its slots, its dialler, its counters; carries out what the slots decide.
 
 use std::{
+    iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -14,14 +16,13 @@ use super::{
     call::Call,
     health::Outcome,
     slots::Slots,
-    steps::{Start, Steps},
+    steps::{More, Start, Steps},
 };
 use crate::{
     conn::{CloseReason, Connection},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
     sched::{blocking, sleep_on},
-    timer::Moment,
 };
 
 /// How often a client that keeps a connection looks whether it may dial.
@@ -66,9 +67,9 @@ pub(super) enum Started {
 pub(super) struct Hub<L: Lane> {
     pub(super) slots: Slots<L>,
     pub(super) dialer: Dialer,
-    pub(super) alarms: Alarms,
+    pub(super) alarms: Alarms<L>,
     pub(super) counters: Counters,
-    /// How long a lane may have had nothing to do before it is probed.
+    /// How long a lane may have been given no call before it is probed.
     pub(super) probe_after: Duration,
     pub(super) spec: L::Spec,
 }
@@ -89,36 +90,35 @@ pub(super) struct Counters {
 impl<L: Lane> Hub<L> {
     /// Does what the slots have decided.
     pub(super) fn carry_out(self: &Arc<Self>, mut steps: Steps<L>) {
-        loop {
-            if std::mem::take(&mut steps.resolves) {
-                self.resolve();
-            }
-            for endpoint in steps.dials.drain(..) {
-                self.dial(endpoint);
-            }
-            for lane in steps.closes.drain(..) {
-                lane.conn().close();
-            }
-            for (call, error) in steps.failed.drain(..) {
-                call.complete(Err(error));
-            }
-            for waker in steps.wakes.drain(..) {
-                waker.wake();
-            }
-            let mut more = Steps::default();
-            for start in steps.starts.drain(..) {
-                more.join(self.start(start));
-            }
-            if more.is_empty() {
-                return;
-            }
-            steps = more;
+        while !steps.is_empty() {
+            let more = steps.take_more();
+            let behind = more.map(|more| self.carry_out_more(*more)).unwrap_or_default();
+            let mut next = steps.start.map(|start| self.start(start)).unwrap_or_default();
+            behind.into_iter().for_each(|start| next.join(self.start(start)));
+            steps = next;
         }
     }
 
+    /// Does what there is besides a call to start; gives what is to be started too.
+    fn carry_out_more(self: &Arc<Self>, more: More<L>) -> Vec<Start<L>> {
+        if more.resolves {
+            self.resolve();
+        }
+        if let Some(at) = more.alarm {
+            self.alarms.set(at);
+        }
+        more.dials.into_iter().for_each(|endpoint| self.dial(endpoint));
+        more.closes.into_iter().for_each(|lane| lane.conn().close());
+        for (call, error) in more.failed {
+            call.complete(Err(error));
+        }
+        more.wakes.into_iter().for_each(Waker::wake);
+        more.starts
+    }
+
     fn start(&self, start: Start<L>) -> Steps<L> {
-        let Start { id, lane, call, idle_since } = start;
-        if !self.is_sound(lane.conn(), idle_since) {
+        let Start { id, lane, call, idle } = start;
+        if !self.is_sound(lane.conn(), idle) {
             // Found dead before a byte of the call was written.
             self.counters.stale.fetch_add(1, Relaxed);
             self.not_taken(&lane);
@@ -133,7 +133,7 @@ impl<L: Lane> Hub<L> {
             Started::Taken => Steps::default(),
             Started::CallGone => {
                 self.not_taken(&lane);
-                self.slots.release(id, 1)
+                self.slots.release(id, iter::once(&*call))
             }
             Started::LaneGone => {
                 self.not_taken(&lane);
@@ -148,11 +148,10 @@ impl<L: Lane> Hub<L> {
         self.slots.endpoints.ended(lane.endpoint(), Outcome::Unknown);
     }
 
-    /// Whether a connection looks alive; asks the system if nothing was heard of it for long.
-    fn is_sound(&self, conn: &Connection, idle_since: Option<Moment>) -> bool {
-        let now = || self.alarms.clock().now();
-        match idle_since {
-            Some(since) if now().since(since) >= self.probe_after => conn.probe(),
+    /// Whether a connection looks alive; asks the system if it was given no call for long.
+    fn is_sound(&self, conn: &Connection, idle: Option<Duration>) -> bool {
+        match idle {
+            Some(idle) if idle >= self.probe_after => conn.probe(),
             _ => conn.is_active(),
         }
     }
@@ -196,7 +195,8 @@ impl<L: Lane> Hub<L> {
         };
         let id = conn.conn.id;
         let lane = L::open(self, conn, endpoint.clone());
-        let (wanted, steps) = self.slots.connected(endpoint, id, &lane);
+        let now = self.alarms.clock().now();
+        let (wanted, steps) = self.slots.connected(endpoint, id, &lane, now);
         if wanted {
             lane.attach();
             let lane = Arc::downgrade(&lane);

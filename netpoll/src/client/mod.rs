@@ -77,10 +77,12 @@
 //! connections, and so their calls.
 
 mod alarms;
+mod allot;
 mod balance;
 mod builder;
 mod call;
 mod calling;
+mod deadlines;
 mod endpoints;
 mod handle;
 mod health;

@@ -8,7 +8,7 @@
 //! request leaves in the same turn, whatever the first caller does meanwhile.
 
 use std::{
-    mem,
+    iter, mem,
     sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed},
 };
 
@@ -171,7 +171,7 @@ impl Receiver for Pooled {
             return Err(unasked());
         }
         // Before its caller is told, who may call again at once.
-        let steps = self.hub.slots.release(self.conn.conn.id, 1);
+        let steps = self.hub.slots.release(self.conn.conn.id, iter::once(&*call));
         call.complete(Ok(bytes));
         self.hub.carry_out(steps);
         Ok(())

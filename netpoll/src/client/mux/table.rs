@@ -108,7 +108,10 @@ impl<L> Table<L> {
 mod models {
     use super::*;
     use crate::{
-        client::call::{Left, models::told},
+        client::call::{
+            Left,
+            models::{call, told},
+        },
         error::{Error, ErrorKind},
         primitive::thread,
     };
@@ -130,7 +133,7 @@ mod models {
     }
 
     fn begun(table: &Table<()>) -> (Arc<Call<()>>, u64) {
-        let call = Call::new(LinkSlice::default());
+        let call = call();
         assert_eq!(table.start(&Arc::new(()), &call).0, Started::Taken);
         let number = call.lane().expect("it was started").1;
         // Its caller has sent it.
@@ -180,7 +183,7 @@ mod models {
     fn loom_no_call_stays_with_a_dead_connection() {
         loom::model(|| {
             let table = Arc::new(Table::new(u64::from(u32::MAX)));
-            let call = Call::new(LinkSlice::default());
+            let call = call();
             let (other, theirs) = (table.clone(), call.clone());
             let ends = thread::spawn(move || {
                 let calls = other.close();
