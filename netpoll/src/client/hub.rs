@@ -42,7 +42,7 @@ pub(super) trait Lane: Send + Sync + Sized + 'static {
     fn conn(&self) -> &Connection;
 
     /// Takes a call.
-    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started;
+    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self>;
 
     /// The caller of a call that it has waits no more: `outcome` is what that says of the endpoint.
     fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool, outcome: Outcome);
@@ -54,13 +54,12 @@ pub(super) trait Lane: Send + Sync + Sized + 'static {
 }
 
 /// What became of a call that a lane was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Started {
+pub(super) enum Started<L> {
     Taken,
     /// Its caller has left.
-    CallGone,
+    CallGone(Arc<Call<L>>),
     /// The lane takes no more calls.
-    LaneGone,
+    LaneGone(Arc<Call<L>>),
 }
 
 /// See the module's documentation.
@@ -129,13 +128,13 @@ impl<L: Lane> Hub<L> {
             // Else its own turn ends it, after what came before, and with the reason that it had.
             return self.slots.again(&call);
         }
-        match lane.start(&call) {
+        match lane.start(call) {
             Started::Taken => Steps::default(),
-            Started::CallGone => {
+            Started::CallGone(call) => {
                 self.not_taken(&lane);
                 self.slots.release(id, iter::once(&*call))
             }
-            Started::LaneGone => {
+            Started::LaneGone(call) => {
                 self.not_taken(&lane);
                 self.slots.retire(id);
                 self.slots.again(&call)

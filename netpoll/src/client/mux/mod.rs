@@ -12,7 +12,7 @@ mod table;
 use std::{
     iter,
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -47,7 +47,7 @@ pub(super) type Number = fn(&LinkSlice) -> Result<u64, DecodeError>;
 
 /// What all lanes of a client share.
 pub(super) struct Spec {
-    pub(super) handler: fn(Weak<Muxed>) -> Arc<dyn Handler>,
+    pub(super) handler: fn(Arc<Muxed>) -> Arc<dyn Handler>,
     /// The number of a reply.
     pub(super) number: Number,
     pub(super) on_push: Option<OnPush>,
@@ -100,7 +100,7 @@ impl Lane for Muxed {
     }
 
     fn attach(self: &Arc<Self>) {
-        self.conn.conn.set_handler((self.hub.spec.handler)(Arc::downgrade(self)));
+        self.conn.conn.set_handler((self.hub.spec.handler)(self.clone()));
     }
 
     fn conn(&self) -> &Connection {
@@ -111,9 +111,9 @@ impl Lane for Muxed {
         &self.endpoint
     }
 
-    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
+    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self> {
         let (started, load) = self.table.start(self, call);
-        if started == Started::Taken {
+        if matches!(started, Started::Taken) {
             self.load.store(load, Relaxed);
         }
         started
