@@ -20,15 +20,18 @@ impl<L> Slots<L> {
         call: &Arc<Call<L>>,
         steps: &mut Steps<L>,
     ) -> bool {
-        let next = self.endpoints.choose(
-            |endpoint, may_dial| {
-                state.has_room(endpoint) || may_dial && self.may_dial(state, endpoint)
-            },
-            |endpoint| match state.has_room(endpoint) {
-                true => Ok(endpoint.index),
-                false => Err(endpoint.clone()),
-            },
-        );
+        let sole = self.sole(state);
+        let next = sole.map(Ok).or_else(|| {
+            self.endpoints.choose(
+                |endpoint, may_dial| {
+                    state.has_room(endpoint) || may_dial && self.may_dial(state, endpoint)
+                },
+                |endpoint| match state.has_room(endpoint) {
+                    true => Ok(endpoint.index),
+                    false => Err(endpoint.clone()),
+                },
+            )
+        });
         let host = match next {
             None => return false,
             Some(Ok(host)) => host,
@@ -56,7 +59,14 @@ impl<L> Slots<L> {
 
     /// An endpoint with a lane that has room: its number.
     fn with_room(&self, state: &State<L>) -> Option<usize> {
-        self.endpoints.choose(|endpoint, _| state.has_room(endpoint), |endpoint| endpoint.index)
+        self.sole(state).or_else(|| {
+            self.endpoints.choose(|endpoint, _| state.has_room(endpoint), |endpoint| endpoint.index)
+        })
+    }
+
+    /// The same where there is nothing to choose.
+    fn sole(&self, state: &State<L>) -> Option<usize> {
+        self.endpoints.sole().filter(|host| state.is_ready(*host))
     }
 
     /// Puts `call` into the queue.

@@ -85,8 +85,9 @@ pub(super) enum Left<L> {
 }
 
 impl<L> Call<L> {
-    pub(super) fn new(request: LinkSlice, begun: Moment) -> Arc<Self> {
-        let state = State::Waiting { waker: None, place: Place::Nowhere, late: false };
+    /// A call whose `waker` is told of its end, or once it was [polled](Self::poll) that poll's.
+    pub(super) fn new(request: LinkSlice, begun: Moment, waker: Option<Waker>) -> Arc<Self> {
+        let state = State::Waiting { waker, place: Place::Nowhere, late: false };
         Arc::new(Self {
             request,
             begun,
@@ -171,7 +172,8 @@ impl<L> Call<L> {
         }
     }
 
-    /// What its caller has to do. Ready with its end once.
+    /// What its caller has to do. Ready with its end once. Otherwise whatever happens to it from now on
+    /// wakes `cx`, also where it is to be sent.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Found<L>> {
         let mut state = self.state.lock();
         if let State::Waiting { waker, place, late } = &mut *state {
@@ -243,7 +245,7 @@ pub(super) mod models {
 
     /// A call without a request.
     pub(in crate::client) fn call<L>() -> Arc<Call<L>> {
-        Call::new(LinkSlice::default(), Clock::default().now())
+        Call::new(LinkSlice::default(), Clock::default().now(), None)
     }
 
     /// Waits for the end of `call`.

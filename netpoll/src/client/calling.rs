@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
@@ -27,8 +28,11 @@ pub(super) type Sending = Option<BoxFuture<Result<()>>>;
 /// A call that begins when it is first polled. Dropped, it is cancelled.
 pub(super) struct Calling<'c, L: Lane, W> {
     hub: &'c Arc<Hub<L>>,
-    call: Arc<Call<L>>,
+    /// Since it has begun.
+    call: Option<Arc<Call<L>>>,
     stage: Stage,
+    /// What the lane sends.
+    request: LinkSlice,
     /// Sends the request, once, where the lane does not.
     write: Option<W>,
     sending: Sending,
@@ -57,8 +61,8 @@ where
         write: Option<W>,
         span: Span,
     ) -> Self {
-        let (call, stage) = (Call::new(request, span.begun), Stage::Fresh);
-        Self { hub, call, stage, write, sending: None, holds: false, span, parks: false }
+        let (call, stage, sending) = (None, Stage::Fresh, None);
+        Self { hub, call, stage, request, write, sending, holds: false, span, parks: false }
     }
 
     /// Waits on this thread.
@@ -74,9 +78,11 @@ where
             if self.span.limit.is_zero() {
                 return Poll::Ready(self.expire());
             }
-            self.stage = Stage::Begun;
-            let alarm = (!self.parks).then(|| self.hub.alarms.clock().tick_at(self.span.until));
-            self.hub.carry_out(self.hub.slots.enter(&self.call, alarm));
+            self.begin(cx);
+            if self.write.is_none() {
+                // Whatever happens to it wakes this.
+                return Poll::Pending;
+            }
         }
         loop {
             if let Some(sending) = &mut self.sending {
@@ -85,23 +91,22 @@ where
                     Poll::Ready(Ok(())) => (self.sending, self.holds) = (None, false),
                     Poll::Ready(Err(error)) => {
                         (self.sending, self.holds) = (None, false);
-                        if let Some((lane, number)) = self.call.lane() {
+                        if let Some((lane, number)) = self.call().lane() {
                             self.unsent(&lane, number, error)?;
                         }
                     }
                 }
             }
-            match self.call.poll(cx) {
+            match self.call().poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Found::Ended(result)) => return Poll::Ready(result),
                 Poll::Ready(Found::Late) => return Poll::Ready(self.expire()),
                 Poll::Ready(Found::Send(lane, number)) => {
                     let Some(write) = &mut self.write else { continue };
                     match write(&lane, number) {
-                        Ok(sending) => {
-                            self.holds = sending.is_some();
-                            self.sending = sending;
-                        }
+                        // As above.
+                        Ok(None) => return Poll::Pending,
+                        Ok(sending) => (self.sending, self.holds) = (sending, true),
                         Err(error) => self.unsent(&lane, number, error)?,
                     }
                 }
@@ -109,21 +114,31 @@ where
         }
     }
 
+    fn begin(&mut self, cx: &Context<'_>) {
+        self.stage = Stage::Begun;
+        // Who sends itself is told by the lane where to, and looks for that at once.
+        let waker = self.write.is_none().then(|| cx.waker().clone());
+        let call = Call::new(mem::take(&mut self.request), self.span.begun, waker);
+        let call = self.call.insert(call);
+        let alarm = (!self.parks).then(|| self.hub.alarms.clock().tick_at(self.span.until));
+        self.hub.carry_out(self.hub.slots.enter(call, alarm));
+    }
+
     /// The request could not be sent on `lane`: if that has ended it is sent on another one.
     ///
     /// # Errors
     /// It cannot be sent at all.
     fn unsent(&mut self, lane: &Arc<L>, number: u64, error: Error) -> Result<()> {
-        if error.kind() != ErrorKind::Closed || !self.call.may_try_again() {
+        if error.kind() != ErrorKind::Closed || !self.call().may_try_again() {
             self.holds = true;
             self.leave(Outcome::Unknown);
             return Err(error);
         }
-        if self.call.move_to(Place::Nowhere) {
-            lane.abandon(&self.call, number, false, Outcome::Unknown);
+        if self.call().move_to(Place::Nowhere) {
+            lane.abandon(self.call(), number, false, Outcome::Unknown);
             self.hub.counters.retries.fetch_add(1, Relaxed);
             self.hub.slots.retire(lane.conn().conn.id);
-            self.hub.carry_out(self.hub.slots.again(&self.call));
+            self.hub.carry_out(self.hub.slots.again(self.call()));
         }
         Ok(())
     }
@@ -141,13 +156,19 @@ where
 }
 
 impl<L: Lane, W> Calling<'_, L, W> {
+    /// The call, which has begun.
+    fn call(&self) -> &Arc<Call<L>> {
+        self.call.as_ref().expect("it has begun")
+    }
+
     /// Ends the call by its caller, and tells whoever has it; `outcome` is what that says of its endpoint.
     fn leave(&mut self, outcome: Outcome) -> Left<L> {
-        let left = self.call.leave();
+        let Some(call) = &self.call else { return Left::At(Place::Nowhere) };
+        let left = call.leave();
         match &left {
-            Left::At(Place::Queue) => self.hub.carry_out(self.hub.slots.leave(&self.call)),
+            Left::At(Place::Queue) => self.hub.carry_out(self.hub.slots.leave(call)),
             Left::At(Place::Lane { lane, number, sent }) => {
-                lane.abandon(&self.call, *number, *sent && !self.holds, outcome);
+                lane.abandon(call, *number, *sent && !self.holds, outcome);
             }
             Left::At(Place::Nowhere) | Left::Done(_) => {}
         }
@@ -156,8 +177,10 @@ impl<L: Lane, W> Calling<'_, L, W> {
 
     /// Takes the alarm off that is left where nobody released the call.
     fn forget_alarm(&self) {
-        if self.call.has_alarm() {
-            self.hub.slots.forget(&self.call);
+        if let Some(call) = &self.call
+            && call.has_alarm()
+        {
+            self.hub.slots.forget(call);
         }
     }
 }

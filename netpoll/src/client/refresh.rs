@@ -38,8 +38,8 @@ impl Refresh {
     }
 
     /// Whether there is a time at which to ask.
-    pub(super) fn may_begin(&self) -> bool {
-        !self.asking && self.next.is_some()
+    pub(super) fn is_timed(&self) -> bool {
+        self.next.is_some()
     }
 
     pub(super) fn is_asking(&self) -> bool {

@@ -92,7 +92,12 @@ impl<L> State<L> {
 
     /// Whether a lane of `endpoint` has room.
     pub(super) fn has_room(&self, endpoint: &Endpoint) -> bool {
-        self.hosts.get(endpoint.index).is_some_and(|host| !host.ready.is_empty())
+        self.is_ready(endpoint.index)
+    }
+
+    /// The same, of the endpoint `host`.
+    pub(super) fn is_ready(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| !host.ready.is_empty())
     }
 
     /// The lane with the fewest calls of those that have room; of several, the one used last.

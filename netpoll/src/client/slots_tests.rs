@@ -27,7 +27,7 @@ fn pool(connections: usize) -> Slots<()> {
 }
 
 fn call() -> Arc<Call<()>> {
-    Call::new(LinkSlice::default(), Clock::default().now())
+    Call::new(LinkSlice::default(), Clock::default().now(), None)
 }
 
 fn enter(slots: &Slots<()>) -> Steps<()> {
