@@ -173,6 +173,7 @@ impl<L> Slots<L> {
     /// Counts `call` as in flight on the lane `id`.
     fn start(&self, state: &mut State<L>, id: u64, call: Arc<Call<L>>, steps: &mut Steps<L>) {
         let Some(seat) = state.lanes.get_mut(&id) else { return };
+        seat.endpoint.takes(1);
         self.endpoints.began(&seat.endpoint);
         let idle = (seat.in_flight == 0).then(|| call.begun.since(seat.used));
         seat.used = call.begun;

@@ -164,14 +164,14 @@ impl Endpoints {
 
     /// A call was given to a connection of `endpoint`.
     pub(super) fn began(&self, endpoint: &Endpoint) {
-        if !endpoint.begins_as_expected() {
+        if !endpoint.is_well() {
             self.change(|state| state.balance.tries(endpoint, self.clock.now_ms()));
         }
     }
 
     /// A call of `endpoint` has ended.
     pub(super) fn ended(&self, endpoint: &Endpoint, outcome: Outcome) {
-        if !endpoint.ends_as_expected(outcome) {
+        if !endpoint.expects(outcome) {
             self.change(|state| state.balance.ended(endpoint, outcome, self.clock.now_ms()));
         }
     }

@@ -188,9 +188,7 @@ where
 {
     move |lane, number| {
         set(&mut request, number);
-        let mut out = LinkBuffer::new();
-        frame::encode(&request, &mut out)?;
-        lane.send(out)
+        lane.send(encode(&request)?.into())
     }
 }
 

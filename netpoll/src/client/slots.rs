@@ -127,6 +127,7 @@ impl<L> Slots<L> {
         let n = calls.len();
         calls.for_each(|call| state.deadlines.remove(call));
         let Some(seat) = state.lanes.get_mut(&id) else { return steps };
+        seat.endpoint.gives_back(n);
         seat.in_flight -= n;
         state.in_flight -= n;
         if seat.in_flight == 0 && !seat.endpoint.is_listed() {
@@ -178,6 +179,7 @@ impl<L> Slots<L> {
         state.unready(id);
         let Some(seat) = state.lanes.remove(&id) else { return steps };
         state.in_flight -= seat.in_flight;
+        seat.endpoint.gives_back(seat.in_flight);
         state.host(&seat.endpoint).used -= 1;
         self.settle(state, &mut steps);
         state.tell(&mut steps);

@@ -35,10 +35,16 @@ const CANCELLED: u32 = 1 << 8;
 
 /// A spawned future, and where it is run.
 struct Task {
-    body: Body<BoxFuture<()>>,
+    body: Body<Running>,
     shared: Weak<Shared>,
     home: Arc<Home>,
     key: usize,
+}
+
+/// A future with the waker of its task, which it holds until it is gone.
+struct Running {
+    future: BoxFuture<()>,
+    waker: Waker,
 }
 
 /// A future with the gate that says who polls it.
@@ -64,8 +70,13 @@ impl Tasks {
 }
 
 impl<F> Body<F> {
-    fn new(future: F) -> Self {
-        Self { gate: Gate::new(0), future: Mutex::new(Some(future)) }
+    fn new() -> Self {
+        Self { gate: Gate::new(0), future: Mutex::new(None) }
+    }
+
+    /// Gives it its future, before its first turn is queued.
+    fn set(&self, future: F) {
+        *self.future.lock() = Some(future);
     }
 
     /// Runs a turn with `poll`, which says whether the future is done. Gives that, and whether it must
@@ -101,9 +112,9 @@ impl<F> Body<F> {
 
 impl Turn for Task {
     fn run(self: Arc<Self>, _desk: &mut Desk) {
-        let waker = Waker::from(self.clone());
-        let mut context = Context::from_waker(&waker);
-        let (done, again) = self.body.turn(|future| future.as_mut().poll(&mut context).is_ready());
+        let (done, again) = self.body.turn(|Running { future, waker }| {
+            future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
+        });
         if done && let Some(shared) = self.shared.upgrade() {
             shared.tasks.0.lock().try_remove(self.key);
         }
@@ -201,11 +212,12 @@ where
         let mut tasks = shared.tasks.0.lock();
         let entry = tasks.vacant_entry();
         let task = Arc::new(Task {
-            body: Body::new(Box::pin(future) as BoxFuture<()>),
+            body: Body::new(),
             shared: Arc::downgrade(shared),
             home: home.clone(),
             key: entry.key(),
         });
+        task.body.set(Running { future: Box::pin(future), waker: Waker::from(task.clone()) });
         entry.insert(task.clone());
         task
     };
@@ -263,7 +275,8 @@ mod models {
     #[test]
     fn loom_a_cancelled_future_is_dropped() {
         loom::model(|| {
-            let body = Arc::new(Body::new(()));
+            let body = Arc::new(Body::new());
+            body.set(());
             assert!(Gate::must_queue(body.gate.notify(WOKEN)));
             let theirs = body.clone();
             let worker = thread::spawn(move || theirs.turn(|()| false));

@@ -42,7 +42,7 @@ pub(super) struct Endpoint {
     pub(super) index: usize,
     /// As it is dialled, and named in errors.
     pub(super) address: String,
-    /// Calls in flight.
+    /// Calls in flight; changed under the slots' lock.
     load: AtomicUsize,
     listed: AtomicBool,
     /// Whether an answered call changes nothing.
@@ -65,15 +65,18 @@ impl Endpoint {
         self.well.load(Relaxed)
     }
 
-    /// A call was given to a connection of this endpoint. False: the [`Balance`] must be told.
-    pub(super) fn begins_as_expected(&self) -> bool {
-        self.load.fetch_add(1, Relaxed);
-        self.is_well()
+    /// So many more calls are in flight. Under the slots' lock, as [`gives_back`](Self::gives_back).
+    pub(super) fn takes(&self, calls: usize) {
+        self.load.store(self.load() + calls, Relaxed);
     }
 
-    /// A call has ended. False: the [`Balance`] must be told.
-    pub(super) fn ends_as_expected(&self, outcome: Outcome) -> bool {
-        self.load.fetch_sub(1, Relaxed);
+    /// So many calls have ended.
+    pub(super) fn gives_back(&self, calls: usize) {
+        self.load.store(self.load() - calls, Relaxed);
+    }
+
+    /// Whether the [`Balance`] need not be told that a call has ended so.
+    pub(super) fn expects(&self, outcome: Outcome) -> bool {
         outcome != Outcome::Failed && self.is_well()
     }
 
@@ -139,7 +142,7 @@ impl Balance {
         self.unsound
     }
 
-    /// A dial of `endpoint` begins, or a call that is [not as expected](Endpoint::begins_as_expected).
+    /// A dial of `endpoint` begins, or a call while it is not [well](Endpoint::is_well).
     pub(super) fn tries(&mut self, endpoint: &Endpoint, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];
@@ -167,7 +170,7 @@ impl Balance {
         self.note_unsound();
     }
 
-    /// A call at `endpoint` has ended, not [as expected](Endpoint::ends_as_expected).
+    /// A call at `endpoint` has ended, not as [expected](Endpoint::expects).
     pub(super) fn ended(&mut self, endpoint: &Endpoint, outcome: Outcome, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];

@@ -30,13 +30,15 @@ fn refused() -> Error {
 
 impl Balance {
     fn begins(&mut self, endpoint: &Endpoint, now: u64) {
-        if !endpoint.begins_as_expected() {
+        endpoint.takes(1);
+        if !endpoint.is_well() {
             self.tries(endpoint, now);
         }
     }
 
     fn ends(&mut self, endpoint: &Endpoint, outcome: Outcome, now: u64) {
-        if !endpoint.ends_as_expected(outcome) {
+        endpoint.gives_back(1);
+        if !endpoint.expects(outcome) {
             self.ended(endpoint, outcome, now);
         }
     }
