@@ -276,6 +276,18 @@ pub(super) mod models {
         }
     }
 
+    /// A caller hears of its deadline where nothing else happens to its call.
+    #[test]
+    fn loom_a_late_caller_is_told() {
+        loom::model(|| {
+            let call = call::<()>();
+            let late = call.clone();
+            let alarm = thread::spawn(move || late.ring());
+            assert!(matches!(found(&call), Found::Late));
+            alarm.join().unwrap();
+        });
+    }
+
     /// A caller hears of its deadline or of its reply, and the call ends by one of them.
     #[test]
     fn loom_a_late_call_ends_once() {
