@@ -279,7 +279,12 @@ mod models {
             body.set(());
             assert!(Gate::must_queue(body.gate.notify(WOKEN)));
             let theirs = body.clone();
-            let worker = thread::spawn(move || theirs.turn(|()| false));
+            let poll = move || {
+                let gate = &theirs.gate;
+                // A look at an atomic, so that others run meanwhile.
+                theirs.turn(|()| gate.load() & Gate::TURN == 0)
+            };
+            let worker = thread::spawn(poll);
             body.cancel();
             assert!(!worker.join().unwrap().0);
             assert!(body.future.lock().is_none());
