@@ -194,8 +194,7 @@ impl<L: Lane> Hub<L> {
         };
         let id = conn.conn.id;
         let lane = L::open(self, conn, endpoint.clone());
-        let now = self.alarms.clock().now();
-        let (wanted, steps) = self.slots.connected(endpoint, id, &lane, now);
+        let (wanted, steps) = self.slots.connected(endpoint, id, &lane);
         if wanted {
             lane.attach();
             let lane = Arc::downgrade(&lane);

@@ -30,7 +30,6 @@ use crate::{
     addr::Address,
     error::{Error, ErrorKind, Result},
     primitive::Mutex,
-    timer::Moment,
 };
 
 /// How many there may be.
@@ -192,7 +191,6 @@ impl<L> Slots<L> {
         endpoint: &Arc<Endpoint>,
         id: u64,
         lane: &Arc<L>,
-        now: Moment,
     ) -> (bool, Steps<L>) {
         self.endpoints.connected(endpoint);
         let mut steps = Steps::default();
@@ -209,7 +207,8 @@ impl<L> Slots<L> {
         }
         host.ready.push(id);
         let (lane, endpoint) = (lane.clone(), endpoint.clone());
-        let seat = Seat { lane, endpoint, in_flight: 0, ready: true, retired: false, used: now };
+        let used = self.endpoints.clock.now();
+        let seat = Seat { lane, endpoint, in_flight: 0, ready: true, retired: false, used };
         state.lanes.insert(id, seat);
         self.settle(state, &mut steps);
         state.tell(&mut steps);

@@ -52,7 +52,7 @@ fn carry_out(slots: &Slots<()>, mut steps: Steps<()>) -> Vec<Arc<Endpoint>> {
 }
 
 fn connected(slots: &Slots<()>, endpoint: &Arc<Endpoint>, id: u64) {
-    let (wanted, steps) = slots.connected(endpoint, id, &Arc::new(()), Clock::default().now());
+    let (wanted, steps) = slots.connected(endpoint, id, &Arc::new(()));
     assert!(wanted);
     assert_eq!(carry_out(slots, steps).len(), 0);
 }

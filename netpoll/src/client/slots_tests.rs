@@ -35,7 +35,7 @@ fn enter(slots: &Slots<()>) -> Steps<()> {
 }
 
 fn connected(slots: &Slots<()>, endpoint: &Arc<Endpoint>) -> Steps<()> {
-    let (wanted, steps) = slots.connected(endpoint, 1, &Arc::new(()), Clock::default().now());
+    let (wanted, steps) = slots.connected(endpoint, 1, &Arc::new(()));
     assert!(wanted);
     steps
 }
