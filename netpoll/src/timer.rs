@@ -121,9 +121,16 @@ impl Moment {
     }
 }
 
+/// The first tick at which `delay` has passed in full, whenever it began in the tick `now`.
+pub(crate) fn tick_after(now: u64, delay: Duration) -> u64 {
+    // The tick ends `now` milliseconds after the beginning, so that the delay begins before that.
+    now.saturating_add(first_tick(delay))
+}
+
 /// The first tick at which `age` has passed since the first look at a clock.
 fn first_tick(age: Duration) -> u64 {
-    u64::try_from(age.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
+    let part = u64::from(age.subsec_nanos().div_ceil(1_000_000));
+    age.as_secs().saturating_mul(1_000).saturating_add(part).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -156,7 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn a_delay_from_some_time_in_a_tick_is_not_cut_short_either() {
+        let clock = Clock::default();
+        for micros in [0, 1, 999, 1_000, 2_300] {
+            let delay = Duration::from_micros(micros);
+            let (now, at) = (clock.now_ms(), clock.after(delay));
+            let (least, tick) = (clock.tick_at(at), tick_after(clock.now_ms(), delay));
+            assert!(tick >= least && tick_after(now, delay) <= least + 2, "{delay:?}");
+        }
+    }
+
+    #[test]
     fn a_delay_without_end_is_the_last_tick() {
+        assert_eq!(tick_after(1, Duration::MAX), u64::MAX);
         assert_eq!(Clock::default().tick_after(Duration::MAX), u64::MAX);
     }
 }

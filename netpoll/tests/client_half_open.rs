@@ -147,7 +147,13 @@ fn a_cut_cable() {
     for kind in KINDS {
         let server = ByHand::start(|stream, _| echo(stream));
         let client = kind.client(&server.address, Duration::from_secs(1));
+        client.warm_up(2).unwrap();
         assert_eq!(calls(&client, 20, Duration::from_secs(20)).answered(), 20);
+        // All of them are cut: one that is still being made would be left.
+        wait_until(|| {
+            let now = client.stats();
+            now.dialing == 0 && now.connections == server.accepted()
+        });
         let before = server.accepted();
         server.cut();
         // A pool has new connections for those that wait.

@@ -261,12 +261,18 @@ fn who_takes_pushes_is_connected_again_without_a_call() {
         })
         .build()
         .unwrap();
+    let (go, warm) = mpsc::channel();
     let peer = thread::spawn(move || {
-        for _ in 0..CONNECTIONS {
-            listener.accept().unwrap().0.write_all(&[0; 5]).unwrap();
+        for nth in 0..CONNECTIONS {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(&[0; 5]).unwrap();
+            if nth == 0 {
+                warm.recv().unwrap();
+            }
         }
     });
     client.warm_up(1).unwrap();
+    go.send(()).unwrap();
     peer.join().unwrap();
     wait_until(|| pushed.load(SeqCst) == CONNECTIONS);
     drop(client);

@@ -9,10 +9,10 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use super::{Chunks, nodes};
+use super::{Chunks, LinkBuffer, nodes};
 use crate::mem::{Slice, bounds};
 
-/// Bytes taken out of a [`LinkBuffer`](super::LinkBuffer) without a copy: an immutable chain that
+/// Bytes taken out of a [`LinkBuffer`] without a copy: an immutable chain that
 /// is counted, so that cloning and slicing it copy nothing, and that may outlive the buffer and its
 /// connection and go to any thread.
 ///
@@ -222,6 +222,46 @@ impl From<Slice> for LinkSlice {
     #[inline]
     fn from(slice: Slice) -> Self {
         Self(if slice.is_empty() { Repr::Empty } else { Repr::One(slice) })
+    }
+}
+
+/// All that was written, flushed or not, without a copy.
+///
+/// ```
+/// use netpoll::buf::{LinkBuffer, LinkSlice};
+/// let mut b = LinkBuffer::new();
+/// b.write_str("kept")?;
+/// assert_eq!(LinkSlice::from(b).to_vec(), b"kept");
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+impl From<LinkBuffer> for LinkSlice {
+    #[inline]
+    fn from(mut buffer: LinkBuffer) -> Self {
+        if buffer.len == 0
+            && buffer.more.is_none()
+            && let Some(tail) = buffer.tail.take()
+        {
+            return tail.into_slice().into();
+        }
+        buffer.flush();
+        buffer.slice_nodes(buffer.len)
+    }
+}
+
+/// The bytes of `slice`, readable, without a copy.
+///
+/// ```
+/// use netpoll::buf::{LinkBuffer, LinkSlice};
+/// let slice = LinkBuffer::try_from(&b"sent again"[..])?.slice(10)?;
+/// assert_eq!(LinkBuffer::from(slice).to_vec(), b"sent again");
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+impl From<LinkSlice> for LinkBuffer {
+    #[inline]
+    fn from(slice: LinkSlice) -> Self {
+        let mut buffer = Self::new();
+        slice.into_nodes(|node| buffer.push(node));
+        buffer
     }
 }
 

@@ -15,6 +15,7 @@ mod link;
 mod link_slice;
 mod node;
 mod nodes;
+mod output;
 mod read;
 mod unflushed;
 mod write;

@@ -236,7 +236,8 @@ impl LinkBuffer {
         Ok(self.slice_nodes(n))
     }
 
-    fn slice_nodes(&mut self, n: usize) -> LinkSlice {
+    /// The first `n` bytes, which are there.
+    pub(super) fn slice_nodes(&mut self, n: usize) -> LinkSlice {
         let mut nodes = Vec::new();
         let mut left = n;
         while left > 0 && left >= self.head_len() {

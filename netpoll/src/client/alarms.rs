@@ -1,18 +1,9 @@
-//! Deadlines of calls that no thread waits for: one entry in the timer wheel for all of them.
-//!
-//! The wheel keeps an entry until its time; a client that made one for each call of 10 s would have
-//! millions that nobody needs. So calls are listed here, and the one entry stands at the earliest
-//! deadline of when it was set. When it fires, those that are late are woken, and it is set anew. Calls
-//! with equal timeouts end in the order in which they begin: then it fires about once in a timeout.
+//! What rings calls that are late: the timer wheel's entry for all [deadlines](super::deadlines) of a
+//! client.
 
-use std::{
-    sync::{Arc, OnceLock},
-    task::Waker,
-};
+use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
-use slab::Slab;
-
+use super::hub::{Hub, Lane};
 use crate::{
     poller::{Event, Token},
     sched::{
@@ -20,116 +11,63 @@ use crate::{
         shared::Shared,
         turn::{Ready, Source},
     },
-    timer::{Clock, Moment},
+    timer::Clock,
 };
 
 /// See the module's documentation.
-pub(super) struct Alarms {
-    list: Arc<List>,
-}
+pub(super) struct Alarms<L: Lane>(Arc<Bell<L>>);
 
-struct List {
+/// What the poller knows.
+struct Bell<L: Lane> {
+    hub: Weak<Hub<L>>,
     runtime: Arc<Shared>,
     home: Arc<Home>,
     token: OnceLock<Token>,
-    state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    entries: Slab<(u64, Waker)>,
-    /// Where the wheel's entry stands, 0 for none.
-    armed: u64,
-}
-
-impl Alarms {
-    pub(super) fn new(runtime: &Arc<Shared>) -> Self {
-        let home = runtime.place().clone();
-        let (token, state) = (OnceLock::new(), Mutex::default());
-        Self { list: Arc::new(List { runtime: runtime.clone(), home, token, state }) }
+impl<L: Lane> Alarms<L> {
+    pub(super) fn new(hub: Weak<Hub<L>>, runtime: &Arc<Shared>) -> Self {
+        let (runtime, home) = (runtime.clone(), runtime.place().clone());
+        Self(Arc::new(Bell { hub, runtime, home, token: OnceLock::new() }))
     }
 
     /// What the deadlines go by.
     pub(super) fn clock(&self) -> Clock {
-        self.list.home.clock
+        self.0.home.clock
     }
 
-    /// Has `waker` woken at `deadline`.
-    pub(super) fn insert(&self, deadline: Moment, waker: &Waker) -> usize {
-        let list = &self.list;
-        let at = list.home.clock.tick_at(deadline);
-        let mut state = list.state.lock();
-        let key = state.entries.insert((at, waker.clone()));
-        list.arm(&mut state, at);
-        key
-    }
-
-    /// Has another waker woken.
-    pub(super) fn change(&self, key: usize, waker: &Waker) {
-        if let Some((_, known)) = self.list.state.lock().entries.get_mut(key)
-            && !known.will_wake(waker)
-        {
-            known.clone_from(waker);
-        }
-    }
-
-    pub(super) fn remove(&self, key: usize) {
-        self.list.state.lock().entries.remove(key);
+    /// Has late calls rung at the tick `at`.
+    pub(super) fn set(&self, at: u64) {
+        let bell = &self.0;
+        let token = *bell.token.get_or_init(|| bell.home.poller.insert(bell.clone()));
+        bell.home.arm(at, token);
     }
 }
 
-impl Drop for Alarms {
+impl<L: Lane> Drop for Alarms<L> {
     fn drop(&mut self) {
-        self.list.forget();
+        self.0.forget();
     }
 }
 
-impl List {
-    fn arm(self: &Arc<Self>, state: &mut State, at: u64) {
-        if state.armed != 0 && state.armed <= at {
-            return;
-        }
-        state.armed = at;
-        let token = *self.token.get_or_init(|| self.home.poller.insert(self.clone()));
-        self.home.arm(at, token);
-    }
-
+impl<L: Lane> Bell<L> {
     fn forget(&self) {
         if let Some(token) = self.token.get() {
             self.runtime.remove(&self.home, *token, None);
         }
     }
-
-    /// Wakes those whose deadline is `now` or before.
-    fn wake(self: &Arc<Self>, now: u64) {
-        let mut late = Vec::new();
-        {
-            let mut state = self.state.lock();
-            if state.armed > now {
-                return;
-            }
-            state.armed = 0;
-            let mut next = None;
-            for (_, (at, waker)) in &state.entries {
-                if *at <= now {
-                    late.push(waker.clone());
-                } else {
-                    next = Some(next.map_or(*at, |next: u64| next.min(*at)));
-                }
-            }
-            if let Some(next) = next {
-                self.arm(&mut state, next);
-            }
-        }
-        late.into_iter().for_each(Waker::wake);
-    }
 }
 
-impl Source for List {
+impl<L: Lane> Source for Bell<L> {
     fn on_event(self: Arc<Self>, _: Event, _: &mut Ready) {}
 
     fn on_timer(self: Arc<Self>, now: u64, _: &mut Ready) {
-        self.wake(now);
+        let Some(hub) = self.hub.upgrade() else { return };
+        let (late, next) = hub.slots.late(now);
+        if let Some(at) = next {
+            hub.alarms.set(at);
+        }
+        late.iter().for_each(|call| call.ring());
     }
 
     /// Calls end with their connections, which are closed too.

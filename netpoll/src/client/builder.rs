@@ -131,10 +131,11 @@ impl<Q, R, M> Builder<Q, R, M> {
         let limits = Limits { connections, per_host, capacity, waiters: self.max_waiters };
         let silent = self.timeout.max(SHORTEST_SILENCE);
         let dialer = self.dialer.of_client(self.idle_timeout, silent);
-        let alarms = Alarms::new(dialer.owner().shared());
-        Ok(Arc::new(Hub {
-            slots: Slots::new(limits, Endpoints::new(self.source, alarms.clock())?),
-            alarms,
+        let clock = dialer.owner().shared().settings.clock;
+        let slots = Slots::new(limits, Endpoints::new(self.source, clock)?);
+        Ok(Arc::new_cyclic(|hub| Hub {
+            slots,
+            alarms: Alarms::new(hub.clone(), dialer.owner().shared()),
             dialer,
             counters: Counters::default(),
             probe_after: PROBE_AFTER,

@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -35,7 +35,12 @@ pub(super) struct Endpoints {
     state: Mutex<State>,
     /// The resolver is to be asked.
     due: AtomicBool,
+    /// The number of the one endpoint that there is, while there is nothing to choose.
+    sole: AtomicUsize,
 }
+
+/// There is something to choose.
+const SEVERAL: usize = usize::MAX;
 
 struct State {
     balance: Balance,
@@ -73,8 +78,10 @@ impl Endpoints {
                 (Some(resolver), refresh, false)
             }
         };
-        let state = Mutex::new(State { balance, refresh, known, error: None });
-        Ok(Self { resolver, clock, state, due: AtomicBool::new(false) })
+        let state = State { balance, refresh, known, error: None };
+        let sole = AtomicUsize::new(state.sole());
+        let due = AtomicBool::new(false);
+        Ok(Self { resolver, clock, state: Mutex::new(state), due, sole })
     }
 
     /// How many there are.
@@ -82,14 +89,33 @@ impl Endpoints {
         self.state.lock().balance.listed().count()
     }
 
-    /// The endpoint for what is next, of those that are `usable`: see [`Balance::choose`].
-    pub(super) fn choose(&self, usable: impl Fn(&Endpoint, bool) -> bool) -> Option<Arc<Endpoint>> {
-        let now = self.clock.now_ms();
+    /// The number of the endpoint that [`choose`](Self::choose) would give if it is usable, where only one
+    /// is listed, which is sound, and the list stays.
+    pub(super) fn sole(&self) -> Option<usize> {
+        Some(self.sole.load(Relaxed)).filter(|index| *index != SEVERAL)
+    }
+
+    /// Changes the state, and notes whether there is something to choose.
+    fn change<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         let state = &mut *self.state.lock();
+        let result = f(state);
+        self.sole.store(state.sole(), Relaxed);
+        result
+    }
+
+    /// What `take` gives of the endpoint for what is next, of those that are `usable`: see
+    /// [`Balance::choose`].
+    pub(super) fn choose<T>(
+        &self,
+        usable: impl Fn(&Endpoint, bool) -> bool,
+        take: impl FnOnce(&Arc<Endpoint>) -> T,
+    ) -> Option<T> {
+        let state = &mut *self.state.lock();
+        let now = if state.is_timed() { self.clock.now_ms() } else { 0 };
         if state.refresh.begin(now, state.known) {
             self.due.store(true, Relaxed);
         }
-        state.balance.choose(now, usable)
+        state.balance.choose(now, usable).map(take)
     }
 
     /// Whether the resolver is to be asked now, by who is told so.
@@ -115,53 +141,38 @@ impl Endpoints {
     /// False: nothing is known.
     pub(super) fn resolved(&self, answer: Result<Vec<Address>>) -> bool {
         let now = self.clock.now_ms();
-        let state = &mut *self.state.lock();
-        match answer.and_then(at_least_one) {
-            Ok(addresses) => {
-                state.balance.list(&addresses);
-                state.refresh.answered(now);
-                (state.known, state.error) = (true, None);
-            }
-            Err(error) => {
-                state.refresh.failed(now);
-                if state.known {
-                    tracing::warn!(%error, "a client's endpoints stay as they are");
-                } else {
-                    state.error = Some(error);
-                }
-            }
-        }
-        state.known
+        self.change(|state| state.resolved(answer, now))
     }
 
     /// A dial of `endpoint` begins.
     pub(super) fn dials(&self, endpoint: &Endpoint) {
-        self.state.lock().balance.tries(endpoint, self.clock.now_ms());
+        self.change(|state| state.balance.tries(endpoint, self.clock.now_ms()));
     }
 
     /// A dial has succeeded.
     pub(super) fn connected(&self, endpoint: &Endpoint) {
-        self.state.lock().balance.connected(endpoint, self.clock.now_ms());
+        self.change(|state| state.balance.connected(endpoint, self.clock.now_ms()));
     }
 
     /// A dial has failed.
     pub(super) fn unreachable(&self, endpoint: &Endpoint, error: &Error) {
-        let state = &mut *self.state.lock();
-        state.balance.unreachable(endpoint, error, self.clock.now_ms());
-        state.refresh.doubt();
+        self.change(|state| {
+            state.balance.unreachable(endpoint, error, self.clock.now_ms());
+            state.refresh.doubt();
+        });
     }
 
     /// A call was given to a connection of `endpoint`.
     pub(super) fn began(&self, endpoint: &Endpoint) {
-        if !endpoint.begins_as_expected() {
-            self.state.lock().balance.tries(endpoint, self.clock.now_ms());
+        if !endpoint.is_well() {
+            self.change(|state| state.balance.tries(endpoint, self.clock.now_ms()));
         }
     }
 
     /// A call of `endpoint` has ended.
     pub(super) fn ended(&self, endpoint: &Endpoint, outcome: Outcome) {
-        if !endpoint.ends_as_expected(outcome) {
-            self.state.lock().balance.ended(endpoint, outcome, self.clock.now_ms());
+        if !endpoint.expects(outcome) {
+            self.change(|state| state.balance.ended(endpoint, outcome, self.clock.now_ms()));
         }
     }
 
@@ -188,6 +199,45 @@ impl Endpoints {
     /// The addresses, for messages.
     pub(super) fn names(&self) -> String {
         names(&self.state.lock().balance)
+    }
+}
+
+impl State {
+    /// Whether a choice depends on the time. As a rule none does.
+    fn is_timed(&self) -> bool {
+        self.refresh.is_timed() || self.balance.has_unsound()
+    }
+
+    /// See [`Endpoints::sole`].
+    fn sole(&self) -> usize {
+        if self.is_timed() {
+            return SEVERAL;
+        }
+        let mut listed = self.balance.listed();
+        match (listed.next(), listed.next()) {
+            (Some(only), None) => only.index,
+            _ => SEVERAL,
+        }
+    }
+
+    /// See [`Endpoints::resolved`].
+    fn resolved(&mut self, answer: Result<Vec<Address>>, now: u64) -> bool {
+        match answer.and_then(at_least_one) {
+            Ok(addresses) => {
+                self.balance.list(&addresses);
+                self.refresh.answered(now);
+                (self.known, self.error) = (true, None);
+            }
+            Err(error) => {
+                self.refresh.failed(now);
+                if self.known {
+                    tracing::warn!(%error, "a client's endpoints stay as they are");
+                } else {
+                    self.error = Some(error);
+                }
+            }
+        }
+        self.known
     }
 }
 

@@ -124,15 +124,15 @@ where
     /// # Errors
     /// As [`call`](Self::call).
     pub fn call_with(&self, request: Q::At<'_>, options: CallOptions) -> Result<Received<R>> {
-        let (limit, until) = options.span(self.clock(), self.0.timeout);
+        let span = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, limit, until).wait()
+                Calling::new(hub, request, None::<NoWrite>, span).wait()
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), limit, until).wait()
+                Calling::new(hub, LinkSlice::default(), Some(write), span).wait()
             }
         };
         bytes.map(Received::new)
@@ -156,15 +156,15 @@ where
         request: Q::At<'_>,
         options: CallOptions,
     ) -> Result<Received<R>> {
-        let (limit, until) = options.span(self.clock(), self.0.timeout);
+        let span = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, limit, until).await
+                Calling::new(hub, request, None::<NoWrite>, span).await
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), limit, until).await
+                Calling::new(hub, LinkSlice::default(), Some(write), span).await
             }
         };
         bytes.map(Received::new)
@@ -173,8 +173,8 @@ where
 
 fn encode(request: &impl Encode) -> Result<LinkSlice> {
     let mut out = LinkBuffer::new();
-    let n = frame::encode(request, &mut out)?;
-    Ok(out.slice(n)?)
+    frame::write(&mut out, |w| request.encode(w))?;
+    Ok(out.into())
 }
 
 /// Sends `request` under the number that it is given.
@@ -188,9 +188,7 @@ where
 {
     move |lane, number| {
         set(&mut request, number);
-        let mut out = LinkBuffer::new();
-        frame::encode(&request, &mut out)?;
-        lane.send(out)
+        lane.send(encode(&request)?.into())
     }
 }
 

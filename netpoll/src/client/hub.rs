@@ -1,10 +1,12 @@
 //! The hub of a client: its slots, its dialler, its counters; carries out what the slots decide.
 
 use std::{
+    iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -14,14 +16,13 @@ use super::{
     call::Call,
     health::Outcome,
     slots::Slots,
-    steps::{Start, Steps},
+    steps::{More, Start, Steps},
 };
 use crate::{
     conn::{CloseReason, Connection},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
     sched::{blocking, sleep_on},
-    timer::Moment,
 };
 
 /// How often a client that keeps a connection looks whether it may dial.
@@ -41,7 +42,7 @@ pub(super) trait Lane: Send + Sync + Sized + 'static {
     fn conn(&self) -> &Connection;
 
     /// Takes a call.
-    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started;
+    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self>;
 
     /// The caller of a call that it has waits no more: `outcome` is what that says of the endpoint.
     fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool, outcome: Outcome);
@@ -53,22 +54,21 @@ pub(super) trait Lane: Send + Sync + Sized + 'static {
 }
 
 /// What became of a call that a lane was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Started {
+pub(super) enum Started<L> {
     Taken,
     /// Its caller has left.
-    CallGone,
+    CallGone(Arc<Call<L>>),
     /// The lane takes no more calls.
-    LaneGone,
+    LaneGone(Arc<Call<L>>),
 }
 
 /// See the module's documentation.
 pub(super) struct Hub<L: Lane> {
     pub(super) slots: Slots<L>,
     pub(super) dialer: Dialer,
-    pub(super) alarms: Alarms,
+    pub(super) alarms: Alarms<L>,
     pub(super) counters: Counters,
-    /// How long a lane may have had nothing to do before it is probed.
+    /// How long a lane may have been given no call before it is probed.
     pub(super) probe_after: Duration,
     pub(super) spec: L::Spec,
 }
@@ -89,36 +89,35 @@ pub(super) struct Counters {
 impl<L: Lane> Hub<L> {
     /// Does what the slots have decided.
     pub(super) fn carry_out(self: &Arc<Self>, mut steps: Steps<L>) {
-        loop {
-            if std::mem::take(&mut steps.resolves) {
-                self.resolve();
-            }
-            for endpoint in steps.dials.drain(..) {
-                self.dial(endpoint);
-            }
-            for lane in steps.closes.drain(..) {
-                lane.conn().close();
-            }
-            for (call, error) in steps.failed.drain(..) {
-                call.complete(Err(error));
-            }
-            for waker in steps.wakes.drain(..) {
-                waker.wake();
-            }
-            let mut more = Steps::default();
-            for start in steps.starts.drain(..) {
-                more.join(self.start(start));
-            }
-            if more.is_empty() {
-                return;
-            }
-            steps = more;
+        while !steps.is_empty() {
+            let more = steps.take_more();
+            let behind = more.map(|more| self.carry_out_more(*more)).unwrap_or_default();
+            let mut next = steps.start.map(|start| self.start(start)).unwrap_or_default();
+            behind.into_iter().for_each(|start| next.join(self.start(start)));
+            steps = next;
         }
     }
 
+    /// Does what there is besides a call to start; gives what is to be started too.
+    fn carry_out_more(self: &Arc<Self>, more: More<L>) -> Vec<Start<L>> {
+        if more.resolves {
+            self.resolve();
+        }
+        if let Some(at) = more.alarm {
+            self.alarms.set(at);
+        }
+        more.dials.into_iter().for_each(|endpoint| self.dial(endpoint));
+        more.closes.into_iter().for_each(|lane| lane.conn().close());
+        for (call, error) in more.failed {
+            call.complete(Err(error));
+        }
+        more.wakes.into_iter().for_each(Waker::wake);
+        more.starts
+    }
+
     fn start(&self, start: Start<L>) -> Steps<L> {
-        let Start { id, lane, call, idle_since } = start;
-        if !self.is_sound(lane.conn(), idle_since) {
+        let Start { id, lane, call, idle } = start;
+        if !self.is_sound(lane.conn(), idle) {
             // Found dead before a byte of the call was written.
             self.counters.stale.fetch_add(1, Relaxed);
             self.not_taken(&lane);
@@ -129,13 +128,13 @@ impl<L: Lane> Hub<L> {
             // Else its own turn ends it, after what came before, and with the reason that it had.
             return self.slots.again(&call);
         }
-        match lane.start(&call) {
+        match lane.start(call) {
             Started::Taken => Steps::default(),
-            Started::CallGone => {
+            Started::CallGone(call) => {
                 self.not_taken(&lane);
-                self.slots.release(id, 1)
+                self.slots.release(id, iter::once(&*call))
             }
-            Started::LaneGone => {
+            Started::LaneGone(call) => {
                 self.not_taken(&lane);
                 self.slots.retire(id);
                 self.slots.again(&call)
@@ -148,11 +147,10 @@ impl<L: Lane> Hub<L> {
         self.slots.endpoints.ended(lane.endpoint(), Outcome::Unknown);
     }
 
-    /// Whether a connection looks alive; asks the system if nothing was heard of it for long.
-    fn is_sound(&self, conn: &Connection, idle_since: Option<Moment>) -> bool {
-        let now = || self.alarms.clock().now();
-        match idle_since {
-            Some(since) if now().since(since) >= self.probe_after => conn.probe(),
+    /// Whether a connection looks alive; asks the system if it was given no call for long.
+    fn is_sound(&self, conn: &Connection, idle: Option<Duration>) -> bool {
+        match idle {
+            Some(idle) if idle >= self.probe_after => conn.probe(),
             _ => conn.is_active(),
         }
     }

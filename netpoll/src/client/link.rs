@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Weak,
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
@@ -50,45 +50,52 @@ pub(super) trait Receiver: Lane {
 
 /// See the module's documentation. `F` is the replies' format.
 pub(super) struct Link<F: Frame, L: Receiver> {
-    lane: Weak<L>,
     state: Mutex<State<F, L>>,
 }
 
 struct State<F: Frame, L: Receiver> {
+    /// Gone when the connection is closed.
+    lane: Option<Arc<L>>,
     scan: F::Scan,
     batch: L::Batch,
 }
 
 impl<F: Frame, L: Receiver> Link<F, L> {
-    pub(super) fn new(lane: Weak<L>) -> Self {
-        let state = State { scan: Default::default(), batch: L::Batch::default() };
-        Self { lane, state: Mutex::new(state) }
+    pub(super) fn new(lane: Arc<L>) -> Self {
+        let (scan, batch) = (Default::default(), L::Batch::default());
+        Self { state: Mutex::new(State { lane: Some(lane), scan, batch }) }
+    }
+
+    fn lane(&self) -> Option<Arc<L>> {
+        self.state.lock().lane.clone()
     }
 }
 
-impl<F: Frame, L: Receiver> State<F, L> {
-    /// Takes frames until nothing is left or the budget is spent.
-    fn work(&mut self, lane: &L, step: &mut Step<'_, '_>) -> Result<After> {
-        let max = step.conn.options().max_frame;
-        let mut budget = Budget::new();
-        loop {
-            let scan = &mut self.scan;
-            match budget.next(step, |recv| frames::find::<F>(scan, recv, max))? {
-                Next::Request(n) => {
-                    let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
-                    let frame = recv.input.slice(n)?;
-                    lane.received(frame, !recv.input.is_empty(), &mut self.batch)?;
-                }
-                // The next look knows that no more comes.
-                Next::Eof => {}
-                Next::Quiet => {
-                    if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
-                        lane.began()?;
-                    }
-                    return Ok(After::Wait);
-                }
-                Next::Over(after) => return Ok(after),
+/// Takes frames until nothing is left or the budget is spent.
+fn work<F: Frame, L: Receiver>(
+    lane: &L,
+    scan: &mut F::Scan,
+    batch: &mut L::Batch,
+    step: &mut Step<'_, '_>,
+) -> Result<After> {
+    let max = step.conn.options().max_frame;
+    let mut budget = Budget::new();
+    loop {
+        match budget.next(step, |recv| frames::find::<F>(scan, recv, max))? {
+            Next::Request(n) => {
+                let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
+                let frame = recv.input.slice(n)?;
+                lane.received(frame, !recv.input.is_empty(), batch)?;
             }
+            // The next look knows that no more comes.
+            Next::Eof => {}
+            Next::Quiet => {
+                if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
+                    lane.began()?;
+                }
+                return Ok(After::Wait);
+            }
+            Next::Over(after) => return Ok(after),
         }
     }
 }
@@ -106,12 +113,12 @@ fn reason(error: &Error) -> CloseReason {
 
 impl<F: Frame + 'static, L: Receiver> Handler for Link<F, L> {
     fn step(&self, step: &mut Step<'_, '_>) -> After {
-        let Some(lane) = self.lane.upgrade() else { return After::Abort(CloseReason::Local) };
-        let state = &mut *self.state.lock();
+        let State { lane, scan, batch } = &mut *self.state.lock();
+        let Some(lane) = lane else { return After::Abort(CloseReason::Local) };
         // Scanners and decoders are users' code.
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            let worked = state.work(&lane, step);
-            lane.deliver(&mut state.batch);
+            let worked = work::<F, L>(lane, scan, batch, step);
+            lane.deliver(batch);
             worked
         }))
         .unwrap_or_else(|payload| Err(panic_error(&*payload)));
@@ -125,16 +132,24 @@ impl<F: Frame + 'static, L: Receiver> Handler for Link<F, L> {
     fn disconnected(&self, _: &Connection, _: CloseReason) {}
 
     fn failed(&self, _: &Connection, error: &Error) {
-        if let Some(lane) = self.lane.upgrade() {
+        if let Some(lane) = self.lane() {
             lane.fault(error.copy());
         }
     }
 
     fn idle(&self, _: &Connection) -> bool {
-        self.lane.upgrade().is_none_or(|lane| lane.rests())
+        self.lane().is_none_or(|lane| lane.rests())
     }
 
     fn give_up(&self) {}
 
-    fn closed(&self, _: &Connection, _: CloseReason) {}
+    fn closed(&self, _: &Connection, _: CloseReason) {
+        // The lane holds the connection, which holds this.
+        let lane = self.state.lock().lane.take();
+        drop(lane);
+    }
+
+    fn brief(&self) -> bool {
+        true
+    }
 }

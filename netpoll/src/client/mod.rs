@@ -70,17 +70,19 @@
 //! - The slots say which connections there are, which have room, and who waits, under one
 //!   lock, without doing anything; the hub carries out what they decide.
 //! - A *lane* is a connection with the calls that it carries, in one of two kinds: `pool`, `mux`.
-//!   The slots hold it until its connection has ended; a connection's turn finds it by a weak pointer.
+//!   The slots hold it until its connection has ended, and so does the connection's handler.
 //! - Dials are futures on the runtime's workers and belong to a slot, not to a caller.
 //!
 //! With the last handle of a client its lanes are closed. A runtime that shuts down ends its
 //! connections, and so their calls.
 
 mod alarms;
+mod allot;
 mod balance;
 mod builder;
 mod call;
 mod calling;
+mod deadlines;
 mod endpoints;
 mod handle;
 mod health;

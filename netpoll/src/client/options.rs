@@ -50,12 +50,20 @@ impl CallOptions {
         self
     }
 
-    /// How long a call lasts at most that begins now, of a client with `timeout`; and until when.
-    pub(super) fn span(&self, clock: Clock, timeout: Duration) -> (Duration, Moment) {
-        let own = self.timeout.unwrap_or(timeout);
-        match self.deadline.moment() {
-            Some(inherited) if inherited.left() < own => (inherited.left(), inherited),
-            _ => (own, clock.after(own)),
-        }
+    /// When a call is over at the latest that begins now, of a client with `timeout`.
+    pub(super) fn span(&self, clock: Clock, timeout: Duration) -> Span {
+        let (begun, own) = (clock.now(), self.timeout.unwrap_or(timeout));
+        let limit = self.deadline.moment().map_or(own, |inherited| inherited.left().min(own));
+        Span { begun, limit, until: begun.after(limit) }
     }
+}
+
+/// The time that a call has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) begun: Moment,
+    /// How long it lasts at most.
+    pub(super) limit: Duration,
+    /// Until when.
+    pub(super) until: Moment,
 }

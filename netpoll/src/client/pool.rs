@@ -8,8 +8,8 @@
 //! request leaves in the same turn, whatever the first caller does meanwhile.
 
 use std::{
-    mem,
-    sync::{Arc, OnceLock, Weak, atomic::Ordering::Relaxed},
+    iter, mem,
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
 };
 
 use super::{
@@ -30,7 +30,7 @@ use crate::{
 
 /// What the lanes have to know of the replies' format.
 pub(super) struct Spec {
-    handler: fn(Weak<Pooled>) -> Arc<dyn Handler>,
+    handler: fn(Arc<Pooled>) -> Arc<dyn Handler>,
     /// Whether a frame is of the format.
     check: fn(&LinkSlice) -> Result<(), DecodeError>,
 }
@@ -84,7 +84,7 @@ impl Lane for Pooled {
     }
 
     fn attach(self: &Arc<Self>) {
-        self.conn.conn.set_handler((self.hub.spec.handler)(Arc::downgrade(self)));
+        self.conn.conn.set_handler((self.hub.spec.handler)(self.clone()));
     }
 
     fn conn(&self) -> &Connection {
@@ -95,22 +95,20 @@ impl Lane for Pooled {
         &self.endpoint
     }
 
-    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
+    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self> {
+        let request = LinkBuffer::from(call.request.clone());
         {
             let state = &mut *self.state.lock();
             if state.over {
-                return Started::LaneGone;
+                return Started::LaneGone(call);
             }
             if !call.move_to(Place::Lane { lane: self.clone(), number: 0, sent: true }) {
-                return Started::CallGone;
+                return Started::CallGone(call);
             }
-            state.call = Some(call.clone());
+            state.call = Some(call);
             state.written = self.conn.conn.written();
         }
-        let mut bytes = LinkBuffer::new();
-        bytes.append_slice(call.request.clone());
-        bytes.flush();
-        self.conn.conn.send(bytes);
+        self.conn.conn.send(request);
         Started::Taken
     }
 
@@ -174,7 +172,7 @@ impl Receiver for Pooled {
             return Err(unasked());
         }
         // Before its caller is told, who may call again at once.
-        let steps = self.hub.slots.release(self.conn.conn.id, 1);
+        let steps = self.hub.slots.release(self.conn.conn.id, iter::once(&*call));
         call.complete(Ok(bytes));
         self.hub.carry_out(steps);
         Ok(())

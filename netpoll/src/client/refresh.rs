@@ -37,6 +37,11 @@ impl Refresh {
         begins
     }
 
+    /// Whether there is a time at which to ask.
+    pub(super) fn is_timed(&self) -> bool {
+        self.next.is_some()
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         self.asking
     }

@@ -6,7 +6,7 @@ use std::{
     task::Waker,
 };
 
-use super::{balance::Endpoint, call::Call, spread::Spread, steps::Steps};
+use super::{balance::Endpoint, call::Call, deadlines::Deadlines, spread::Spread, steps::Steps};
 use crate::timer::Moment;
 
 /// What the slots' lock guards.
@@ -16,6 +16,7 @@ pub(super) struct State<L> {
     pub(super) lanes: HashMap<u64, Seat<L>, Spread>,
     pub(super) queue: BTreeMap<u64, Arc<Call<L>>>,
     pub(super) next_ticket: u64,
+    pub(super) deadlines: Deadlines<L>,
     pub(super) dialing: usize,
     pub(super) in_flight: usize,
     pub(super) phase: Phase,
@@ -49,7 +50,8 @@ pub(super) struct Seat<L> {
     pub(super) ready: bool,
     /// It takes no more calls.
     pub(super) retired: bool,
-    pub(super) idle_since: Moment,
+    /// When the call began that it was given last, or its connection was made.
+    pub(super) used: Moment,
 }
 
 /// Numbers of a moment.
@@ -69,6 +71,7 @@ impl<L> State<L> {
             lanes: HashMap::default(),
             queue: BTreeMap::new(),
             next_ticket: 0,
+            deadlines: Deadlines::new(),
             dialing: 0,
             in_flight: 0,
             phase: Phase::Open,
@@ -89,30 +92,34 @@ impl<L> State<L> {
 
     /// Whether a lane of `endpoint` has room.
     pub(super) fn has_room(&self, endpoint: &Endpoint) -> bool {
-        self.hosts.get(endpoint.index).is_some_and(|host| !host.ready.is_empty())
+        self.is_ready(endpoint.index)
+    }
+
+    /// The same, of the endpoint `host`.
+    pub(super) fn is_ready(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| !host.ready.is_empty())
     }
 
     /// The lane with the fewest calls of those that have room; of several, the one used last.
-    pub(super) fn least_loaded(&self, host: usize) -> Option<u64> {
-        let mut best = None;
+    pub(super) fn least_loaded(&self, host: usize) -> Option<(u64, &Seat<L>)> {
+        let mut best: Option<(u64, &Seat<L>)> = None;
         for id in self.hosts[host].ready.iter().rev() {
-            let load = self.lanes[id].in_flight;
-            if best.is_none_or(|(least, _)| load < least) {
-                best = Some((load, *id));
+            let seat = &self.lanes[id];
+            if best.is_none_or(|(_, least)| seat.in_flight < least.in_flight) {
+                best = Some((*id, seat));
             }
-            if load == 0 {
+            if seat.in_flight == 0 {
                 break;
             }
         }
-        best.map(|(_, id)| id)
+        best
     }
 
     /// Takes the lane `id` from those that have room.
     pub(super) fn unready(&mut self, id: u64) {
         let Some(seat) = self.lanes.get_mut(&id).filter(|seat| seat.ready) else { return };
         seat.ready = false;
-        let endpoint = seat.endpoint.clone();
-        let ready = &mut self.host(&endpoint).ready;
+        let ready = &mut self.hosts[seat.endpoint.index].ready;
         if let Some(at) = ready.iter().rposition(|known| *known == id) {
             ready.remove(at);
         }
@@ -124,12 +131,14 @@ impl<L> State<L> {
         let Some(seat) = self.lanes.get_mut(&id) else { return };
         seat.retired = true;
         if seat.in_flight == 0 {
-            steps.closes.push(seat.lane.clone());
+            steps.more().closes.push(seat.lane.clone());
         }
     }
 
     pub(super) fn tell(&mut self, steps: &mut Steps<L>) {
-        steps.wakes.append(&mut self.watchers);
+        if !self.watchers.is_empty() {
+            steps.more().wakes.append(&mut self.watchers);
+        }
     }
 
     pub(super) fn tell_if_drained(&mut self, steps: &mut Steps<L>) {

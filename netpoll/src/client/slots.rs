@@ -11,8 +11,8 @@
 //! whoever still waits. A lane that has room and a call that waits never stand side by side: whatever
 //! brings one of them looks for the other, under the one lock.
 //!
-//! Nothing is dialled, sent or told under the lock: methods give the [`Steps`] that their caller has
-//! to carry out.
+//! Here stands what happens to them, in [`allot`](super::allot) what is decided then. Nothing is dialled,
+//! sent or told under the lock: methods give the [`Steps`] that their caller has to carry out.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -21,10 +21,10 @@ use std::{
 
 use super::{
     balance::Endpoint,
-    call::{Call, Place},
+    call::Call,
     endpoints::Endpoints,
     seats::{Gauges, Phase, Seat, State},
-    steps::{Start, Steps},
+    steps::Steps,
 };
 use crate::{
     addr::Address,
@@ -47,7 +47,7 @@ pub(super) struct Limits {
 
 /// See the module's documentation.
 pub(super) struct Slots<L> {
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) endpoints: Endpoints,
     state: Mutex<State<L>>,
 }
@@ -57,19 +57,25 @@ impl<L> Slots<L> {
         Self { limits, endpoints, state: Mutex::new(State::new()) }
     }
 
-    /// A new call: started on a lane, or in the queue.
-    pub(super) fn enter(&self, call: &Arc<Call<L>>) -> Steps<L> {
+    /// A new call: started on a lane, or in the queue. With an `alarm` it is [rung](Call::ring) at that
+    /// tick, until it is released or [forgotten](Self::forget).
+    pub(super) fn enter(&self, call: &Arc<Call<L>>, alarm: Option<u64>) -> Steps<L> {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
         call.ticket.store(state.next_ticket, Relaxed);
         state.next_ticket += 1;
         if state.phase != Phase::Open {
-            steps.failed.push((call.clone(), self.closed()));
+            steps.more().failed.push((call.clone(), self.closed()));
             return steps;
+        }
+        if let Some(at) = alarm
+            && state.deadlines.insert(at, call)
+        {
+            steps.more().alarm = Some(at);
         }
         let full = state.queue.len() >= self.limits.waiters;
         if state.queue.is_empty() && self.take(state, call, &mut steps) {
-            steps.resolves = self.endpoints.is_due();
+            self.note_due(&mut steps);
             return steps;
         }
         if full {
@@ -78,7 +84,7 @@ impl<L> Slots<L> {
                 self.endpoints.names(),
                 state.queue.len()
             );
-            steps.failed.push((call.clone(), Error::new(ErrorKind::Limit, why)));
+            steps.more().failed.push((call.clone(), Error::new(ErrorKind::Limit, why)));
             return steps;
         }
         self.queue(state, call, &mut steps);
@@ -90,7 +96,7 @@ impl<L> Slots<L> {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
         if state.phase == Phase::Closed {
-            steps.failed.push((call.clone(), self.closed()));
+            steps.more().failed.push((call.clone(), self.closed()));
             return steps;
         }
         self.queue(state, call, &mut steps);
@@ -106,27 +112,43 @@ impl<L> Slots<L> {
         steps
     }
 
-    /// `n` calls of the lane `id` have ended.
-    pub(super) fn release(&self, id: u64, n: usize) -> Steps<L> {
+    /// These `calls` of the lane `id` have ended.
+    pub(super) fn release<'c>(
+        &self,
+        id: u64,
+        calls: impl ExactSizeIterator<Item = &'c Call<L>>,
+    ) -> Steps<L>
+    where
+        L: 'c,
+    {
         let mut steps = Steps::default();
         let state = &mut *self.state.lock();
+        let n = calls.len();
+        calls.for_each(|call| state.deadlines.remove(call));
         let Some(seat) = state.lanes.get_mut(&id) else { return steps };
+        seat.endpoint.gives_back(n);
         seat.in_flight -= n;
         state.in_flight -= n;
-        if seat.in_flight == 0 {
-            seat.idle_since = self.endpoints.clock.now();
-            if !seat.endpoint.is_listed() {
-                steps.closes.push(seat.lane.clone());
-            }
+        if seat.in_flight == 0 && !seat.endpoint.is_listed() {
+            steps.more().closes.push(seat.lane.clone());
         }
         if !seat.retired && !seat.ready {
             seat.ready = true;
-            let endpoint = seat.endpoint.clone();
-            state.host(&endpoint).ready.push(id);
+            state.hosts[seat.endpoint.index].ready.push(id);
         }
         self.settle(state, &mut steps);
         state.tell_if_drained(&mut steps);
         steps
+    }
+
+    /// A call has ended: there is no alarm for it any more.
+    pub(super) fn forget(&self, call: &Call<L>) {
+        self.state.lock().deadlines.remove(call);
+    }
+
+    /// It is the tick `now`, or later: the calls that are late, and when the alarms are to ring next.
+    pub(super) fn late(&self, now: u64) -> (Vec<Arc<Call<L>>>, Option<u64>) {
+        self.state.lock().deadlines.late(now)
     }
 
     /// The lane `id` takes no more calls; its slot is free when it is [`gone`](Self::gone).
@@ -156,6 +178,7 @@ impl<L> Slots<L> {
         state.unready(id);
         let Some(seat) = state.lanes.remove(&id) else { return steps };
         state.in_flight -= seat.in_flight;
+        seat.endpoint.gives_back(seat.in_flight);
         state.host(&seat.endpoint).used -= 1;
         self.settle(state, &mut steps);
         state.tell(&mut steps);
@@ -184,8 +207,8 @@ impl<L> Slots<L> {
         }
         host.ready.push(id);
         let (lane, endpoint) = (lane.clone(), endpoint.clone());
-        let idle_since = self.endpoints.clock.now();
-        let seat = Seat { lane, endpoint, in_flight: 0, ready: true, retired: false, idle_since };
+        let used = self.endpoints.clock.now();
+        let seat = Seat { lane, endpoint, in_flight: 0, ready: true, retired: false, used };
         state.lanes.insert(id, seat);
         self.settle(state, &mut steps);
         state.tell(&mut steps);
@@ -245,7 +268,7 @@ impl<L> Slots<L> {
                 break;
             }
         }
-        steps.resolves = self.endpoints.is_due();
+        self.note_due(&mut steps);
         steps
     }
 
@@ -265,7 +288,7 @@ impl<L> Slots<L> {
         state.phase = Phase::Closed;
         let cut = state.queue.len() + state.in_flight;
         while let Some((_, call)) = state.queue.pop_first() {
-            steps.failed.push((call, self.closed()));
+            steps.more().failed.push((call, self.closed()));
         }
         for seat in state.lanes.values_mut() {
             (seat.retired, seat.ready) = (true, false);
@@ -289,142 +312,7 @@ impl<L> Slots<L> {
         state.gauges()
     }
 
-    /// Gives `call` a lane that has room. False: there is none.
-    fn take(&self, state: &mut State<L>, call: &Arc<Call<L>>, steps: &mut Steps<L>) -> bool {
-        let next = self.endpoints.choose(|endpoint, may_dial| {
-            state.has_room(endpoint) || may_dial && self.may_dial(state, endpoint)
-        });
-        let Some(mut endpoint) = next else { return false };
-        if !state.has_room(&endpoint) {
-            // It will have a lane, for those who come later.
-            if state.host(&endpoint).dialing == 0 {
-                self.occupy(state, &endpoint, steps);
-            }
-            let other = self.endpoints.choose(|endpoint, _| state.has_room(endpoint));
-            let Some(other) = other else { return false };
-            endpoint = other;
-        }
-        let Some(id) = state.least_loaded(endpoint.index) else { return false };
-        let busy = state.lanes[&id].in_flight > 0;
-        if busy
-            && state.host(&endpoint).dialing == 0
-            && endpoint.is_well()
-            && self.may_dial(state, &endpoint)
-        {
-            self.occupy(state, &endpoint, steps);
-        }
-        self.start(state, id, call.clone(), steps);
-        true
-    }
-
-    fn queue(&self, state: &mut State<L>, call: &Arc<Call<L>>, steps: &mut Steps<L>) {
-        if call.move_to(Place::Queue) {
-            state.queue.insert(call.ticket(), call.clone());
-            self.settle(state, steps);
-        }
-    }
-
-    /// Brings those who wait and what there is together.
-    fn settle(&self, state: &mut State<L>, steps: &mut Steps<L>) {
-        if state.queue.is_empty() {
-            return;
-        }
-        self.grant(state, steps);
-        self.refill(state, steps);
-        steps.resolves |= self.endpoints.is_due();
-    }
-
-    /// Dials for those who wait. If nothing can come of that, they fail.
-    fn refill(&self, state: &mut State<L>, steps: &mut Steps<L>) {
-        while state.dialing.saturating_mul(self.limits.capacity) < state.queue.len()
-            && self.dial(state, steps)
-        {}
-        self.make_way(state, steps);
-        let hopeless = state.dialing == 0 && state.lanes.is_empty() && !state.queue.is_empty();
-        if hopeless && !self.endpoints.is_asking() {
-            self.give_up(state, steps);
-        }
-    }
-
-    /// Fails all who wait.
-    fn give_up(&self, state: &mut State<L>, steps: &mut Steps<L>) {
-        let why = self.endpoints.why_not();
-        while let Some((_, call)) = state.queue.pop_first() {
-            steps.failed.push((call, why.copy()));
-        }
-        state.tell_if_drained(steps);
-    }
-
-    /// Begins a dial. False: there may be no more now.
-    fn dial(&self, state: &mut State<L>, steps: &mut Steps<L>) -> bool {
-        let next =
-            self.endpoints.choose(|endpoint, may_dial| may_dial && self.may_dial(state, endpoint));
-        if let Some(endpoint) = &next {
-            self.occupy(state, endpoint, steps);
-        }
-        next.is_some()
-    }
-
-    /// A slot of `endpoint` for a dial.
-    fn occupy(&self, state: &mut State<L>, endpoint: &Arc<Endpoint>, steps: &mut Steps<L>) {
-        self.endpoints.dials(endpoint);
-        state.dialing += 1;
-        let host = state.host(endpoint);
-        host.used += 1;
-        host.dialing += 1;
-        steps.dials.push(endpoint.clone());
-    }
-
-    fn may_dial(&self, state: &State<L>, endpoint: &Endpoint) -> bool {
-        state.phase != Phase::Closed
-            && !self.is_full(state)
-            && state.used(endpoint) < self.limits.per_host
-    }
-
-    fn is_full(&self, state: &State<L>) -> bool {
-        state.lanes.len() + state.dialing >= self.limits.connections
-    }
-
-    /// Where all slots are taken and calls wait all the same, lanes that nobody may use, since their
-    /// endpoint fails, give theirs to others.
-    fn make_way(&self, state: &mut State<L>, steps: &mut Steps<L>) {
-        let wanted = state.queue.len().div_ceil(self.limits.capacity).saturating_sub(state.dialing);
-        if wanted == 0 || !self.is_full(state) {
-            return;
-        }
-        let unused = state.lanes.iter().filter(|(_, seat)| seat.ready && seat.in_flight == 0);
-        let unused: Vec<_> = unused.map(|(id, _)| *id).take(wanted).collect();
-        for id in unused {
-            state.dismiss(id, steps);
-        }
-    }
-
-    /// Gives lanes that have room to those who have waited longest.
-    fn grant(&self, state: &mut State<L>, steps: &mut Steps<L>) {
-        while !state.queue.is_empty() {
-            let next = self.endpoints.choose(|endpoint, _| state.has_room(endpoint));
-            let Some(endpoint) = next else { return };
-            let Some(id) = state.least_loaded(endpoint.index) else { return };
-            let Some((_, call)) = state.queue.pop_first() else { return };
-            self.start(state, id, call, steps);
-        }
-    }
-
-    /// Counts `call` as in flight on the lane `id`.
-    fn start(&self, state: &mut State<L>, id: u64, call: Arc<Call<L>>, steps: &mut Steps<L>) {
-        let Some(seat) = state.lanes.get_mut(&id) else { return };
-        self.endpoints.began(&seat.endpoint);
-        let idle_since = (seat.in_flight == 0).then_some(seat.idle_since);
-        seat.in_flight += 1;
-        state.in_flight += 1;
-        let lane = seat.lane.clone();
-        if seat.in_flight >= self.limits.capacity {
-            state.unready(id);
-        }
-        steps.starts.push(Start { id, lane, call, idle_since });
-    }
-
-    fn closed(&self) -> Error {
+    pub(super) fn closed(&self) -> Error {
         Error::new(ErrorKind::Closed, format!("the client of {} is closed", self.endpoints.names()))
     }
 }

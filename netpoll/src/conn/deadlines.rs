@@ -47,6 +47,16 @@ impl Deadlines {
         self.renew();
     }
 
+    /// Moves a deadline to `at`, if that is later: the entry of the wheel, which stands no later than the
+    /// old one, stays. Not beside a [`clear`](Self::clear) of the same kind.
+    pub(crate) fn postpone(&self, kind: Kind, at: u64) {
+        match self.get(kind) {
+            None => self.set(kind, at),
+            Some(before) if before < at => self.at[kind as usize].store(at, Relaxed),
+            Some(_) => {}
+        }
+    }
+
     pub(crate) fn clear(&self, kind: Kind) {
         self.at[kind as usize].store(0, Relaxed);
     }
@@ -179,5 +189,23 @@ mod models {
                 assert_eq!(noticed, expected);
             });
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_is_postponed_leaves_the_entry_of_the_wheel() {
+        let deadlines = Deadlines::default();
+        deadlines.postpone(Kind::Idle, 50);
+        assert_eq!(deadlines.to_arm(), Some(50));
+        for (to, at) in [(70, 70), (60, 70)] {
+            deadlines.postpone(Kind::Idle, to);
+            assert_eq!((deadlines.get(Kind::Idle), deadlines.to_arm()), (Some(at), None));
+        }
+        assert!(deadlines.fired(50) && !deadlines.any_passed(50));
+        assert_eq!(deadlines.to_arm(), Some(70));
     }
 }

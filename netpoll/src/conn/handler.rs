@@ -28,6 +28,11 @@ pub(crate) trait Handler: Any + Send + Sync {
     /// The end, once.
     fn closed(&self, conn: &Connection, reason: CloseReason);
 
+    /// Whether steps take no time to speak of: then a peer's silence begins with what was read of it.
+    fn brief(&self) -> bool {
+        false
+    }
+
     /// Whether turns are pure computation that never loses its poller.
     fn inline(&self) -> bool {
         false

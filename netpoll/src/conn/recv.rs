@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     mem::alloc,
     sched::turn::Desk,
+    timer::tick_after,
 };
 
 /// What grows by what has come, not by what a header declares: bytes that one reservation for a
@@ -90,6 +91,7 @@ impl Recv {
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
+        let looked = desk.as_ref().and_then(|desk| desk.looked);
         let read = match desk {
             Some(desk) if want <= room => self.read_into_desk(conn, desk, room)?,
             _ => self.read_into_input(conn, want.max(4096))?,
@@ -104,8 +106,10 @@ impl Recv {
                 self.received += (self.input.len() - had) as u64;
                 // A short read emptied the socket; but an end that was announced is still to come.
                 self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
-                if conn.options.idle_timeout.is_some() {
-                    conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
+                if let Some(timeout) = conn.options.idle_timeout {
+                    // What is read here came before, or not long after, the worker looked.
+                    let now = looked.unwrap_or_else(|| conn.home.clock.now_ms());
+                    conn.deadlines.postpone(Kind::Idle, tick_after(now, timeout));
                 }
                 Ok(Filled::Some)
             }

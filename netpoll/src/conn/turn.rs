@@ -117,6 +117,7 @@ impl Connection {
         }
         let recv = step.recv.or_else(|| conn.recv.take());
         if conn.options.idle_timeout.is_some()
+            && !handler.brief()
             && recv.as_ref().map(|recv| recv.consumed()) != consumed
         {
             // A request was handled: the peer's silence begins now.

@@ -62,7 +62,7 @@ impl Runtime {
         F: Future<Output: Send> + Send + 'static,
     {
         let shared = self.shared();
-        task::spawn(shared, shared.place().index, future)
+        task::spawn(shared, shared.place(), future)
     }
 
     /// What the runtime counts, at this moment.

@@ -24,7 +24,6 @@ use super::{
     monitor::Monitor,
     park, seat,
     task::Tasks,
-    turn::Turn,
 };
 use crate::{
     counters::Group,
@@ -141,11 +140,6 @@ impl Shared {
                 return;
             }
         }
-    }
-
-    /// Queues a turn that has no home of its own.
-    pub(super) fn push_anywhere(&self, hint: usize, turn: Arc<dyn Turn>) {
-        self.homes[hint % self.homes.len()].push(turn);
     }
 
     /// One more worker waits in a wait of the library's, or one less.

@@ -10,7 +10,6 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use parking_lot::Mutex;
 use slab::Slab;
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     counters::{self, Counter},
     error::{Error, ErrorKind, Result},
+    primitive::Mutex,
 };
 
 /// A future on the heap that workers poll.
@@ -30,14 +30,28 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// An event of a task's gate: its waker was called.
 const WOKEN: u32 = 1 << 2;
 
-/// A spawned future with the gate that says who polls it.
+/// A mark of a task's gate: its future is to be dropped.
+const CANCELLED: u32 = 1 << 8;
+
+/// A spawned future, and where it is run.
 struct Task {
+    body: Body<Running>,
+    shared: Weak<Shared>,
+    home: Arc<Home>,
+    key: usize,
+}
+
+/// A future with the waker of its task, which it holds until it is gone.
+struct Running {
+    future: BoxFuture<()>,
+    waker: Waker,
+}
+
+/// A future with the gate that says who polls it.
+struct Body<F> {
     gate: Gate,
     /// Gone when it is done, panicked or was cancelled.
-    future: Mutex<Option<BoxFuture<()>>>,
-    shared: Weak<Shared>,
-    home: usize,
-    key: usize,
+    future: Mutex<Option<F>>,
 }
 
 /// The tasks that are alive, so that a shutdown can drop their futures.
@@ -51,46 +65,60 @@ impl Tasks {
 
     pub(super) fn cancel_all(&self) {
         let tasks: Vec<_> = self.0.lock().drain().collect();
-        for task in tasks {
-            task.drop_future();
-        }
+        tasks.iter().for_each(|task| task.body.cancel());
     }
 }
 
-impl Task {
-    /// Drops the future, unless a worker polls it right now: that worker finds the task gone and
-    /// drops it itself.
+impl<F> Body<F> {
+    fn new() -> Self {
+        Self { gate: Gate::new(0), future: Mutex::new(None) }
+    }
+
+    /// Gives it its future, before its first turn is queued.
+    fn set(&self, future: F) {
+        *self.future.lock() = Some(future);
+    }
+
+    /// Runs a turn with `poll`, which says whether the future is done. Gives that, and whether it must
+    /// be queued again.
+    fn turn(&self, poll: impl FnOnce(&mut F) -> bool) -> (bool, bool) {
+        self.gate.begin();
+        let mut future = self.future.lock();
+        let done = future.as_mut().is_some_and(poll);
+        if done {
+            *future = None;
+        }
+        drop(future);
+        let again = self.gate.end(false);
+        // Who sets the mark after `end` finds the lock free.
+        if self.gate.load() & CANCELLED != 0 {
+            self.drop_future();
+        }
+        (done, again)
+    }
+
+    /// Drops the future, now or at the end of the turn that runs.
+    fn cancel(&self) {
+        self.gate.set(CANCELLED);
+        self.drop_future();
+    }
+
     fn drop_future(&self) {
         if let Some(mut future) = self.future.try_lock() {
             drop(future.take());
         }
     }
-
-    fn is_listed(&self, shared: &Shared) -> bool {
-        shared.tasks.0.lock().contains(self.key)
-    }
 }
 
 impl Turn for Task {
     fn run(self: Arc<Self>, _desk: &mut Desk) {
-        self.gate.begin();
-        let waker = Waker::from(self.clone());
-        let mut future = self.future.lock();
-        let done = match future.as_mut() {
-            Some(running) => running.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
-            None => false,
-        };
-        if done {
-            *future = None;
-        }
-        drop(future);
-        let shared = self.shared.upgrade();
-        if done && let Some(shared) = &shared {
+        let (done, again) = self.body.turn(|Running { future, waker }| {
+            future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
+        });
+        if done && let Some(shared) = self.shared.upgrade() {
             shared.tasks.0.lock().try_remove(self.key);
-        } else if shared.is_none_or(|shared| !self.is_listed(&shared)) {
-            self.drop_future();
         }
-        if self.gate.end(false) {
+        if again {
             self.queue();
         }
     }
@@ -98,15 +126,13 @@ impl Turn for Task {
 
 impl Task {
     fn queue(self: Arc<Self>) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.push_anywhere(self.home, self);
-        }
+        self.home.clone().push(self);
     }
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if Gate::must_queue(self.gate.notify(WOKEN)) {
+        if Gate::must_queue(self.body.gate.notify(WOKEN)) {
             self.queue();
         }
     }
@@ -172,7 +198,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// Starts `future` on `shared`'s workers.
-pub(super) fn spawn<F>(shared: &Arc<Shared>, home: usize, future: F) -> JoinHandle<F::Output>
+pub(super) fn spawn<F>(shared: &Arc<Shared>, home: &Arc<Home>, future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -186,12 +212,12 @@ where
         let mut tasks = shared.tasks.0.lock();
         let entry = tasks.vacant_entry();
         let task = Arc::new(Task {
-            gate: Gate::new(0),
-            future: Mutex::new(Some(Box::pin(future))),
+            body: Body::new(),
             shared: Arc::downgrade(shared),
-            home,
+            home: home.clone(),
             key: entry.key(),
         });
+        task.body.set(Running { future: Box::pin(future), waker: Waker::from(task.clone()) });
         entry.insert(task.clone());
         task
     };
@@ -204,13 +230,13 @@ where
 
 impl Shared {
     /// As [`spawn_detached`](Self::spawn_detached), in the queue of `home`.
-    pub(crate) fn spawn_at(self: &Arc<Self>, home: &Home, future: BoxFuture<()>) {
-        drop(spawn(self, home.index, future));
+    pub(crate) fn spawn_at(self: &Arc<Self>, home: &Arc<Home>, future: BoxFuture<()>) {
+        drop(spawn(self, home, future));
     }
 
     /// Starts `future`, whose end nobody waits for.
     pub(crate) fn spawn_detached(self: &Arc<Self>, future: BoxFuture<()>) {
-        drop(spawn(self, self.place().index, future));
+        drop(spawn(self, self.place(), future));
     }
 }
 
@@ -238,4 +264,30 @@ pub(crate) fn panic_error(payload: &(dyn Any + Send)) -> Error {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a value that is no text");
     Error::new(ErrorKind::Panic, format!("a handler panicked: {text}"))
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::primitive::thread;
+
+    /// A task is cancelled while its turn runs: its future is gone when both have ended.
+    #[test]
+    fn loom_a_cancelled_future_is_dropped() {
+        loom::model(|| {
+            let body = Arc::new(Body::new());
+            body.set(());
+            assert!(Gate::must_queue(body.gate.notify(WOKEN)));
+            let theirs = body.clone();
+            let poll = move || {
+                let gate = &theirs.gate;
+                // A look at an atomic, so that others run meanwhile.
+                theirs.turn(|()| gate.load() & Gate::TURN == 0)
+            };
+            let worker = thread::spawn(poll);
+            body.cancel();
+            assert!(!worker.join().unwrap().0);
+            assert!(body.future.lock().is_none());
+        });
+    }
 }

@@ -44,6 +44,8 @@ pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 pub(crate) struct Desk {
     /// The current block, made on first use and kept from turn to turn.
     pub(crate) block: Option<BlockMut>,
+    /// The tick in which the worker looked at its poller last, where it knows.
+    pub(crate) looked: Option<u64>,
     /// Has the block that the last turn wrote its answers to, and no bytes.
     out: LinkBuffer,
 }

@@ -193,10 +193,12 @@ impl Worker {
     fn fire_timers(&mut self, home: &Arc<Home>) {
         let mut due = Vec::new();
         let now;
+        self.desk.looked = None;
         {
             let mut wheel = home.wheel.lock();
             let Some(first) = wheel.next_expiry() else { return };
             now = home.clock.now_ms();
+            self.desk.looked = Some(now);
             if first > now {
                 return;
             }
@@ -220,6 +222,8 @@ impl Worker {
 
     /// After a turn that lost its home: starts what had to wait because too many workers were late.
     fn help(&mut self) {
+        // The turn that has ended may have been a long one.
+        self.desk.looked = None;
         self.shared.crew.back();
         // After each `back` at all homes: what was put aside before it, nobody else looks for.
         while let Some(turn) = self.next_aside() {

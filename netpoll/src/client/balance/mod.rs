@@ -21,6 +21,8 @@ use crate::{addr::Address, error::Error, random::Random};
 #[derive(Debug)]
 pub(super) struct Balance {
     entries: Slab<Entry>,
+    /// Whether one that is listed is not sound.
+    unsound: bool,
     policy: Ejection,
     random: Random,
 }
@@ -40,7 +42,7 @@ pub(super) struct Endpoint {
     pub(super) index: usize,
     /// As it is dialled, and named in errors.
     pub(super) address: String,
-    /// Calls in flight.
+    /// Calls in flight; changed under the slots' lock.
     load: AtomicUsize,
     listed: AtomicBool,
     /// Whether an answered call changes nothing.
@@ -63,15 +65,18 @@ impl Endpoint {
         self.well.load(Relaxed)
     }
 
-    /// A call was given to a connection of this endpoint. False: the [`Balance`] must be told.
-    pub(super) fn begins_as_expected(&self) -> bool {
-        self.load.fetch_add(1, Relaxed);
-        self.is_well()
+    /// So many more calls are in flight. Under the slots' lock, as [`gives_back`](Self::gives_back).
+    pub(super) fn takes(&self, calls: usize) {
+        self.load.store(self.load() + calls, Relaxed);
     }
 
-    /// A call has ended. False: the [`Balance`] must be told.
-    pub(super) fn ends_as_expected(&self, outcome: Outcome) -> bool {
-        self.load.fetch_sub(1, Relaxed);
+    /// So many calls have ended.
+    pub(super) fn gives_back(&self, calls: usize) {
+        self.load.store(self.load() - calls, Relaxed);
+    }
+
+    /// Whether the [`Balance`] need not be told that a call has ended so.
+    pub(super) fn expects(&self, outcome: Outcome) -> bool {
         outcome != Outcome::Failed && self.is_well()
     }
 
@@ -82,7 +87,7 @@ impl Endpoint {
 
 impl Balance {
     pub(super) fn new(policy: Ejection, random: Random) -> Self {
-        Self { entries: Slab::new(), policy, random }
+        Self { entries: Slab::new(), unsound: false, policy, random }
     }
 
     /// Makes `addresses` the list. Those that were on it keep what is known of them.
@@ -100,6 +105,7 @@ impl Balance {
                 place.insert(Entry { endpoint, health: Health::new(), error: None });
             }
         }
+        self.note_unsound();
     }
 
     /// Those that are listed.
@@ -119,16 +125,24 @@ impl Balance {
         &mut self,
         now: u64,
         usable: impl Fn(&Endpoint, bool) -> bool,
-    ) -> Option<Arc<Endpoint>> {
-        let alone = !self.entries().any(|entry| entry.health.is_sound());
-        let index = self
-            .awaits_trial(now, alone, &usable)
-            .or_else(|| self.less_loaded_of_two(&usable))
-            .or_else(|| self.any_connected(alone, &usable))?;
-        Some(self.entries[index].endpoint.clone())
+    ) -> Option<&Arc<Endpoint>> {
+        let index = if self.unsound {
+            let alone = !self.entries().any(|entry| entry.health.is_sound());
+            self.awaits_trial(now, alone, &usable)
+                .or_else(|| self.less_loaded_of_two(&usable))
+                .or_else(|| self.any_connected(alone, &usable))
+        } else {
+            self.less_loaded_of_two(&usable)
+        };
+        index.map(|index| &self.entries[index].endpoint)
     }
 
-    /// A dial of `endpoint` begins, or a call that is [not as expected](Endpoint::begins_as_expected).
+    /// Whether one that is listed is not sound, so that a choice depends on the time.
+    pub(super) fn has_unsound(&self) -> bool {
+        self.unsound
+    }
+
+    /// A dial of `endpoint` begins, or a call while it is not [well](Endpoint::is_well).
     pub(super) fn tries(&mut self, endpoint: &Endpoint, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];
@@ -144,6 +158,7 @@ impl Balance {
         entry.error = None;
         entry.health.connected(now, alone, &self.policy);
         entry.note();
+        self.note_unsound();
     }
 
     /// A dial has failed.
@@ -152,19 +167,26 @@ impl Balance {
         entry.error = Some(error.copy());
         entry.health.unreachable(now, &self.policy, &mut self.random);
         entry.note();
+        self.note_unsound();
     }
 
-    /// A call at `endpoint` has ended, not [as expected](Endpoint::ends_as_expected).
+    /// A call at `endpoint` has ended, not as [expected](Endpoint::expects).
     pub(super) fn ended(&mut self, endpoint: &Endpoint, outcome: Outcome, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];
         entry.health.ended(outcome, now, alone, &self.policy, &mut self.random);
         entry.note();
+        self.note_unsound();
     }
 
     /// The entries that are listed.
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().map(|(_, entry)| entry).filter(|entry| entry.endpoint.is_listed())
+    }
+
+    fn note_unsound(&mut self) {
+        let unsound = self.entries().any(|entry| !entry.health.is_sound());
+        self.unsound = unsound;
     }
 
     /// Whether no other endpoint is sound.
@@ -188,9 +210,11 @@ impl Balance {
 
     fn less_loaded_of_two(&mut self, usable: impl Fn(&Endpoint, bool) -> bool) -> Option<usize> {
         let fits = |entry: &&Entry| entry.health.is_sound() && usable(&entry.endpoint, true);
-        let count = self.entries().filter(fits).count();
-        if count < 2 {
-            return self.entries().find(fits).map(|entry| entry.endpoint.index);
+        let mut fitting = self.entries().filter(fits);
+        let only = fitting.next()?.endpoint.index;
+        let count = 1 + fitting.count();
+        if count == 1 {
+            return Some(only);
         }
         let first = self.random.below(count);
         let second = (first + 1 + self.random.below(count - 1)) % count;

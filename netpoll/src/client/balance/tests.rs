@@ -30,13 +30,15 @@ fn refused() -> Error {
 
 impl Balance {
     fn begins(&mut self, endpoint: &Endpoint, now: u64) {
-        if !endpoint.begins_as_expected() {
+        endpoint.takes(1);
+        if !endpoint.is_well() {
             self.tries(endpoint, now);
         }
     }
 
     fn ends(&mut self, endpoint: &Endpoint, outcome: Outcome, now: u64) {
-        if !endpoint.ends_as_expected(outcome) {
+        endpoint.gives_back(1);
+        if !endpoint.expects(outcome) {
             self.ended(endpoint, outcome, now);
         }
     }
@@ -47,7 +49,7 @@ impl Balance {
 
     /// Chooses for a call, where all are connected.
     fn call(&mut self, now: u64) -> Arc<Endpoint> {
-        let endpoint = self.choose(now, |_, _| true).unwrap();
+        let endpoint = self.choose(now, |_, _| true).unwrap().clone();
         self.begins(&endpoint, now);
         endpoint
     }
@@ -91,14 +93,14 @@ fn where_all_are_down_none_is_dialled_before_its_time() {
     let mut it = balance(3, 2);
     let mut order = Vec::new();
     for now in 0..3 {
-        let endpoint = it.choose(now, |_, dials| dials).unwrap();
+        let endpoint = it.choose(now, |_, dials| dials).unwrap().clone();
         it.tries(&endpoint, now);
         it.unreachable(&endpoint, &refused(), now);
         order.push(endpoint.index);
     }
     assert!(it.choose(3, |_, dials| dials).is_none());
     assert!(it.choose(3, |endpoint, _| endpoint.index == 1).is_some(), "it has a connection");
-    let first = (3..).find_map(|now| it.choose(now, |_, dials| dials)).unwrap();
+    let first = (3..).find_map(|now| it.choose(now, |_, dials| dials).cloned()).unwrap();
     assert!(order.contains(&first.index));
     order.sort_unstable();
     assert_eq!(order, [0, 1, 2]);
@@ -223,7 +225,7 @@ proptest! {
                         health.is_sound() || health.awaits_trial(now, alone, &POLICY)
                     }).map(|entry| entry.endpoint.index).collect();
                     let calls_now = what < 9;
-                    let chosen = it.choose(now, |_, may_dial| may_dial || calls_now);
+                    let chosen = it.choose(now, |_, may_dial| may_dial || calls_now).cloned();
                     let nobody = if calls_now { it.listed().count() == 0 } else { may.is_empty() };
                     prop_assert_eq!(chosen.is_none(), nobody, "{:?}", it);
                     let Some(chosen) = chosen else { continue };

@@ -9,9 +9,12 @@ mod numbers;
 mod sequence;
 mod table;
 
-use std::sync::{
-    Arc, OnceLock, Weak,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    iter,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 pub use sequence::{Numbered, Sequence};
@@ -44,7 +47,7 @@ pub(super) type Number = fn(&LinkSlice) -> Result<u64, DecodeError>;
 
 /// What all lanes of a client share.
 pub(super) struct Spec {
-    pub(super) handler: fn(Weak<Muxed>) -> Arc<dyn Handler>,
+    pub(super) handler: fn(Arc<Muxed>) -> Arc<dyn Handler>,
     /// The number of a reply.
     pub(super) number: Number,
     pub(super) on_push: Option<OnPush>,
@@ -97,7 +100,7 @@ impl Lane for Muxed {
     }
 
     fn attach(self: &Arc<Self>) {
-        self.conn.conn.set_handler((self.hub.spec.handler)(Arc::downgrade(self)));
+        self.conn.conn.set_handler((self.hub.spec.handler)(self.clone()));
     }
 
     fn conn(&self) -> &Connection {
@@ -108,9 +111,9 @@ impl Lane for Muxed {
         &self.endpoint
     }
 
-    fn start(self: &Arc<Self>, call: &Arc<Call<Self>>) -> Started {
+    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self> {
         let (started, load) = self.table.start(self, call);
-        if started == Started::Taken {
+        if matches!(started, Started::Taken) {
             self.load.store(load, Relaxed);
         }
         started
@@ -118,7 +121,7 @@ impl Lane for Muxed {
 
     fn abandon(
         self: &Arc<Self>,
-        _call: &Arc<Call<Self>>,
+        call: &Arc<Call<Self>>,
         number: u64,
         sent: bool,
         outcome: Outcome,
@@ -133,7 +136,8 @@ impl Lane for Muxed {
             self.fault(Error::new(ErrorKind::Limit, why));
             self.conn.abort();
         }
-        self.hub.carry_out(self.hub.slots.release(self.conn.conn.id, 1));
+        let steps = self.hub.slots.release(self.conn.conn.id, iter::once(&**call));
+        self.hub.carry_out(steps);
     }
 
     fn ended(self: &Arc<Self>, reason: CloseReason) {
@@ -179,7 +183,8 @@ impl Receiver for Muxed {
         }
         if !replies.is_empty() {
             // Before their callers are told, who may call again at once.
-            let steps = self.hub.slots.release(self.conn.conn.id, replies.len());
+            let calls = replies.iter().map(|(call, _)| &**call);
+            let steps = self.hub.slots.release(self.conn.conn.id, calls);
             for (call, bytes) in replies {
                 self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Answered);
                 call.complete(Ok(bytes));

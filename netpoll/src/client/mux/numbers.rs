@@ -48,18 +48,23 @@ impl<C> Numbers<C> {
         Self { entries, max, next: 1, wrapped: false, abandoned: 0 }
     }
 
-    /// The number for `call`. `None`: all are in use.
-    pub(super) fn insert(&mut self, call: C) -> Option<u64> {
+    /// A number that is free, for the next call. `None`: all are in use.
+    pub(super) fn reserve(&mut self) -> Option<u64> {
         if self.entries.len() as u64 >= self.max {
             return None;
         }
-        while self.entries.contains_key(&self.next) {
+        // Before they have all been handed out, the next one is free.
+        while self.wrapped && self.entries.contains_key(&self.next) {
             self.advance();
         }
-        let number = self.next;
+        Some(self.next)
+    }
+
+    /// Hands out `number`, which was just [reserved](Self::reserve), to `call`.
+    pub(super) fn insert(&mut self, number: u64, call: C) {
+        debug_assert_eq!(number, self.next);
         self.advance();
         self.entries.insert(number, Entry::Waiting(call));
-        Some(number)
     }
 
     fn advance(&mut self) {
@@ -124,26 +129,34 @@ impl<C> Numbers<C> {
 mod tests {
     use super::*;
 
+    impl<C> Numbers<C> {
+        fn give(&mut self, call: C) -> Option<u64> {
+            let number = self.reserve()?;
+            self.insert(number, call);
+            Some(number)
+        }
+    }
+
     #[test]
     fn numbers_go_round_and_pass_over_those_in_use() {
         let mut numbers = Numbers::new(4);
-        assert_eq!([1, 2, 3, 4].map(|call| numbers.insert(call)), [1, 2, 3, 4].map(Some));
-        assert_eq!(numbers.insert(5), None);
+        assert_eq!([1, 2, 3, 4].map(|call| numbers.give(call)), [1, 2, 3, 4].map(Some));
+        assert_eq!(numbers.give(5), None);
         assert_eq!(numbers.take(2), Took::Entry(Entry::Waiting(2)));
         assert_eq!(numbers.take(4), Took::Entry(Entry::Waiting(4)));
-        assert_eq!([6, 7].map(|call| numbers.insert(call)), [Some(2), Some(4)]);
+        assert_eq!([6, 7].map(|call| numbers.give(call)), [Some(2), Some(4)]);
     }
 
     #[test]
     fn few_numbers_stay_in_use_until_the_late_reply() {
         let mut numbers = Numbers::new(u64::from(u8::MAX));
         for call in 0..127 {
-            let number = numbers.insert(call).unwrap();
+            let number = numbers.give(call).unwrap();
             assert!(!numbers.is_spent());
             assert!(numbers.abandon(number));
         }
         for call in 127..1_000 {
-            let number = numbers.insert(call).unwrap();
+            let number = numbers.give(call).unwrap();
             assert!(number > 127, "{number} may still come late");
             assert_eq!(numbers.take(number), Took::Entry(Entry::Waiting(call)));
             assert_eq!(numbers.take(number), Took::Late);
@@ -151,7 +164,7 @@ mod tests {
         assert_eq!(numbers.take(7), Took::Entry(Entry::Abandoned));
         assert_eq!(numbers.len(), 126);
         for _ in 0..2 {
-            let number = numbers.insert(0).unwrap();
+            let number = numbers.give(0).unwrap();
             numbers.abandon(number);
         }
         assert!(numbers.is_spent());
@@ -161,7 +174,7 @@ mod tests {
     #[test]
     fn many_numbers_are_free_at_once_and_known_to_be_late() {
         let mut numbers = Numbers::new(u64::from(u32::MAX));
-        let number = numbers.insert(()).unwrap();
+        let number = numbers.give(()).unwrap();
         assert!(numbers.abandon(number));
         assert!(!numbers.abandon(number));
         assert_eq!(numbers.len(), 0);

@@ -50,24 +50,23 @@ impl<L> Table<L> {
     }
 
     /// Takes a call, whose caller is woken to send it. Also gives how many numbers are in use.
-    pub(super) fn start(&self, lane: &Arc<L>, call: &Arc<Call<L>>) -> (Started, usize) {
+    pub(super) fn start(&self, lane: &Arc<L>, call: Arc<Call<L>>) -> (Started<L>, usize) {
         let mut woken: Option<Waker> = None;
-        let started = {
+        let load = {
             let state = &mut *self.0.lock();
-            let number = if state.over { None } else { state.numbers.insert(call.clone()) };
-            let Some(number) = number else { return (Started::LaneGone, 0) };
+            let number = if state.over { None } else { state.numbers.reserve() };
+            let Some(number) = number else { return (Started::LaneGone(call), 0) };
             let place = Place::Lane { lane: lane.clone(), number, sent: false };
-            if call.put(place, &mut woken) {
-                (Started::Taken, state.numbers.len())
-            } else {
-                state.numbers.remove(number);
-                (Started::CallGone, 0)
+            if !call.put(place, &mut woken) {
+                return (Started::CallGone(call), 0);
             }
+            state.numbers.insert(number, call);
+            state.numbers.len()
         };
         if let Some(caller) = woken {
             caller.wake();
         }
-        started
+        (Started::Taken, load)
     }
 
     /// Takes the calls that frames of these numbers answer.
@@ -108,7 +107,10 @@ impl<L> Table<L> {
 mod models {
     use super::*;
     use crate::{
-        client::call::{Left, models::told},
+        client::call::{
+            Left,
+            models::{call, told},
+        },
         error::{Error, ErrorKind},
         primitive::thread,
     };
@@ -130,8 +132,8 @@ mod models {
     }
 
     fn begun(table: &Table<()>) -> (Arc<Call<()>>, u64) {
-        let call = Call::new(LinkSlice::default());
-        assert_eq!(table.start(&Arc::new(()), &call).0, Started::Taken);
+        let call = call();
+        assert!(matches!(table.start(&Arc::new(()), call.clone()).0, Started::Taken));
         let number = call.lane().expect("it was started").1;
         // Its caller has sent it.
         assert!(call.move_to(Place::Lane { lane: Arc::new(()), number, sent: true }));
@@ -180,7 +182,7 @@ mod models {
     fn loom_no_call_stays_with_a_dead_connection() {
         loom::model(|| {
             let table = Arc::new(Table::new(u64::from(u32::MAX)));
-            let call = Call::new(LinkSlice::default());
+            let call = call();
             let (other, theirs) = (table.clone(), call.clone());
             let ends = thread::spawn(move || {
                 let calls = other.close();
@@ -188,12 +190,12 @@ mod models {
                 drop(theirs);
                 (calls.len(), back)
             });
-            let (started, _) = table.start(&Arc::new(()), &call);
+            let (started, _) = table.start(&Arc::new(()), call);
             let (closed, back) = ends.join().unwrap();
             match started {
                 Started::Taken => assert_eq!((closed, back), (1, 1)),
-                Started::LaneGone => assert_eq!(closed, 0),
-                Started::CallGone => panic!("nobody left"),
+                Started::LaneGone(_) => assert_eq!(closed, 0),
+                Started::CallGone(_) => panic!("nobody left"),
             }
         });
     }

@@ -1,0 +1,84 @@
+//! What connections do with output that waits: put it together, take some back, go on in its blocks.
+
+use super::{LinkBuffer, write::COPY_BELOW};
+
+/// The largest block that is kept for what is written next.
+const KEPT_MOST: usize = 64 * 1024;
+
+impl LinkBuffer {
+    /// Makes what is readable in `other` readable behind what is readable here, where nothing is
+    /// unflushed. A small one is copied, so that many are one node. What `other` has not flushed is
+    /// dropped.
+    pub(crate) fn join(&mut self, mut other: LinkBuffer) {
+        debug_assert_eq!(self.unflushed, 0);
+        let small = other.len < COPY_BELOW && other.node_count() == 1;
+        if small && self.write(other.node(0)).is_ok() {
+            return self.flush();
+        }
+        while let Some(node) = other.pop() {
+            self.push(node);
+        }
+    }
+
+    /// Puts the bytes of `front` before what is readable: what a socket did not take goes back.
+    /// What `front` has not flushed counts as flushed.
+    ///
+    /// ```
+    /// use netpoll::buf::LinkBuffer;
+    /// let mut b = LinkBuffer::try_from(&b"world"[..])?;
+    /// b.prepend(LinkBuffer::try_from(&b"hello "[..])?);
+    /// assert_eq!(b.to_vec(), b"hello world");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn prepend(&mut self, mut front: LinkBuffer) {
+        front.flush();
+        while let Some(last) = front.more.as_mut().and_then(|m| m.rest.pop_back()) {
+            self.push_front(last);
+        }
+        if let Some(head) = front.head.take() {
+            self.push_front(head);
+        }
+    }
+
+    /// Splits off an empty buffer that writes on in the block of this one, which has nothing unflushed.
+    pub(crate) fn split_spare(&mut self) -> LinkBuffer {
+        debug_assert_eq!(self.unflushed, 0);
+        LinkBuffer { tail: self.tail.take(), ..Self::new() }
+    }
+
+    /// For a buffer without bytes: makes the block that it writes to whole again if nothing refers to
+    /// what was written there, and gives it up if little is left or it is a large one.
+    pub(crate) fn renew_spare(&mut self) {
+        /// A block is given up when less than this part of it is left.
+        const SPARE_PART: usize = 4;
+        if let Some(tail) = &mut self.tail
+            && (tail.block_size() > KEPT_MOST
+                || !tail.try_reset() && tail.spare_len() < tail.block_size() / SPARE_PART)
+        {
+            self.tail = None;
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_buffers_that_are_joined_are_few_nodes() {
+        let (mut all, mut bytes) = (LinkBuffer::new(), Vec::new());
+        for n in (0..100_u8).chain([0]) {
+            let small = vec![n; 40 + usize::from(n)];
+            let large = vec![n; COPY_BELOW];
+            let next = if n == 50 { &large } else { &small };
+            let at = LinkBuffer::try_from(&**next).unwrap();
+            let lies = at.node(0).as_ptr();
+            all.join(at);
+            bytes.extend_from_slice(next);
+            let last = all.node(all.node_count() - 1);
+            assert_eq!(n == 50, last.as_ptr() == lies, "copied or not: {n}");
+        }
+        assert_eq!(all.to_vec(), bytes);
+        assert!(all.node_count() < 10, "{all:?}");
+    }
+}
