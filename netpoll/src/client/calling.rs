@@ -129,10 +129,11 @@ where
     /// # Errors
     /// It cannot be sent at all.
     fn unsent(&mut self, lane: &Arc<L>, number: u64, error: Error) -> Result<()> {
-        if error.kind() != ErrorKind::Closed || !self.call().may_try_again() {
+        let ended = error.kind() == ErrorKind::Closed;
+        if !ended || !self.call().may_try_again() {
             self.holds = true;
             self.leave(Outcome::Unknown);
-            return Err(error);
+            return Err(if ended { verdict::of_lane(&**lane) } else { error });
         }
         if self.call().move_to(Place::Nowhere) {
             lane.abandon(self.call(), number, false, Outcome::Unknown);

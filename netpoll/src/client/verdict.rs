@@ -38,6 +38,13 @@ pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> E
     Error::new(kind, format!("{context}: {reason}"))
 }
 
+/// The error of a call that cannot be sent on `lane`, which has ended.
+pub(super) fn of_lane<L: Lane>(lane: &L) -> Error {
+    // A write has failed where there is no reason yet.
+    let reason = lane.conn().conn.reason().unwrap_or(CloseReason::Reset);
+    of(&lane.endpoint().address, None, reason)
+}
+
 /// The error of a call that was not done within `limit`, by what it was waiting for.
 pub(super) fn too_late<L: Lane>(hub: &Hub<L>, place: &Place<L>, limit: Duration) -> Error {
     let why = match place {

@@ -63,6 +63,14 @@ impl Tasks {
         self.0.lock().len()
     }
 
+    /// Strikes out a task that is done; its key is another's if a shutdown has taken all tasks meanwhile.
+    fn remove(&self, task: &Arc<Task>) {
+        let mut tasks = self.0.lock();
+        if tasks.get(task.key).is_some_and(|known| Arc::ptr_eq(known, task)) {
+            tasks.remove(task.key);
+        }
+    }
+
     pub(super) fn cancel_all(&self) {
         let tasks: Vec<_> = self.0.lock().drain().collect();
         tasks.iter().for_each(|task| task.body.cancel());
@@ -116,7 +124,7 @@ impl Turn for Task {
             future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
         });
         if done && let Some(shared) = self.shared.upgrade() {
-            shared.tasks.0.lock().try_remove(self.key);
+            shared.tasks.remove(&self);
         }
         if again {
             self.queue();
