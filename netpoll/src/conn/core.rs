@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    mem::offset_of,
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -31,7 +32,7 @@ use crate::{
     error::{Error, Result},
     mem::Slice,
     poller::{Event, Interest, Token},
-    sched::{gate::Gate, home::Home, shared::Shared},
+    sched::{gate::Gate, home::Home, shared::Shared, turn::TOUCHED},
     sys::{Connecting, Socket},
     transport::Transport,
 };
@@ -53,15 +54,17 @@ pub(crate) struct Conn {
     /// Empty while a reader has taken it.
     pub(super) recv: Slot<Recv>,
     handler: OnceLock<Arc<dyn Handler>>,
+    /// Where the half of `recv` lies, whoever has it.
+    pub(super) half_at: usize,
     pub(crate) options: Arc<Settings>,
     pub(crate) home: Arc<Home>,
     pub(crate) runtime: Arc<Shared>,
     /// Between the wire and `recv`, `send`; none: plain bytes.
-    pub(super) transport: Option<Mutex<Box<dyn Transport>>>,
-    pub(crate) deadlines: Deadlines,
-    pub(super) send: Mutex<LinkBuffer>,
+    pub(super) transport: Option<Box<Mutex<Box<dyn Transport>>>>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
+    pub(crate) deadlines: Deadlines,
+    pub(super) send: Mutex<LinkBuffer>,
     /// What a completion driver received, until a read takes it; an empty one is the end.
     pub(super) arrived: Mutex<Vec<Slice>>,
     pub(super) waiters: Waiters,
@@ -72,6 +75,9 @@ pub(crate) struct Conn {
     pub(super) reason: OnceLock<CloseReason>,
     pub(super) on_close: Mutex<Vec<OnClose>>,
 }
+
+// What a turn touches of a connection is fetched before it runs.
+const _: () = assert!(offset_of!(Conn, deadlines) < TOUCHED);
 
 impl Conn {
     /// A connection on `socket`, registered with a home. Its first turn has the handler open it.
@@ -90,6 +96,7 @@ impl Conn {
         runtime.check_open()?;
         let home = runtime.place().clone();
         socket.suffer(&runtime.settings.faults);
+        let half = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             gate: state::fresh(),
@@ -99,8 +106,9 @@ impl Conn {
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
-            recv: Slot::new(Some(Box::default())),
-            transport: options.transport.as_ref().map(|make| Mutex::new(make())),
+            half_at: (&raw const *half).addr(),
+            recv: Slot::new(Some(half)),
+            transport: options.transport.as_ref().map(|make| Box::new(Mutex::new(make()))),
             options,
             arrived: Mutex::default(),
             send: Mutex::default(),

@@ -8,7 +8,7 @@ use crate::{
     conn::Connection,
     error::{Error, Result},
     mem::alloc,
-    sched::turn::Desk,
+    sched::turn::{Desk, TOUCHED},
 };
 
 /// What grows by what has come, not by what a header declares: bytes that one reservation for a
@@ -43,6 +43,9 @@ pub(crate) struct Recv {
     /// What came and is still to pass the connection's transport, if it has one.
     wire: LinkBuffer,
 }
+
+// What a turn touches of it is fetched before the turn runs.
+const _: () = assert!(mem::offset_of!(Recv, linger) <= TOUCHED);
 
 /// What a read gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    sched::turn::{Desk, Turn},
+    sched::turn::{Desk, TOUCHED, Turn, fetch},
+    sys::prefetch,
 };
 
 /// Holders of a connection that nobody else holds: its poller, and the turn.
@@ -38,6 +39,13 @@ impl Turn for Conn {
         // No handler may start: what was answered is still sent. The events stay for the turn.
         if self.pending() > 0 {
             self.flush();
+        }
+    }
+
+    fn fetch_parts(&self) {
+        prefetch(self.half_at, TOUCHED);
+        if let Some(handler) = self.handler() {
+            fetch(&**handler);
         }
     }
 

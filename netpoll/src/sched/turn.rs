@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event};
+use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event, sys::prefetch};
+
+/// What a turn touches of its owner itself, and of each other thing, is in so many bytes, or fewer.
+pub(crate) const TOUCHED: usize = 128;
+
+/// Bytes before what an `Arc` refers to, in which it counts.
+const COUNTS: usize = 2 * size_of::<usize>();
 
 /// Something that runs a turn when it is ready: a connection, a listener, a spawned future.
 ///
@@ -14,6 +20,9 @@ pub(crate) trait Turn: Send + Sync {
     /// Does what needs no handler (sends what waits) while the turn itself has to
     /// wait, since `max_workers` handlers run. It stays queued.
     fn run_io(self: Arc<Self>) {}
+
+    /// Begins to fetch what this refers to and its turn touches: it runs next.
+    fn fetch_parts(&self) {}
 
     /// True: this turn is pure computation; its poller is never taken over.
     fn inline(&self) -> bool {
@@ -31,6 +40,21 @@ pub(crate) trait Source: Send + Sync {
 
     /// The runtime shuts down: close.
     fn on_shutdown(self: Arc<Self>);
+}
+
+/// Begins to fetch what the turn that comes after `before` others touches: itself first, so that what it
+/// refers to can be found without a wait.
+pub(super) fn fetch_ahead(before: usize, turn: &Arc<dyn Turn>) {
+    match before {
+        0 => turn.fetch_parts(),
+        _ => fetch(&**turn),
+    }
+}
+
+/// Begins to fetch `shared`, which an `Arc` refers to, with its counts.
+pub(crate) fn fetch<T: ?Sized>(shared: &T) {
+    let at = (&raw const *shared).addr();
+    prefetch(at.wrapping_sub(COUNTS), COUNTS + size_of_val(shared).min(TOUCHED));
 }
 
 /// What became ready in one look at a poller.
