@@ -8,9 +8,6 @@ use super::{
 };
 use crate::mem::{BlockMut, Slice};
 
-/// The largest block that is kept for what is written next.
-const KEPT_MOST: usize = 64 * 1024;
-
 /// A chain of counted slices, read at its front and written at its end.
 ///
 /// ```text
@@ -163,29 +160,10 @@ impl LinkBuffer {
     }
 
     /// Makes what is readable in `other` readable behind what is readable here, before anything
-    /// unflushed, and without a copy. What `other` has not flushed is dropped.
-    pub(crate) fn join(&mut self, mut other: LinkBuffer) {
+    /// unflushed, and without a copy. What `other` has not flushed stays there.
+    pub(crate) fn join(&mut self, other: &mut LinkBuffer) {
         while let Some(node) = other.pop() {
             self.push(node);
-        }
-    }
-
-    /// Splits off an empty buffer that writes on in the block of this one, which has nothing unflushed.
-    pub(crate) fn split_spare(&mut self) -> LinkBuffer {
-        debug_assert_eq!(self.unflushed, 0);
-        LinkBuffer { tail: self.tail.take(), ..Self::new() }
-    }
-
-    /// For a buffer without bytes: makes the block that it writes to whole again if nothing refers to
-    /// what was written there, and gives it up if little is left or it is a large one.
-    pub(crate) fn renew_spare(&mut self) {
-        /// A block is given up when less than this part of it is left.
-        const SPARE_PART: usize = 4;
-        if let Some(tail) = &mut self.tail
-            && (tail.block_size() > KEPT_MOST
-                || !tail.try_reset() && tail.spare_len() < tail.block_size() / SPARE_PART)
-        {
-            self.tail = None;
         }
     }
 

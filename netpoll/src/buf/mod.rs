@@ -16,6 +16,7 @@ mod link_slice;
 mod node;
 mod nodes;
 mod read;
+mod spare;
 mod unflushed;
 mod write;
 

@@ -110,7 +110,7 @@ impl Lane for Pooled {
         let mut bytes = LinkBuffer::new();
         bytes.append_slice(call.request.clone());
         bytes.flush();
-        self.conn.conn.send(bytes);
+        self.conn.conn.send(&mut bytes);
         Started::Taken
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     fmt, io,
-    mem::offset_of,
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -32,7 +31,7 @@ use crate::{
     error::{Error, Result},
     mem::Slice,
     poller::{Event, Interest, Token},
-    sched::{gate::Gate, home::Home, shared::Shared, turn::TOUCHED},
+    sched::{gate::Gate, home::Home, shared::Shared},
     sys::{Connecting, Socket},
     transport::Transport,
 };
@@ -75,9 +74,6 @@ pub(crate) struct Conn {
     pub(super) reason: OnceLock<CloseReason>,
     pub(super) on_close: Mutex<Vec<OnClose>>,
 }
-
-// What a turn touches of a connection is fetched before it runs.
-const _: () = assert!(offset_of!(Conn, deadlines) < TOUCHED);
 
 impl Conn {
     /// A connection on `socket`, registered with a home. Its first turn has the handler open it.
@@ -250,5 +246,21 @@ impl Conn {
 impl fmt::Display for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connection {} with {}", self.id, self.peer)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+    use crate::sched::turn::{COUNTS, TOUCHED};
+
+    /// A socket is its descriptor, and in the test kit what stands before it.
+    #[test]
+    fn what_a_turn_touches_is_fetched_before_it_runs() {
+        let kit = size_of::<Socket>() - size_of::<std::os::fd::RawFd>();
+        assert!(offset_of!(Conn, deadlines) - kit < TOUCHED - COUNTS);
+        assert!(offset_of!(Recv, linger) <= TOUCHED);
     }
 }

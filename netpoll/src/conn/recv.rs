@@ -7,9 +7,11 @@ use crate::{
     buf::LinkBuffer,
     conn::Connection,
     error::{Error, Result},
-    mem::alloc,
-    sched::turn::{Desk, TOUCHED},
+    mem::{BlockMut, alloc},
 };
+
+/// The block that a worker's turns read into, one after the other.
+pub(super) type ReadBlock = Option<BlockMut>;
 
 /// What grows by what has come, not by what a header declares: bytes that one reservation for a
 /// large frame takes at least.
@@ -44,9 +46,6 @@ pub(crate) struct Recv {
     wire: LinkBuffer,
 }
 
-// What a turn touches of it is fetched before the turn runs.
-const _: () = assert!(mem::offset_of!(Recv, linger) <= TOUCHED);
-
 /// What a read gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filled {
@@ -71,7 +70,7 @@ impl Recv {
     pub(crate) fn read(
         &mut self,
         conn: &Arc<Conn>,
-        desk: Option<&mut Desk>,
+        block: Option<&mut ReadBlock>,
         want: usize,
     ) -> Result<Filled> {
         // Cleared before the read: what comes after it sets the mark again.
@@ -93,8 +92,8 @@ impl Recv {
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
-        let read = match desk {
-            Some(desk) if want <= room => self.read_into_desk(conn, desk, room)?,
+        let read = match block {
+            Some(block) if want <= room => self.read_into_block(conn, block, room)?,
             _ => self.read_into_input(conn, want.max(4096))?,
         };
         match read {
@@ -125,20 +124,19 @@ impl Recv {
     }
 
     /// Reads into the worker's block: what a turn consumes at once takes no memory of its own.
-    fn read_into_desk(
+    fn read_into_block(
         &mut self,
         conn: &Conn,
-        desk: &mut Desk,
+        block: &mut ReadBlock,
         room: usize,
     ) -> Result<io::Result<(usize, usize)>> {
-        let usable = desk
-            .block
+        let usable = block
             .as_mut()
             .is_some_and(|block| block.try_reset() || block.spare_len() >= room / SPARE_PART);
         if !usable {
-            desk.block = Some(alloc(room)?);
+            *block = Some(alloc(room)?);
         }
-        let block = desk.block.as_mut().expect("it was just made");
+        let block = block.as_mut().expect("it was just made");
         let asked = block.spare_len();
         let read = conn.socket.read(block.spare_mut());
         if let Ok(n) = read
@@ -184,8 +182,8 @@ pub(crate) struct Step<'a, 'd> {
     /// Gone while a reader has it.
     pub(crate) recv: Option<Box<Recv>>,
     /// Answers, which leave together at the turn's end: what is unflushed too.
-    pub(crate) out: LinkBuffer,
-    pub(super) desk: &'d mut Desk,
+    pub(crate) out: &'d mut LinkBuffer,
+    pub(super) block: &'d mut ReadBlock,
 }
 
 impl Step<'_, '_> {
@@ -195,7 +193,7 @@ impl Step<'_, '_> {
     /// As [`Recv::read`].
     pub(crate) fn read(&mut self, want: usize) -> Result<Filled> {
         match &mut self.recv {
-            Some(recv) => recv.read(&self.conn.conn, Some(self.desk), want),
+            Some(recv) => recv.read(&self.conn.conn, Some(self.block), want),
             None => Ok(Filled::Nothing),
         }
     }
@@ -221,10 +219,8 @@ impl Step<'_, '_> {
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.
     pub(crate) fn send(&mut self) -> bool {
         self.out.flush();
-        let rest = self.out.split_spare();
-        let out = mem::replace(&mut self.out, rest);
-        if !out.is_empty() {
-            self.conn.conn.send(out);
+        if !self.out.is_empty() {
+            self.conn.conn.send(self.out);
         }
         self.conn.conn.sent() != Sent::Full
     }

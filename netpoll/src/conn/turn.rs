@@ -43,7 +43,7 @@ impl Turn for Conn {
     }
 
     fn fetch_parts(&self) {
-        prefetch(self.half_at, TOUCHED);
+        prefetch::<TOUCHED>(self.half_at);
         if let Some(handler) = self.handler() {
             fetch(&**handler);
         }
@@ -106,7 +106,9 @@ impl Connection {
         if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
             return conn.end_turn(recv);
         }
-        let mut step = Step { conn: self, recv, out: desk.take_out(), desk };
+        let Desk { block, out } = desk;
+        out.renew_spare();
+        let mut step = Step { conn: self, recv, out, block };
         if let Some(recv) = &mut step.recv
             && mem::take(&mut recv.full)
         {
@@ -118,12 +120,16 @@ impl Connection {
         }
         let consumed = step.recv.as_ref().filter(|_| !busy).map(|recv| recv.consumed());
         let after = handler.step(&mut step);
-        let mut out = step.out;
-        step.desk.keep_out(&mut out);
+        let Step { mut recv, out, block, .. } = step;
+        if let (Some(recv), Some(block)) = (&mut recv, block) {
+            recv.input.give_back(block);
+        }
+        out.flush();
         if !out.is_empty() && !conn.is_over() {
             conn.send(out);
         }
-        let recv = step.recv.or_else(|| conn.recv.take());
+        out.spend();
+        let recv = recv.or_else(|| conn.recv.take());
         if conn.options.idle_timeout.is_some()
             && recv.as_ref().map(|recv| recv.consumed()) != consumed
         {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event, sys::prefetch};
 
-/// What a turn touches of its owner itself, and of each other thing, is in so many bytes, or fewer.
+/// What a turn touches of its owner itself, and of each other thing, is in so many bytes at most; of what an
+/// `Arc` refers to, with its counts.
 pub(crate) const TOUCHED: usize = 128;
 
 /// Bytes before what an `Arc` refers to, in which it counts.
-const COUNTS: usize = 2 * size_of::<usize>();
+pub(crate) const COUNTS: usize = 2 * size_of::<usize>();
 
 /// Something that runs a turn when it is ready: a connection, a listener, a spawned future.
 ///
@@ -54,13 +55,14 @@ pub(super) fn fetch_ahead(before: usize, turn: &Arc<dyn Turn>) {
 /// Begins to fetch `shared`, which an `Arc` refers to, with its counts.
 pub(crate) fn fetch<T: ?Sized>(shared: &T) {
     let at = (&raw const *shared).addr();
-    prefetch(at.wrapping_sub(COUNTS), COUNTS + size_of_val(shared).min(TOUCHED));
+    prefetch::<TOUCHED>(at.wrapping_sub(COUNTS));
 }
 
 /// What became ready in one look at a poller.
 pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 
-/// What a worker lends to the turns that it runs: the block that sockets are read into.
+/// What a worker lends to the turns that it runs: the blocks that sockets are read into, and answers
+/// written to.
 ///
 /// A turn that consumes all it reads leaves the block to the next one, so that idle connections hold
 /// none.
@@ -68,23 +70,11 @@ pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 pub(crate) struct Desk {
     /// The current block, made on first use and kept from turn to turn.
     pub(crate) block: Option<BlockMut>,
-    /// Has the block that the last turn wrote its answers to, and no bytes.
-    out: LinkBuffer,
+    /// Where a turn's answers go. Between turns it has no bytes, and the block that they were written to.
+    pub(crate) out: LinkBuffer,
 }
 
 impl Desk {
-    /// An empty buffer for a turn's answers, in the block of the turn before where that has room.
-    pub(crate) fn take_out(&mut self) -> LinkBuffer {
-        self.out.renew_spare();
-        std::mem::take(&mut self.out)
-    }
-
-    /// Keeps the block that `out` writes to for the next turn.
-    pub(crate) fn keep_out(&mut self, out: &mut LinkBuffer) {
-        out.flush();
-        self.out = out.split_spare();
-    }
-
     /// Gives all memory up.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
