@@ -120,7 +120,7 @@ impl Conn {
         let fd = conn.socket.fd().map_err(|e| Error::io("a new connection", e))?;
         conn.count(1);
         if let Some(handler) = handler(&conn)
-            && conn.handler.set(handler).is_err()
+            && !conn.put_handler(handler)
         {
             unreachable!("a new connection has no handler");
         }
@@ -166,9 +166,18 @@ impl Conn {
 
     /// Sets the handler of a connection that has none. False: it has one.
     pub(crate) fn set_handler(self: &Arc<Self>, handler: Arc<dyn Handler>) -> bool {
-        let set = self.handler.set(handler).is_ok();
+        let set = self.put_handler(handler);
         if set {
             self.schedule(event::WAKE);
+        }
+        set
+    }
+
+    fn put_handler(&self, handler: Arc<dyn Handler>) -> bool {
+        let inline = handler.inline();
+        let set = self.handler.set(handler).is_ok();
+        if set && inline {
+            self.gate.set(mark::INLINE);
         }
         set
     }

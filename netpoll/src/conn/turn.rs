@@ -50,7 +50,7 @@ impl Turn for Conn {
     }
 
     fn inline(&self) -> bool {
-        self.handler().is_some_and(|handler| handler.inline())
+        self.gate.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }
 }
 
