@@ -1,6 +1,10 @@
 //! The turn of a connection: from events to answers, on one thread.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem::{self, offset_of},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     connection::Connection,
@@ -14,9 +18,15 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    sched::turn::{Desk, TOUCHED, Turn, fetch},
+    sched::turn::{Desk, Turn, fetch},
     sys::prefetch,
 };
+
+/// Bytes of a receiving half that every turn touches.
+const HALF: usize = offset_of!(Recv, linger);
+
+/// The same of a handler, about: it comes with its service's session and scanner, of any size.
+const HANDLER: usize = 176;
 
 /// Holders of a connection that nobody else holds: its poller, and the turn.
 const UNHELD: usize = 2;
@@ -43,9 +53,9 @@ impl Turn for Conn {
     }
 
     fn fetch_parts(&self) {
-        prefetch::<TOUCHED>(self.half_at);
+        prefetch::<HALF>(self.half_at);
         if let Some(handler) = self.handler() {
-            fetch(&**handler);
+            fetch::<HANDLER, _>(&**handler);
         }
     }
 

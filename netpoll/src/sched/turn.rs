@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event, sys::prefetch};
 
-/// What a turn touches of its owner itself, and of each other thing, is in so many bytes at most; of what an
-/// `Arc` refers to, with its counts.
+/// What a turn touches of its owner is in so many bytes, the counts of its `Arc` included.
 pub(crate) const TOUCHED: usize = 128;
 
 /// Bytes before what an `Arc` refers to, in which it counts.
@@ -48,14 +47,14 @@ pub(crate) trait Source: Send + Sync {
 pub(super) fn fetch_ahead(before: usize, turn: &Arc<dyn Turn>) {
     match before {
         0 => turn.fetch_parts(),
-        _ => fetch(&**turn),
+        _ => fetch::<TOUCHED, _>(&**turn),
     }
 }
 
-/// Begins to fetch `shared`, which an `Arc` refers to, with its counts.
-pub(crate) fn fetch<T: ?Sized>(shared: &T) {
+/// Begins to fetch the counts before `shared`, which an `Arc` refers to, and what follows: `LEN` bytes.
+pub(crate) fn fetch<const LEN: usize, T: ?Sized>(shared: &T) {
     let at = (&raw const *shared).addr();
-    prefetch::<TOUCHED>(at.wrapping_sub(COUNTS));
+    prefetch::<LEN>(at.wrapping_sub(COUNTS));
 }
 
 /// What became ready in one look at a poller.
