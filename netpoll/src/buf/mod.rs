@@ -17,6 +17,7 @@ mod node;
 mod nodes;
 mod output;
 mod read;
+mod spare;
 mod unflushed;
 mod write;
 

@@ -1,18 +1,16 @@
-//! What connections do with output that waits: put it together, take some back, go on in its blocks.
+//! What connections do with output that waits: put it together, take some back.
 
 use super::{LinkBuffer, write::COPY_BELOW};
 
-/// The largest block that is kept for what is written next.
-const KEPT_MOST: usize = 64 * 1024;
-
 impl LinkBuffer {
     /// Makes what is readable in `other` readable behind what is readable here, where nothing is
-    /// unflushed. A small one is copied, so that many are one node. What `other` has not flushed is
-    /// dropped.
-    pub(crate) fn join(&mut self, mut other: LinkBuffer) {
+    /// unflushed. A small one is copied, so that many are one node. What `other` has not flushed stays
+    /// there.
+    pub(crate) fn join(&mut self, other: &mut LinkBuffer) {
         debug_assert_eq!(self.unflushed, 0);
         let small = other.len < COPY_BELOW && other.node_count() == 1;
         if small && self.write(other.node(0)).is_ok() {
+            other.pop();
             return self.flush();
         }
         while let Some(node) = other.pop() {
@@ -39,25 +37,6 @@ impl LinkBuffer {
             self.push_front(head);
         }
     }
-
-    /// Splits off an empty buffer that writes on in the block of this one, which has nothing unflushed.
-    pub(crate) fn split_spare(&mut self) -> LinkBuffer {
-        debug_assert_eq!(self.unflushed, 0);
-        LinkBuffer { tail: self.tail.take(), ..Self::new() }
-    }
-
-    /// For a buffer without bytes: makes the block that it writes to whole again if nothing refers to
-    /// what was written there, and gives it up if little is left or it is a large one.
-    pub(crate) fn renew_spare(&mut self) {
-        /// A block is given up when less than this part of it is left.
-        const SPARE_PART: usize = 4;
-        if let Some(tail) = &mut self.tail
-            && (tail.block_size() > KEPT_MOST
-                || !tail.try_reset() && tail.spare_len() < tail.block_size() / SPARE_PART)
-        {
-            self.tail = None;
-        }
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -71,9 +50,10 @@ mod tests {
             let small = vec![n; 40 + usize::from(n)];
             let large = vec![n; COPY_BELOW];
             let next = if n == 50 { &large } else { &small };
-            let at = LinkBuffer::try_from(&**next).unwrap();
+            let mut at = LinkBuffer::try_from(&**next).unwrap();
             let lies = at.node(0).as_ptr();
-            all.join(at);
+            all.join(&mut at);
+            assert!(at.is_empty());
             bytes.extend_from_slice(next);
             let last = all.node(all.node_count() - 1);
             assert_eq!(n == 50, last.as_ptr() == lies, "copied or not: {n}");

@@ -96,7 +96,7 @@ impl Lane for Pooled {
     }
 
     fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self> {
-        let request = LinkBuffer::from(call.request.clone());
+        let mut request = LinkBuffer::from(call.request.clone());
         {
             let state = &mut *self.state.lock();
             if state.over {
@@ -108,7 +108,7 @@ impl Lane for Pooled {
             state.call = Some(call);
             state.written = self.conn.conn.written();
         }
-        self.conn.conn.send(request);
+        self.conn.conn.send(&mut request);
         Started::Taken
     }
 

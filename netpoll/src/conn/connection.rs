@@ -176,13 +176,13 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection has ended or cannot send; `TimedOut` if there is no room within
     /// `write_timeout`. Nothing was sent then.
-    pub fn send(&self, bytes: LinkBuffer) -> Result<()> {
+    pub fn send(&self, mut bytes: LinkBuffer) -> Result<()> {
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let timeout = self.conn.options.write_timeout;
             self.conn.block_until(timeout, "writing", |_| self.conn.has_room())??;
         }
-        self.conn.send(bytes);
+        self.conn.send(&mut bytes);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Connection {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn send_async(&self, bytes: LinkBuffer) -> Result<()> {
+    pub async fn send_async(&self, mut bytes: LinkBuffer) -> Result<()> {
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let room = self.conn.until(|_| self.conn.has_room());
@@ -202,7 +202,7 @@ impl Connection {
                     .and_then(|room| room)?,
             }
         }
-        self.conn.send(bytes);
+        self.conn.send(&mut bytes);
         Ok(())
     }
 
@@ -210,14 +210,14 @@ impl Connection {
     ///
     /// # Errors
     /// `Limit` while more than `write_high` bytes are pending, `Closed` as [`send`](Self::send).
-    pub fn try_send(&self, bytes: LinkBuffer) -> Result<()> {
+    pub fn try_send(&self, mut bytes: LinkBuffer) -> Result<()> {
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let (pending, high) = (self.pending(), self.conn.options.write_high);
             let why = format!("{pending} bytes are pending, write_high is {high} ({})", self.conn);
             return Err(Error::new(ErrorKind::Limit, why));
         }
-        self.conn.send(bytes);
+        self.conn.send(&mut bytes);
         Ok(())
     }
 

@@ -53,15 +53,17 @@ pub(crate) struct Conn {
     /// Empty while a reader has taken it.
     pub(super) recv: Slot<Recv>,
     handler: OnceLock<Arc<dyn Handler>>,
+    /// Where the half of `recv` lies, whoever has it.
+    pub(super) half_at: usize,
     pub(crate) options: Arc<Settings>,
     pub(crate) home: Arc<Home>,
     pub(crate) runtime: Arc<Shared>,
     /// Between the wire and `recv`, `send`; none: plain bytes.
-    pub(super) transport: Option<Mutex<Box<dyn Transport>>>,
-    pub(crate) deadlines: Deadlines,
-    pub(super) send: Mutex<LinkBuffer>,
+    pub(super) transport: Option<Box<Mutex<Box<dyn Transport>>>>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
+    pub(crate) deadlines: Deadlines,
+    pub(super) send: Mutex<LinkBuffer>,
     /// What a completion driver received, until a read takes it; an empty one is the end.
     pub(super) arrived: Mutex<Vec<Slice>>,
     pub(super) waiters: Waiters,
@@ -90,6 +92,7 @@ impl Conn {
         runtime.check_open()?;
         let home = runtime.place().clone();
         socket.suffer(&runtime.settings.faults);
+        let half = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             gate: state::fresh(),
@@ -99,8 +102,9 @@ impl Conn {
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
-            recv: Slot::new(Some(Box::default())),
-            transport: options.transport.as_ref().map(|make| Mutex::new(make())),
+            half_at: (&raw const *half).addr(),
+            recv: Slot::new(Some(half)),
+            transport: options.transport.as_ref().map(|make| Box::new(Mutex::new(make()))),
             options,
             arrived: Mutex::default(),
             send: Mutex::default(),
@@ -116,7 +120,7 @@ impl Conn {
         let fd = conn.socket.fd().map_err(|e| Error::io("a new connection", e))?;
         conn.count(1);
         if let Some(handler) = handler(&conn)
-            && conn.handler.set(handler).is_err()
+            && !conn.put_handler(handler)
         {
             unreachable!("a new connection has no handler");
         }
@@ -162,9 +166,18 @@ impl Conn {
 
     /// Sets the handler of a connection that has none. False: it has one.
     pub(crate) fn set_handler(self: &Arc<Self>, handler: Arc<dyn Handler>) -> bool {
-        let set = self.handler.set(handler).is_ok();
+        let set = self.put_handler(handler);
         if set {
             self.schedule(event::WAKE);
+        }
+        set
+    }
+
+    fn put_handler(&self, handler: Arc<dyn Handler>) -> bool {
+        let inline = handler.inline();
+        let set = self.handler.set(handler).is_ok();
+        if set && inline {
+            self.gate.set(mark::INLINE);
         }
         set
     }
@@ -242,5 +255,20 @@ impl Conn {
 impl fmt::Display for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connection {} with {}", self.id, self.peer)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+    use crate::sched::turn::{COUNTS, TOUCHED};
+
+    /// A socket is its descriptor, and in the test kit what stands before it.
+    #[test]
+    fn what_a_turn_touches_is_fetched_before_it_runs() {
+        let kit = size_of::<Socket>() - size_of::<std::os::fd::RawFd>();
+        assert!(offset_of!(Conn, deadlines) - kit < TOUCHED - COUNTS);
     }
 }

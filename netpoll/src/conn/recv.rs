@@ -7,10 +7,17 @@ use crate::{
     buf::LinkBuffer,
     conn::Connection,
     error::{Error, Result},
-    mem::alloc,
-    sched::turn::Desk,
+    mem::{BlockMut, alloc},
     timer::tick_after,
 };
+
+/// What a worker's desk lends to the reads of a turn.
+pub(crate) struct Intake<'d> {
+    /// What the worker's turns read into, one after the other.
+    pub(super) block: &'d mut Option<BlockMut>,
+    /// The tick in which the worker looked at its poller last, where it knows.
+    pub(super) looked: Option<u64>,
+}
 
 /// What grows by what has come, not by what a header declares: bytes that one reservation for a
 /// large frame takes at least.
@@ -62,14 +69,15 @@ impl Recv {
         self.received - self.input.len() as u64
     }
 
-    /// Reads once, if the socket may have something. `want`: how many bytes are known to be missing.
+    /// Reads once, if the socket may have something: into the worker's block, where one is lent. `want`:
+    /// how many bytes are known to be missing.
     ///
     /// # Errors
     /// `Io` if the connection broke, `Limit` if there is no memory.
     pub(crate) fn read(
         &mut self,
         conn: &Arc<Conn>,
-        desk: Option<&mut Desk>,
+        intake: Option<&mut Intake<'_>>,
         want: usize,
     ) -> Result<Filled> {
         // Cleared before the read: what comes after it sets the mark again.
@@ -91,9 +99,9 @@ impl Recv {
             return Ok(Filled::Some);
         }
         let room = conn.runtime.settings.buffer_size;
-        let looked = desk.as_ref().and_then(|desk| desk.looked);
-        let read = match desk {
-            Some(desk) if want <= room => self.read_into_desk(conn, desk, room)?,
+        let looked = intake.as_ref().and_then(|intake| intake.looked);
+        let read = match intake {
+            Some(intake) if want <= room => self.read_into_block(conn, intake.block, room)?,
             _ => self.read_into_input(conn, want.max(4096))?,
         };
         match read {
@@ -126,20 +134,19 @@ impl Recv {
     }
 
     /// Reads into the worker's block: what a turn consumes at once takes no memory of its own.
-    fn read_into_desk(
+    fn read_into_block(
         &mut self,
         conn: &Conn,
-        desk: &mut Desk,
+        block: &mut Option<BlockMut>,
         room: usize,
     ) -> Result<io::Result<(usize, usize)>> {
-        let usable = desk
-            .block
+        let usable = block
             .as_mut()
             .is_some_and(|block| block.try_reset() || block.spare_len() >= room / SPARE_PART);
         if !usable {
-            desk.block = Some(alloc(room)?);
+            *block = Some(alloc(room)?);
         }
-        let block = desk.block.as_mut().expect("it was just made");
+        let block = block.as_mut().expect("it was just made");
         let asked = block.spare_len();
         let read = conn.socket.read(block.spare_mut());
         if let Ok(n) = read
@@ -185,8 +192,8 @@ pub(crate) struct Step<'a, 'd> {
     /// Gone while a reader has it.
     pub(crate) recv: Option<Box<Recv>>,
     /// Answers, which leave together at the turn's end: what is unflushed too.
-    pub(crate) out: LinkBuffer,
-    pub(super) desk: &'d mut Desk,
+    pub(crate) out: &'d mut LinkBuffer,
+    pub(super) intake: Intake<'d>,
 }
 
 impl Step<'_, '_> {
@@ -196,7 +203,7 @@ impl Step<'_, '_> {
     /// As [`Recv::read`].
     pub(crate) fn read(&mut self, want: usize) -> Result<Filled> {
         match &mut self.recv {
-            Some(recv) => recv.read(&self.conn.conn, Some(self.desk), want),
+            Some(recv) => recv.read(&self.conn.conn, Some(&mut self.intake), want),
             None => Ok(Filled::Nothing),
         }
     }
@@ -222,10 +229,8 @@ impl Step<'_, '_> {
     /// Sends the answers so far. False: pending output is past the mark, and the step should end.
     pub(crate) fn send(&mut self) -> bool {
         self.out.flush();
-        let rest = self.out.split_spare();
-        let out = mem::replace(&mut self.out, rest);
-        if !out.is_empty() {
-            self.conn.conn.send(out);
+        if !self.out.is_empty() {
+            self.conn.conn.send(self.out);
         }
         self.conn.conn.sent() != Sent::Full
     }

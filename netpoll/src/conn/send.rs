@@ -40,16 +40,17 @@ pub(crate) enum Sent {
 }
 
 impl Conn {
-    /// Sends `bytes` after all that was given before. What the socket does not take waits.
-    pub(crate) fn send(self: &Arc<Self>, mut bytes: LinkBuffer) {
+    /// Sends what is readable in `bytes` after all that was given before, and leaves none of it there.
+    /// What the socket does not take waits.
+    pub(crate) fn send(self: &Arc<Self>, bytes: &mut LinkBuffer) {
         let Some(transport) = &self.transport else { return self.send_wire(bytes) };
         // Held until the output is in its place: what is sealed first goes out first.
         let mut transport = transport.lock();
         let mut wire = LinkBuffer::new();
-        match transport.seal(&mut bytes, &mut wire) {
+        match transport.seal(bytes, &mut wire) {
             Ok(()) => {
                 wire.flush();
-                self.send_wire(wire);
+                self.send_wire(&mut wire);
             }
             Err(error) => {
                 tracing::debug!(%error, connection = self.id, "a transport failed");
@@ -59,13 +60,13 @@ impl Conn {
     }
 
     /// As [`send`](Self::send), with the bytes of the wire.
-    fn send_wire(self: &Arc<Self>, bytes: LinkBuffer) {
+    fn send_wire(self: &Arc<Self>, bytes: &mut LinkBuffer) {
         writing::send(self, bytes);
     }
 
     /// As [`send`](Self::send), for one of many that send at the same time: while the poller is at work it
     /// leaves the writing to the connection's turn, which writes for all of them at once.
-    pub(crate) fn send_with_others(self: &Arc<Self>, bytes: LinkBuffer) {
+    pub(crate) fn send_with_others(self: &Arc<Self>, bytes: &mut LinkBuffer) {
         if self.transport.is_some() || self.home.poller.is_parked() {
             return self.send(bytes);
         }
@@ -74,7 +75,7 @@ impl Conn {
     }
 
     /// Puts `bytes` behind what waits for the writer.
-    fn put_in_line(&self, bytes: LinkBuffer) {
+    fn put_in_line(&self, bytes: &mut LinkBuffer) {
         // Counted first: whoever finds them has not to find less pending.
         self.pending.fetch_add(bytes.len(), AcqRel);
         self.send.lock().join(bytes);
@@ -86,8 +87,9 @@ impl Conn {
     }
 
     /// Writes what nothing waits before, and counts what the socket does not take. True: it is full.
-    fn write_fresh(self: &Arc<Self>, mut out: LinkBuffer) -> bool {
-        if let Err(e) = self.write_all(&mut out, |_| {}) {
+    fn write_fresh(self: &Arc<Self>, out: &mut LinkBuffer) -> bool {
+        if let Err(e) = self.write_all(out, |_| {}) {
+            out.spend();
             self.broken(&e);
             return false;
         }
@@ -95,13 +97,13 @@ impl Conn {
             return false;
         }
         self.pending.fetch_add(out.len(), AcqRel);
-        self.send.lock().prepend(out);
+        self.send.lock().prepend(mem::take(out));
         self.await_room();
         true
     }
 
     /// Writes what waits, and `first` behind it. True: the socket is full.
-    fn write_line(self: &Arc<Self>, first: LinkBuffer) -> bool {
+    fn write_line(self: &Arc<Self>, first: &mut LinkBuffer) -> bool {
         if !first.is_empty() {
             self.put_in_line(first);
         }
@@ -140,7 +142,7 @@ impl Conn {
             }
             match result {
                 Ok(n) if n == out.len() => {
-                    out.clear();
+                    out.spend();
                     wrote(n);
                     if asked_again {
                         self.gate.set(mark::WRITABLE);
@@ -250,7 +252,7 @@ impl Conn {
         plain.flush();
         reply.flush();
         if !reply.is_empty() {
-            self.send_wire(reply);
+            self.send_wire(&mut reply);
         }
         opened
     }
@@ -291,11 +293,11 @@ impl Outlet for Arc<Conn> {
         &self.gate
     }
 
-    fn append(&self, bytes: LinkBuffer) {
+    fn append(&self, bytes: &mut LinkBuffer) {
         self.put_in_line(bytes);
     }
 
-    fn write(&self, last: LinkBuffer) -> bool {
+    fn write(&self, last: &mut LinkBuffer) -> bool {
         if self.pending() == 0 { self.write_fresh(last) } else { self.write_line(last) }
     }
 

@@ -16,6 +16,8 @@ pub(crate) mod event {
 
 /// Marks: they stay until they are cleared by name.
 pub(crate) mod mark {
+    /// The handler is pure computation: its turns never lose their poller.
+    pub(crate) const INLINE: u32 = 1 << 11;
     /// A completion driver has brought bytes.
     pub(crate) const ARRIVED: u32 = 1 << 12;
     /// `SHUT` was carried out.

@@ -1,6 +1,10 @@
 //! The turn of a connection: from events to answers, on one thread.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem::{self, offset_of},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     connection::Connection,
@@ -9,13 +13,20 @@ use super::{
     handler::{After, Handler},
     linger::Linger,
     reason::CloseReason,
-    recv::{Recv, Step},
+    recv::{Intake, Recv, Step},
     state::{event, mark},
 };
 use crate::{
     error::{Error, ErrorKind},
-    sched::turn::{Desk, Turn},
+    sched::turn::{Desk, Turn, fetch},
+    sys::prefetch,
 };
+
+/// Bytes of a receiving half that every turn touches.
+const HALF: usize = offset_of!(Recv, linger);
+
+/// The same of a handler, about: it comes with its service's session and scanner, of any size.
+const HANDLER: usize = 176;
 
 /// Holders of a connection that nobody else holds: its poller, and the turn.
 const UNHELD: usize = 2;
@@ -41,8 +52,15 @@ impl Turn for Conn {
         }
     }
 
+    fn fetch_parts(&self) {
+        prefetch::<HALF>(self.half_at);
+        if let Some(handler) = self.handler() {
+            fetch::<HANDLER, _>(&**handler);
+        }
+    }
+
     fn inline(&self) -> bool {
-        self.handler().is_some_and(|handler| handler.inline())
+        self.gate.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }
 }
 
@@ -98,7 +116,9 @@ impl Connection {
         if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
             return conn.end_turn(recv);
         }
-        let mut step = Step { conn: self, recv, out: desk.take_out(), desk };
+        let &mut Desk { ref mut block, ref mut out, looked } = desk;
+        out.renew_spare();
+        let mut step = Step { conn: self, recv, out, intake: Intake { block, looked } };
         if let Some(recv) = &mut step.recv
             && mem::take(&mut recv.full)
         {
@@ -110,12 +130,16 @@ impl Connection {
         }
         let consumed = step.recv.as_ref().filter(|_| !busy).map(|recv| recv.consumed());
         let after = handler.step(&mut step);
-        let mut out = step.out;
-        step.desk.keep_out(&mut out);
+        let Step { mut recv, out, intake, .. } = step;
+        if let (Some(recv), Some(block)) = (&mut recv, intake.block) {
+            recv.input.give_back(block);
+        }
+        out.flush();
         if !out.is_empty() && !conn.is_over() {
             conn.send(out);
         }
-        let recv = step.recv.or_else(|| conn.recv.take());
+        out.spend();
+        let recv = recv.or_else(|| conn.recv.take());
         if conn.options.idle_timeout.is_some()
             && !handler.brief()
             && recv.as_ref().map(|recv| recv.consumed()) != consumed

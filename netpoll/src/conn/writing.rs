@@ -25,12 +25,12 @@ pub(super) trait Outlet {
 
     fn gate(&self) -> &Gate;
 
-    /// Puts `bytes` behind what waits.
-    fn append(&self, bytes: Self::Bytes);
+    /// Takes `bytes` and puts them behind what waits.
+    fn append(&self, bytes: &mut Self::Bytes);
 
-    /// Takes what waits, with `last` behind it, and writes it. True: the socket is full, and what is
-    /// left waits again, in front.
-    fn write(&self, last: Self::Bytes) -> bool;
+    /// Takes what waits, with `last` behind it, and writes it; `last` is left empty. True: the socket is
+    /// full, and what is left waits again, in front.
+    fn write(&self, last: &mut Self::Bytes) -> bool;
 
     /// The writer has stopped for now; `word` is the gate's from just before.
     fn stopped(&self, word: u32);
@@ -39,8 +39,8 @@ pub(super) trait Outlet {
     fn ended(&self);
 }
 
-/// Sends `bytes` after all that was given before.
-pub(super) fn send<O: Outlet>(outlet: &O, bytes: O::Bytes) {
+/// Sends `bytes` after all that was given before. They are left where the connection has ended.
+pub(super) fn send<O: Outlet>(outlet: &O, bytes: &mut O::Bytes) {
     if claim(outlet.gate()) {
         return write_out(outlet, bytes);
     }
@@ -51,7 +51,7 @@ pub(super) fn send<O: Outlet>(outlet: &O, bytes: O::Bytes) {
 /// Writes what waits, unless another thread does, which then goes on.
 pub(super) fn flush<O: Outlet>(outlet: &O) {
     if outlet.gate().set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {
-        write_out(outlet, O::Bytes::default());
+        write_out(outlet, &mut O::Bytes::default());
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn borrow<O: Outlet, T>(outlet: &O, f: impl FnOnce() -> T) -> Option<
     }
     let result = (gate.load() & mark::FINISHED == 0).then(f);
     if release(outlet, mark::MORE) {
-        write_out(outlet, O::Bytes::default());
+        write_out(outlet, &mut O::Bytes::default());
     }
     result
 }
@@ -81,7 +81,7 @@ fn claim(gate: &Gate) -> bool {
 }
 
 /// Only for the thread that set `WRITING`, which this clears.
-fn write_out<O: Outlet>(outlet: &O, mut last: O::Bytes) {
+fn write_out<O: Outlet>(outlet: &O, last: &mut O::Bytes) {
     loop {
         let word = outlet.gate().load();
         if word & mark::MORE != 0 {
@@ -93,7 +93,7 @@ fn write_out<O: Outlet>(outlet: &O, mut last: O::Bytes) {
             let word = outlet.gate().clear(mark::WRITING | mark::MORE);
             return outlet.stopped(word);
         }
-        let full = outlet.write(std::mem::take(&mut last));
+        let full = outlet.write(last);
         if !release(outlet, if full { mark::WRITABLE } else { mark::MORE }) {
             return;
         }
@@ -153,7 +153,7 @@ mod models {
         }
 
         fn send(&self, byte: u8) {
-            send(self, vec![byte]);
+            send(self, &mut vec![byte]);
         }
 
         fn schedule(&self, bits: u32) {
@@ -207,15 +207,15 @@ mod models {
             &self.gate
         }
 
-        fn append(&self, bytes: Vec<u8>) {
+        fn append(&self, bytes: &mut Vec<u8>) {
             self.pending.fetch_add(bytes.len(), AcqRel);
-            self.waiting.lock().extend(bytes);
+            self.waiting.lock().append(bytes);
         }
 
-        fn write(&self, last: Vec<u8>) -> bool {
+        fn write(&self, last: &mut Vec<u8>) -> bool {
             self.pending.fetch_add(last.len(), AcqRel);
             let mut bytes = mem::take(&mut *self.waiting.lock());
-            bytes.extend(last);
+            bytes.append(last);
             let mut asked_again = false;
             while !bytes.is_empty() && self.gate.load() & mark::WRITABLE != 0 || asked_again {
                 assert!(self.open.load(Acquire), "a write to a closed socket");

@@ -181,6 +181,12 @@ impl BlockMut {
         unique
     }
 
+    /// Drops `slice`; cheaper where it and this writer are all that refers to one block.
+    #[inline]
+    pub(crate) fn take_back(&mut self, slice: Slice) {
+        self.block.reunite(slice.into_block());
+    }
+
     /// Whether it writes in `block`.
     pub(super) fn is_in(&self, block: &Block) -> bool {
         self.block.is_same(block)

@@ -94,6 +94,29 @@ fn loom_sharing_without_a_lock_counts() {
     });
 }
 
+/// Two handles of one holder become one without a lock, while a third goes: the count stays right, and what
+/// is unique then comes after the third's last read.
+#[test]
+fn loom_reuniting_without_a_lock_counts() {
+    loom::model(|| {
+        let seen = Seen::new();
+        let mut a = unique().into_block();
+        let b = a.share();
+        let c = b.clone();
+        let theirs = seen.clone();
+        let t = thread::spawn(move || {
+            theirs.read();
+            c.release().is_some()
+        });
+        a.reunite(b);
+        if a.is_unique() {
+            seen.write();
+        }
+        let last = [a.release().is_some(), t.join().unwrap()];
+        assert_eq!(last.iter().filter(|&&l| l).count(), 1);
+    });
+}
+
 /// Blocks go through the depot, neither lost nor doubled.
 #[test]
 fn loom_the_depot_hands_each_block_to_one() {

@@ -176,6 +176,18 @@ impl Block {
         Self(self.0)
     }
 
+    /// Gives `other` up. As its drop, without a locked instruction where both are the only handles of one
+    /// block: both are the caller's alone, so that nobody else is there to change the count.
+    #[inline]
+    pub(super) fn reunite(&mut self, other: Self) {
+        let refs = &self.header().refs;
+        if self.is_same(&other) && refs.load(Acquire) == 2 {
+            refs.store(1, Relaxed);
+            // Its count was taken away above.
+            let _ = ManuallyDrop::new(other);
+        }
+    }
+
     /// What [`Unique::hold`] put in.
     pub(super) fn foreign(&self) -> Option<&Bytes> {
         self.header().foreign.then(|| {

@@ -61,6 +61,12 @@ impl Slice {
         Ok(Self { block, at, len })
     }
 
+    /// The handle that keeps it alive.
+    #[inline]
+    pub(super) fn into_block(self) -> Block {
+        self.block
+    }
+
     #[inline]
     fn end(&self) -> *mut u8 {
         self.at.as_ptr().wrapping_add(self.len)

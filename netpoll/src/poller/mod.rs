@@ -29,6 +29,9 @@ use registry::Registry;
 /// The token of the wake-up: a registry never gives it.
 const WAKE: u64 = u64::MAX;
 
+/// How many events before its own a source is told of: by then its memory is there.
+const AHEAD: usize = 4;
+
 /// A selector and its sources, each known by an `S`.
 ///
 /// ```
@@ -161,13 +164,28 @@ impl<S: Clone> Poller<S> {
     /// # Errors
     /// What the system reports: the poller is of no use then.
     pub fn poll(&self, events: &mut Events<S>, timeout: Option<Duration>) -> io::Result<usize> {
+        self.poll_ahead(events, timeout, |_| {})
+    }
+
+    /// As [`poll`](Self::poll). Tells `soon` of each source some time before it is cloned.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub(crate) fn poll_ahead(
+        &self,
+        events: &mut Events<S>,
+        timeout: Option<Duration>,
+        soon: impl Fn(&S),
+    ) -> io::Result<usize> {
         events.ready.clear();
         if self.selector.wait(&mut events.raw, timeout)? == 0 {
             return Ok(0);
         }
         let (mut seen, mut stale, mut woken) = (0, 0, false);
         let registry = self.registry.lock();
+        let mut ahead = events.raw.iter().skip(AHEAD);
         for raw in events.raw.iter() {
+            ahead.next().and_then(|raw| registry.get(raw.token.into())).map(&soon);
             if raw.token == WAKE {
                 woken = true;
                 continue;

@@ -34,6 +34,22 @@ fn readable<S: Clone>(poller: &Poller<S>) -> Vec<S> {
 }
 
 #[test]
+fn sources_of_a_long_batch_are_told_of_before_they_are_given() {
+    let poller = Poller::new().unwrap();
+    let pairs: Vec<_> = (0..super::AHEAD + 3).map(|_| pair()).collect();
+    for (n, (ours, theirs)) in pairs.iter().enumerate() {
+        poller.register(ours.as_fd(), Interest::Listener, n).unwrap();
+        (&*theirs).write_all(b"x").unwrap();
+    }
+    let told = std::cell::RefCell::new(Vec::new());
+    let mut events = Events::with_capacity(64);
+    poller.poll_ahead(&mut events, SHORT, |&n| told.borrow_mut().push(n)).unwrap();
+    let given: Vec<_> = events.drain().map(|(n, _)| n).collect();
+    assert_eq!(given.len(), pairs.len());
+    assert_eq!(told.into_inner(), given[super::AHEAD..]);
+}
+
+#[test]
 fn an_event_of_a_closed_descriptor_never_reaches_the_next_one_of_its_number() {
     let poller = Poller::new().unwrap();
     let (mut old_peer, old) = pair();

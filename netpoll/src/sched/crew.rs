@@ -182,7 +182,7 @@ mod models {
         loom::model(|| {
             let crew = Arc::new(Crew::new(1, 1));
             crew.lost();
-            let queue = Arc::new(RunQueue::<atomic::AtomicUsize>::new());
+            let queue = Arc::new(RunQueue::<atomic::AtomicUsize>::new(|_, _| {}));
             let turns = [0, 1].map(atomic::AtomicUsize::new).map(Arc::new);
             queue.push(turns[0].clone());
             // As `Worker::help`.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::{
     drive::Drive,
     queue::RunQueue,
-    turn::{Source, Turn},
+    turn::{self, Source, Turn},
 };
 use crate::{
     poller::{Poller, Token},
@@ -47,7 +47,7 @@ impl Home {
         Ok(Self {
             index,
             poller: Poller::new()?,
-            queue: RunQueue::new(),
+            queue: RunQueue::new(turn::fetch_ahead),
             drive: Drive::vacant(),
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
             sweep_at: AtomicUsize::new(SWEEP_LEAST),

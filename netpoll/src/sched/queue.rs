@@ -3,6 +3,9 @@
 //! The driver of the poller takes from it, and idle workers steal from it. One short lock; `len` is
 //! kept beside it, so that a look at an empty or short queue costs a load.
 //!
+//! A turn that is taken from its front may have to wait for memory that others displaced since it last
+//! ran: with each one the queue tells of the two behind it, for their memory to be fetched meanwhile.
+//!
 //! While `max_workers` handlers run, a driver may not start one: it does what needs no handler and
 //! puts the turn aside ([`RunQueue::put_aside`]). What was put aside comes first again.
 
@@ -19,7 +22,11 @@ pub(crate) struct RunQueue<T: ?Sized = dyn Turn> {
     lists: Mutex<Lists<T>>,
     fresh: AtomicUsize,
     aside: AtomicUsize,
+    ahead: Ahead<T>,
 }
+
+/// Is told of a turn before which so many others come.
+pub(crate) type Ahead<T> = fn(usize, &Arc<T>);
 
 struct Lists<T: ?Sized> {
     closed: bool,
@@ -28,7 +35,7 @@ struct Lists<T: ?Sized> {
 }
 
 impl<T: ?Sized> RunQueue<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(ahead: Ahead<T>) -> Self {
         Self {
             lists: Mutex::new(Lists {
                 closed: false,
@@ -37,6 +44,7 @@ impl<T: ?Sized> RunQueue<T> {
             }),
             fresh: AtomicUsize::new(0),
             aside: AtomicUsize::new(0),
+            ahead,
         }
     }
 
@@ -111,7 +119,32 @@ impl<T: ?Sized> RunQueue<T> {
         let mut lists = self.lists.lock();
         let turn = lists.fresh.pop_front();
         self.fresh.store(lists.fresh.len(), Relaxed);
+        for (before, turn) in lists.fresh.iter().take(2).enumerate() {
+            (self.ahead)(before, turn);
+        }
         turn
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    thread_local! {
+        static TOLD: RefCell<Vec<(usize, u8)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[test]
+    fn each_turn_is_announced_twice_before_it_is_taken() {
+        let queue = RunQueue::<u8>::new(|before, turn| {
+            TOLD.with_borrow_mut(|told| told.push((before, **turn)));
+        });
+        queue.extend(&mut [1, 2, 3, 4].map(Arc::new).into());
+        for (turn, ahead) in [(1, &[(0, 2), (1, 3)][..]), (2, &[(0, 3), (1, 4)]), (3, &[(0, 4)])] {
+            assert_eq!(*queue.pop().unwrap(), turn);
+            assert_eq!(TOLD.take(), ahead);
+        }
     }
 }
 
@@ -124,7 +157,7 @@ mod models {
     #[test]
     fn loom_each_turn_is_taken_once() {
         loom::model(|| {
-            let queue = Arc::new(RunQueue::<AtomicUsize>::new());
+            let queue = Arc::new(RunQueue::<AtomicUsize>::new(|_, _| {}));
             let items = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
             queue.push(items[0].clone());
             let take = |queue: &RunQueue<AtomicUsize>| {

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event};
+use crate::{buf::LinkBuffer, mem::BlockMut, poller::Event, sys::prefetch};
+
+/// What a turn touches of its owner is in so many bytes, the counts of its `Arc` included.
+pub(crate) const TOUCHED: usize = 128;
+
+/// Bytes before what an `Arc` refers to, in which it counts.
+pub(crate) const COUNTS: usize = 2 * size_of::<usize>();
 
 /// Something that runs a turn when it is ready: a connection, a listener, a spawned future.
 ///
@@ -14,6 +20,9 @@ pub(crate) trait Turn: Send + Sync {
     /// Does what needs no handler (sends what waits) while the turn itself has to
     /// wait, since `max_workers` handlers run. It stays queued.
     fn run_io(self: Arc<Self>) {}
+
+    /// Begins to fetch what this refers to and its turn touches: it runs next.
+    fn fetch_parts(&self) {}
 
     /// True: this turn is pure computation; its poller is never taken over.
     fn inline(&self) -> bool {
@@ -33,10 +42,26 @@ pub(crate) trait Source: Send + Sync {
     fn on_shutdown(self: Arc<Self>);
 }
 
+/// Begins to fetch what the turn that comes after `before` others touches: itself first, so that what it
+/// refers to can be found without a wait.
+pub(super) fn fetch_ahead(before: usize, turn: &Arc<dyn Turn>) {
+    match before {
+        0 => turn.fetch_parts(),
+        _ => fetch::<TOUCHED, _>(&**turn),
+    }
+}
+
+/// Begins to fetch the counts before `shared`, which an `Arc` refers to, and what follows: `LEN` bytes.
+pub(crate) fn fetch<const LEN: usize, T: ?Sized>(shared: &T) {
+    let at = (&raw const *shared).addr();
+    prefetch::<LEN>(at.wrapping_sub(COUNTS));
+}
+
 /// What became ready in one look at a poller.
 pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 
-/// What a worker lends to the turns that it runs: the block that sockets are read into.
+/// What a worker lends to the turns that it runs: the blocks that sockets are read into, and answers
+/// written to.
 ///
 /// A turn that consumes all it reads leaves the block to the next one, so that idle connections hold
 /// none.
@@ -46,23 +71,11 @@ pub(crate) struct Desk {
     pub(crate) block: Option<BlockMut>,
     /// The tick in which the worker looked at its poller last, where it knows.
     pub(crate) looked: Option<u64>,
-    /// Has the block that the last turn wrote its answers to, and no bytes.
-    out: LinkBuffer,
+    /// Where a turn's answers go. Between turns it has no bytes, and the block that they were written to.
+    pub(crate) out: LinkBuffer,
 }
 
 impl Desk {
-    /// An empty buffer for a turn's answers, in the block of the turn before where that has room.
-    pub(crate) fn take_out(&mut self) -> LinkBuffer {
-        self.out.renew_spare();
-        std::mem::take(&mut self.out)
-    }
-
-    /// Keeps the block that `out` writes to for the next turn.
-    pub(crate) fn keep_out(&mut self, out: &mut LinkBuffer) {
-        out.flush();
-        self.out = out.split_spare();
-    }
-
     /// Gives all memory up.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -10,7 +10,7 @@ use super::{
     home::Home,
     seat::Seat,
     shared::Shared,
-    turn::{Desk, Ready, Source},
+    turn::{Desk, Ready, Source, TOUCHED, fetch},
 };
 use crate::{
     counters::{self, Counter},
@@ -156,7 +156,9 @@ impl Worker {
     fn look(&mut self, home: &Arc<Home>, hurry: bool) -> io::Result<()> {
         let busy = hurry || home.queue.len() > 0 || self.may_go_on(home);
         let timeout = if busy { Some(Duration::ZERO) } else { self.park(home) };
-        let waited = home.poller.poll(&mut self.events, timeout);
+        let waited = home
+            .poller
+            .poll_ahead(&mut self.events, timeout, |source| fetch::<TOUCHED, _>(&**source));
         home.poller.park_end();
         if waited? == 0 && home.rests() {
             self.desk.clear();

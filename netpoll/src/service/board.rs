@@ -119,7 +119,7 @@ impl<J> State<J> {
         missing
     }
 
-    fn land(&mut self, ordered: bool, number: u64, landed: Landed) {
+    fn land(&mut self, ordered: bool, number: u64, mut landed: Landed) {
         if self.over {
             return;
         }
@@ -130,7 +130,7 @@ impl<J> State<J> {
         }
         match self.landed.back_mut() {
             Some(Some(last)) if last.is_plain() && landed.is_plain() => {
-                last.done.out.join(landed.done.out);
+                last.done.out.join(&mut landed.done.out);
                 last.count += 1;
             }
             _ => self.landed.push_back(Some(landed)),

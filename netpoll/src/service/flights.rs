@@ -74,11 +74,11 @@ impl<S: Service> Served<S> {
         let board = self.board.as_ref()?;
         loop {
             let (landed, full) = board.next_answer();
-            let Some(Landed { done, late, .. }) = landed else {
+            let Some(Landed { mut done, late, .. }) = landed else {
                 return full.then_some(After::Busy);
             };
             step.out.flush();
-            step.out.join(done.out);
+            step.out.join(&mut done.out);
             if late {
                 // Others answer for themselves; in order, none can be left out.
                 let error = self.late(&step.conn.conn);

@@ -128,7 +128,7 @@ impl<S: Service> Served<S> {
             Ok(lent) => lent,
             Err(error) => return Some(self.fail(step, &error)),
         };
-        let out = Out::new(step.conn, &mut step.out);
+        let out = Out::new(step.conn, step.out);
         let result = guarded(|| {
             let request = S::Request::lent(&mut lent, &step.recv, n)?;
             let call = Call { conn: step.conn, session, out, deadline };

@@ -127,7 +127,7 @@ impl<F: Frame + 'static> Take for F {
     #[inline]
     fn settle(_arena: Arena, recv: &mut Option<Box<Recv>>, n: usize) {
         if let Some(recv) = recv {
-            recv.input.skip(n).expect("the frame is there");
+            recv.input.pass(n).expect("the frame is there");
         }
     }
 }

@@ -57,23 +57,26 @@ pub(crate) trait Ward: Send + Sync {
 }
 
 /// See the module's documentation.
+// As in `Conn`, what every turn touches comes first; the session has any size.
+#[repr(C)]
 pub(crate) struct Served<S: Service> {
+    pub(super) timeout: Option<Duration>,
     pub(super) service: Arc<S>,
     pub(super) ward: Arc<dyn Ward>,
-    pub(super) timeout: Option<Duration>,
-    state: Mutex<State<S>>,
     /// Requests that are handled side by side, if they are.
     pub(super) board: Option<Arc<Board<Job<S>>>>,
     /// What the last request left is to be looked at again.
     again: AtomicBool,
+    state: Mutex<State<S>>,
 }
 
+#[repr(C)]
 pub(super) struct State<S: Service> {
     pub(super) phase: Phase<S::Session>,
+    pub(super) scan: <S::Request as Take>::Scan,
     pub(super) session: Option<S::Session>,
     /// Where a future brings the session back to.
     pub(super) slot: Slot<S::Session>,
-    pub(super) scan: <S::Request as Take>::Scan,
 }
 
 pub(super) enum Phase<T> {

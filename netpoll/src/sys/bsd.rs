@@ -3,13 +3,31 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
     time::Duration,
 };
 
 use socket2::{SockAddr, SockRef};
 
-use super::{AcceptFault, Credentials, call::check};
+use super::{
+    AcceptFault, Credentials,
+    call::{check, size},
+    os::SEND_FLAGS,
+};
+
+/// Reads up to `into.len()` bytes from a stream.
+#[inline]
+pub(super) fn receive(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: `into` is valid for writes of its length.
+    size(unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) })
+}
+
+/// Writes some of `bytes` to a stream.
+#[inline]
+pub(super) fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: `bytes` is valid for reads of its length.
+    size(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) })
+}
 
 /// There are no abstract names here.
 pub(super) fn abstract_address(_: &[u8]) -> io::Result<SockAddr> {

@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 pub(super) use super::bsd::{
-    abstract_address, abstract_name, classify_accept, credentials, set_user_timeout,
+    abstract_address, abstract_name, classify_accept, credentials, receive, send, set_user_timeout,
 };
 pub(crate) use super::{
     bsd::set_timer_slack,

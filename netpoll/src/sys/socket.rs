@@ -110,12 +110,7 @@ impl Socket {
     #[inline]
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let fd = self.raw()?;
-        let n = retry(Counter::SysRead, || {
-            self.tap.read(into, |into| {
-                // SAFETY: `into` is valid for writes of its length.
-                size(unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) })
-            })
-        })?;
+        let n = retry(Counter::SysRead, || self.tap.read(into, |into| os::receive(fd, into)))?;
         counters::add(Counter::BytesIn, n as u64);
         Ok(n)
     }
@@ -124,12 +119,7 @@ impl Socket {
     #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let fd = self.raw()?;
-        let n = retry(Counter::SysWrite, || {
-            self.tap.write(bytes, |bytes| {
-                // SAFETY: `bytes` is valid for reads of its length.
-                size(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), os::SEND_FLAGS) })
-            })
-        })?;
+        let n = retry(Counter::SysWrite, || self.tap.write(bytes, |bytes| os::send(fd, bytes)))?;
         counters::add(Counter::BytesOut, n as u64);
         Ok(n)
     }

@@ -68,16 +68,16 @@ pub(super) struct Muxed {
 
 impl Muxed {
     /// Sends a request, after those before it.
-    pub(super) fn send(&self, bytes: LinkBuffer) -> Result<Sending> {
+    pub(super) fn send(&self, mut bytes: LinkBuffer) -> Result<Sending> {
         self.conn.conn.check_sending()?;
         if self.conn.conn.sent() == Sent::Full {
             let conn = self.conn.clone();
             return Ok(Some(Box::pin(async move { conn.send_async(bytes).await })));
         }
         if self.load.load(Relaxed) < MANY {
-            self.conn.conn.send(bytes);
+            self.conn.conn.send(&mut bytes);
         } else {
-            self.conn.conn.send_with_others(bytes);
+            self.conn.conn.send_with_others(&mut bytes);
         }
         Ok(None)
     }

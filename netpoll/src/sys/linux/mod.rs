@@ -3,6 +3,7 @@
 
 mod epoll;
 mod eventfd;
+mod transfer;
 
 use std::{
     ffi::OsStr,
@@ -20,6 +21,7 @@ use super::call::check;
 
 pub(crate) use epoll::{RawEvents, Selector};
 pub(crate) use eventfd::Waker;
+pub(super) use transfer::{receive, send};
 
 /// Flags of every send: a peer that left is an error, not a signal.
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
