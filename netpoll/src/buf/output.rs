@@ -1,20 +1,37 @@
 //! What connections do with output that waits: put it together, take some back.
 
 use super::{LinkBuffer, write::COPY_BELOW};
+use crate::mem::Slice;
 
 impl LinkBuffer {
     /// Makes what is readable in `other` readable behind what is readable here, where nothing is
-    /// unflushed. A small one is copied, so that many are one node. What `other` has not flushed stays
-    /// there.
+    /// unflushed. A small one is copied, if it is not the continuation of what is here, so that many are
+    /// one node. What `other` has not flushed stays there.
     pub(crate) fn join(&mut self, other: &mut LinkBuffer) {
         debug_assert_eq!(self.unflushed, 0);
         let small = other.len < COPY_BELOW && other.node_count() == 1;
-        if small && self.write(other.node(0)).is_ok() {
-            other.pop();
-            return self.flush();
+        if small && let Some(node) = other.pop() {
+            return self.join_small(node);
         }
         while let Some(node) = other.pop() {
             self.push(node);
+        }
+    }
+
+    /// Joins a node that is worth a copy, unless it continues the last one in its block.
+    fn join_small(&mut self, node: Slice) {
+        let n = node.len();
+        let joined = match self.last_mut() {
+            Some(last) => last.try_join(node),
+            None => Err(node),
+        };
+        let Err(node) = joined else {
+            self.len += n;
+            return;
+        };
+        match self.write(&node) {
+            Ok(_) => self.flush(),
+            Err(_) => self.push(node),
         }
     }
 
@@ -60,5 +77,19 @@ mod tests {
         }
         assert_eq!(all.to_vec(), bytes);
         assert!(all.node_count() < 10, "{all:?}");
+    }
+
+    #[test]
+    fn what_continues_in_the_same_block_is_not_copied() {
+        let mut first = LinkBuffer::new();
+        first.write(b"one").unwrap();
+        first.flush();
+        let mut second = first.split_spare();
+        second.write(b" and two").unwrap();
+        second.flush();
+        let lies = first.node(0).as_ptr();
+        first.join(&mut second);
+        assert_eq!((first.node_count(), first.node(0).as_ptr()), (1, lies));
+        assert_eq!(first.to_vec(), b"one and two");
     }
 }
