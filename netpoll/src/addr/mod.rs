@@ -222,7 +222,9 @@ fn check_host(host: &str) -> Result<(), Fault> {
 
 fn check_ipv6(host: &str) -> Result<(), Fault> {
     let (ip, zone) = host.split_once('%').unwrap_or((host, "_"));
-    let zone_is_good = !zone.is_empty() && zone.chars().all(|c| c.is_ascii_graphic() && c != '[');
+    // An interface's name or number: Linux has none with a slash or a colon.
+    let zone_is_good =
+        !zone.is_empty() && zone.chars().all(|c| c.is_ascii_graphic() && !"/:[]%@".contains(c));
     if ip.parse::<Ipv6Addr>().is_ok() && zone_is_good { Ok(()) } else { Err(Fault::Ipv6) }
 }
 
@@ -272,6 +274,8 @@ mod tests {
             ("::1:80", "[ipv6]:port"),
             ("[::1]", "the port is missing"),
             ("[nonsense]:80", "no IPv6 address"),
+            // Written without a scheme, it would have another one.
+            ("tcp://[fe80::%a://b]:80", "no IPv6 address"),
             ("h:65536", "65535"),
             ("h:+80", "65535"),
             ("http://h:80", "tcp://host:port"),
