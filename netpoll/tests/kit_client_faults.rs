@@ -16,7 +16,7 @@ use std::{
 
 use client_support::{Echoes, Kind, Message, assert_quiet, by_hand::next_frame, message};
 use common::{random, runtime, scenario::length, wait_until};
-use kit_support::{Bed, MS};
+use kit_support::{Bed, MS, gentle};
 use netpoll::{
     Error, ErrorKind, EventLoop, Runtime, block_on, mem,
     testing::{Fault, Faults, Link, Listener, Port, Server, each_seed, settle},
@@ -41,16 +41,7 @@ impl Keeper {
     }
 }
 
-/// What does not end a connection.
-fn gentle(seed: u64) -> Faults {
-    Faults::seeded(seed)
-        .one_in(3, Fault::ShortRead)
-        .one_in(3, Fault::ShortWrite)
-        .one_in(4, Fault::Interrupted)
-        .one_in(5, Fault::WouldBlock)
-}
-
-/// What does, too; and dials that find no descriptor, or no memory.
+/// What ends connections, too; and dials that find no descriptor, or no memory.
 fn rough(seed: u64) -> Faults {
     gentle(seed)
         .one_in(200, Fault::Reset)

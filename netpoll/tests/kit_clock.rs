@@ -161,15 +161,21 @@ fn a_request_that_takes_too_long_is_dropped_and_sees_its_deadline() {
     assert_eq!(bed.runtime.stats().panics, 0);
 }
 
-#[test]
-fn a_writer_that_waits_for_room() {
-    let bed = Bed::new();
+/// A connection without room for output, whose peer takes nothing.
+fn full(bed: &Bed) -> (Connection, MemoryPeer) {
     let mut options = ConnectionOptions::default();
     options.write_timeout = Some(MINUTE);
-    let (conn, _peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
+    let (conn, peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
     while conn.pending() < conn.options().write_high {
         conn.write(&[1; 100_000]).unwrap();
     }
+    (conn, peer)
+}
+
+#[test]
+fn a_writer_that_waits_for_room() {
+    let bed = Bed::new();
+    let (conn, _peer) = full(&bed);
     let writes = conn.clone();
     let waits = bed.runtime.spawn(async move { writes.write(b"x") });
     bed.pass(MINUTE);
@@ -182,12 +188,7 @@ fn a_writer_that_waits_for_room() {
 #[test]
 fn a_writer_whose_connection_ends_by_the_same_timeout_is_told_so() {
     let bed = Bed::new();
-    let mut options = ConnectionOptions::default();
-    options.write_timeout = Some(MINUTE);
-    let (conn, _peer) = pair(&bed.runtime, options, &Link::default().outbound(10)).unwrap();
-    while conn.pending() < conn.options().write_high {
-        conn.write(&[1; 100_000]).unwrap();
-    }
+    let (conn, _peer) = full(&bed);
     let bytes = LinkBuffer::try_from(&b"x"[..]).unwrap();
     let mut waits = pin!(conn.send_async(bytes));
     let mut context = Context::from_waker(Waker::noop());

@@ -2,6 +2,7 @@
 //! nothing is left behind.
 
 mod common;
+mod kit_support;
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use common::{Echo, call, connect, frame, random, runtime, scenario::length, serve_on, wait_until};
+use kit_support::gentle;
 use netpoll::{
     Call, Connection, ConnectionOptions, Dialer, EventLoop, Flow, Frame, Result, Runtime, Service,
     mem,
@@ -47,15 +49,6 @@ impl Service for Mirror {
         call.out.put(&req)?;
         Ok(Flow::Continue)
     }
-}
-
-/// What does not end a connection.
-fn gentle(seed: u64) -> Faults {
-    Faults::seeded(seed)
-        .one_in(3, Fault::ShortRead)
-        .one_in(3, Fault::ShortWrite)
-        .one_in(4, Fault::Interrupted)
-        .one_in(5, Fault::WouldBlock)
 }
 
 /// Some frames of a kind that `make` makes of a number and a payload.
@@ -172,13 +165,7 @@ fn sockets_under_faults_are_served() {
             .one_in(3, Fault::Reset)
             .at(1..3, Fault::TooManyFiles);
         // A reset also befalls reads and writes: this runtime's are those of the listener alone.
-        let gentle_faults = Faults::seeded(seed)
-            .one_in(3, Fault::SlowAccept)
-            .one_in(4, Fault::Interrupted)
-            .one_in(3, Fault::ShortRead)
-            .one_in(3, Fault::ShortWrite)
-            .one_in(5, Fault::WouldBlock)
-            .at(1..3, Fault::TooManyFiles);
+        let gentle_faults = gentle(seed).one_in(3, Fault::SlowAccept).at(1..3, Fault::TooManyFiles);
         for (faults, whole) in [(faults, false), (gentle_faults, true)] {
             let runtime = Runtime::builder().pollers(1).faults(faults.clone()).build().unwrap();
             let server = serve_on(&runtime, Echo::default(), |b| b);

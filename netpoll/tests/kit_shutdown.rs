@@ -11,31 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Answer, Bench, Echo, call, frame, read_frame};
+use common::{Answer, Echo, EchoAfter, call, frame, read_frame};
 use kit_support::{Bed, MINUTE, MS, SECOND};
-use netpoll::{Call, Connection, Dispatch, EventLoop, Flow, Result, Service};
+use netpoll::{EventLoop, Flow};
 
 /// Answers after half an hour.
-struct Slow;
-
-impl Service for Slow {
-    type Session = ();
-    type Request = Bench<'static>;
-    const DISPATCH: Dispatch = Dispatch::Async;
-    async fn on_connect(&self, _: &Connection) -> Result<()> {
-        Ok(())
-    }
-    async fn on_request<'a>(&'a self, mut call: Call<'a, ()>, req: Bench<'a>) -> Result<Flow> {
-        netpoll::sleep(30 * MINUTE).await;
-        call.out.put(&req)?;
-        Ok(Flow::Continue)
-    }
-}
+const SLOW: EchoAfter = EchoAfter(Duration::from_secs(1_800));
 
 #[test]
 fn a_shutdown_waits_for_requests_up_to_its_deadline() {
     let bed = Bed::new();
-    let server = bed.serve(Slow, |b| b);
+    let server = bed.serve(SLOW, |b| b);
     let (mut early, mut late) = (server.connect().unwrap(), server.connect().unwrap());
     early.write_all(&frame(b"early")).unwrap();
     bed.pass(10 * MINUTE);
@@ -57,7 +43,7 @@ fn a_shutdown_waits_for_requests_up_to_its_deadline() {
 #[test]
 fn a_shutdown_ends_with_the_last_request() {
     let bed = Bed::new();
-    let server = bed.serve(Slow, |b| b);
+    let server = bed.serve(SLOW, |b| b);
     let mut peer = server.connect().unwrap();
     peer.write_all(&frame(b"x")).unwrap();
     let handle = server.handle();
@@ -72,7 +58,7 @@ fn a_shutdown_ends_with_the_last_request() {
 #[test]
 fn all_who_wait_for_a_shutdown_get_its_report() {
     let bed = Bed::new();
-    let server = bed.serve(Slow, |b| b);
+    let server = bed.serve(SLOW, |b| b);
     let mut peer = server.connect().unwrap();
     peer.write_all(&frame(b"x")).unwrap();
     let handles = [(); 3].map(|()| server.handle());

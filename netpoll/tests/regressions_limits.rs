@@ -12,8 +12,8 @@ use std::{
 };
 
 use common::{
-    Answer, Bench, Echo, connect, frame, read_frame, serve, serve_on, sleepy, stopwatch::Stopwatch,
-    wait_until,
+    Answer, Bench, Echo, EchoAfter, connect, frame, read_frame, serve, serve_on, sleepy,
+    stopwatch::Stopwatch, wait_until,
 };
 use netpoll::{
     Call, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, In, Result, Runtime,
@@ -443,25 +443,11 @@ fn an_async_reader_that_waits_costs_no_core() {
 /// and took no answer made it grow for ever.
 #[test]
 fn small_answers_that_nobody_takes_do_not_pile_up() {
-    struct Later;
-    impl Service for Later {
-        type Session = ();
-        type Request = Bench<'static>;
-        const DISPATCH: Dispatch = Dispatch::Async;
-        async fn on_connect(&self, _: &Connection) -> Result<()> {
-            Ok(())
-        }
-        async fn on_request<'a>(&'a self, mut call: Call<'a, ()>, req: Bench<'a>) -> Result<Flow> {
-            netpoll::sleep(MS).await;
-            call.out.put(&req)?;
-            Ok(Flow::Continue)
-        }
-    }
     const HIGH: usize = 256 << 10;
     let runtime = Runtime::builder().pollers(1).build().unwrap();
     for server in [
         serve_on(&runtime, Echo::default(), |b| b.write_high(HIGH).write_low(HIGH / 4)),
-        serve_on(&runtime, Later, |b| b.write_high(HIGH).write_low(HIGH / 4)),
+        serve_on(&runtime, EchoAfter(MS), |b| b.write_high(HIGH).write_low(HIGH / 4)),
     ] {
         let mut client = connect(&server);
         client.set_write_timeout(Some(200 * MS)).unwrap();

@@ -10,8 +10,8 @@ use std::{
 };
 
 use netpoll::{
-    Call, CloseReason, Connection, EventLoop, EventLoopBuilder, Flow, Handle, Result, Runtime,
-    Service,
+    Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Handle, Result,
+    Runtime, Service,
     frame::{
         Decode, DecodeError, Encode, EncodeError, Frame, Progress, Reader, ScanError, Scanner,
         Window, Writer,
@@ -67,6 +67,25 @@ impl Encode for Bench<'_> {
 
 /// What the hooks were called with, in order.
 pub type Log = Arc<Mutex<Vec<String>>>;
+
+/// Echoes frames, each after so long, in an async handler.
+pub struct EchoAfter(pub Duration);
+
+impl Service for EchoAfter {
+    type Session = ();
+    type Request = Bench<'static>;
+    const DISPATCH: Dispatch = Dispatch::Async;
+
+    async fn on_connect(&self, _: &Connection) -> Result<()> {
+        Ok(())
+    }
+
+    async fn on_request<'a>(&'a self, mut call: Call<'a, ()>, req: Bench<'a>) -> Result<Flow> {
+        netpoll::sleep(self.0).await;
+        call.out.put(&req)?;
+        Ok(Flow::Continue)
+    }
+}
 
 /// Echoes frames; notes its hooks.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! What the tests on a clock by hand share: a runtime that goes by one.
+//! What the tests of the kit share: a runtime that goes by a clock by hand, and faults.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of it")]
 
@@ -10,7 +10,7 @@ use std::{
 
 use netpoll::{
     Builder, EventLoop, EventLoopBuilder, Runtime, Service,
-    testing::{Server, VirtualClock, settle},
+    testing::{Fault, Faults, Server, VirtualClock, settle},
 };
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -60,4 +60,13 @@ impl Bed {
         settle(&self.runtime);
         told
     }
+}
+
+/// What does not end a connection.
+pub fn gentle(seed: u64) -> Faults {
+    Faults::seeded(seed)
+        .one_in(3, Fault::ShortRead)
+        .one_in(3, Fault::ShortWrite)
+        .one_in(4, Fault::Interrupted)
+        .one_in(5, Fault::WouldBlock)
 }
