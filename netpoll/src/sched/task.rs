@@ -4,7 +4,6 @@ use std::{
     any::Any,
     fmt,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Wake, Waker},
@@ -21,6 +20,7 @@ use super::{
 use crate::{
     counters::{self, Counter},
     error::{Error, ErrorKind, Result},
+    guard::{self, Place},
     primitive::Mutex,
 };
 
@@ -167,9 +167,7 @@ impl<T> Completer<T> {
             let waker = waker.take();
             *join = Join::Done(result);
             drop(join);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            waker.into_iter().for_each(guard::wake);
         }
     }
 }
@@ -255,11 +253,7 @@ impl<F: Future + ?Sized> Future for CatchPanic<F> {
     type Output = Result<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(payload) => Poll::Ready(Err(panic_error(&*payload))),
-        }
+        guard::poll(Place::Task, self.0.as_mut(), cx).map_err(Error::from)
     }
 }
 
