@@ -13,7 +13,7 @@ use crate::{
     addr::{Address, PeerAddress},
     conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
+    sched::{Runtime, block_on, blocking, sleep_on, timeout_on},
     sys::{Connecting, Socket},
     timer::Moment,
     transport::Transport,
@@ -104,7 +104,7 @@ impl Dialer {
             if state == Connecting::InProgress {
                 let asked = conn.conn.clone();
                 let waits = conn.conn.until(move |_| asked.connected());
-                let told = park::wait_for(waits, Some(until));
+                let told = block_on::wait_for(waits, Some(until));
                 return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
             }
             finish(conn, Ok(()))

@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     sched::{
         BoxFuture, is_late, panic_error,
-        turn::{Desk, Turn},
+        turn::{Scratch, Turn},
     },
 };
 
@@ -82,7 +82,7 @@ impl<S: Service> Owner for Runner<S> {
 
     fn queue_runs(self: &Arc<Self>, runs: usize) {
         for _ in 0..runs {
-            self.conn.conn.home.push(self.clone());
+            self.conn.conn.shard.push(self.clone());
         }
     }
 
@@ -91,7 +91,7 @@ impl<S: Service> Owner for Runner<S> {
     }
 
     fn spawn(&self, task: BoxFuture<()>) {
-        self.conn.conn.runtime.spawn_at(&self.conn.conn.home, task);
+        self.conn.conn.runtime.spawn_at(&self.conn.conn.shard, task);
     }
 
     fn is_late(&self) -> bool {
@@ -100,7 +100,7 @@ impl<S: Service> Owner for Runner<S> {
 }
 
 impl<S: Service> Turn for Runner<S> {
-    fn run(self: Arc<Self>, _desk: &mut Desk) {
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let mut slot = Box::pin(None);
         let mut spare: Option<Box<Kit<S>>> = None;
         run::run(&self, |number, job| {
