@@ -20,12 +20,12 @@ impl Errors {
         self.0.borrow_mut().push(error);
     }
 
-    /// Whether none was noted.
+    /// Returns whether none was noted.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }
 
-    /// How many were noted.
+    /// Counts the errors.
     pub(crate) fn count(&self) -> usize {
         self.0.borrow().len()
     }
@@ -47,7 +47,7 @@ pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     (near.0 <= 1 + name.len() / 3).then_some(near.1)
 }
 
-/// How many characters to insert, remove or replace.
+/// Counts the characters to insert, remove or replace.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

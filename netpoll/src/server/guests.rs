@@ -18,7 +18,7 @@ use crate::{
     },
     listen::Host,
     sched::shared::Shared,
-    service::{Served, Service, Ward},
+    service::{ConnectionHandler, ConnectionOwner, Service},
     sys::Socket,
     throttle::Throttle,
     timer::{Clock, Moment},
@@ -104,7 +104,7 @@ impl Guests {
     }
 }
 
-impl Ward for Guests {
+impl ConnectionOwner for Guests {
     fn refused(&self) {
         self.runtime.gauges.refused.fetch_add(1, Relaxed);
     }
@@ -124,13 +124,13 @@ impl<S: Service> Host for House<S> {
         if !self.guests.admit() {
             return;
         }
-        let ward: Arc<dyn Ward> = self.guests.clone();
-        let served = Served::new(self.service.clone(), ward, self.request_timeout);
+        let owner: Arc<dyn ConnectionOwner> = self.guests.clone();
+        let handler = ConnectionHandler::new(self.service.clone(), owner, self.request_timeout);
         let mut made = false;
         let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
             made = true;
             self.guests.roll.enter(conn.id, conn.clone());
-            Some(Arc::new(served))
+            Some(Arc::new(handler))
         });
         if let Err(error) = opened {
             if !made {
