@@ -61,7 +61,7 @@ pub(super) fn bodies(
     let mut other = q! {
         tag => {
             return ::core::result::Result::Err(
-                p::DecodeError::new(p::Fault::Tag(tag as i128), at).in_field("tag"),
+                p::DecodeError::new(p::FrameErrorKind::Tag(tag as i128), at).in_field("tag"),
             );
         }
     };
@@ -86,7 +86,7 @@ pub(super) fn bodies(
         let write = match &tag {
             Tag::Read(ty) => q!(<#order as p::Repr<#ty>>::put(#value, w)?;),
             Tag::Given(name) => q! {
-                p::put_check(w, #name == #value, || p::Fault::Tag(#name as i128))?;
+                p::put_check(w, #name == #value, || p::FrameErrorKind::Tag(#name as i128))?;
             },
         };
         puts.push(q!(#bind => { #write #put }));

@@ -75,7 +75,7 @@ fn wire(item: &Item) -> TokenStream {
         let sized = item.attrs.keep.then(|| {
             q! {
                 fn get_sized(
-                    r: &mut p::Reader<#lifetime>,
+                    r: &mut p::Decoder<#lifetime>,
                     n: usize,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     r.within(n, <Self as p::Wire<#lifetime, __S>>::get)
@@ -100,7 +100,7 @@ fn wire(item: &Item) -> TokenStream {
                 }
                 #[inline]
                 fn get(
-                    r: &mut p::Reader<#lifetime>,
+                    r: &mut p::Decoder<#lifetime>,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     #get
                 }
@@ -112,7 +112,7 @@ fn wire(item: &Item) -> TokenStream {
                 #[inline]
                 fn put(
                     &self,
-                    w: &mut p::Writer<'_>,
+                    w: &mut p::Encoder<'_>,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     #put
                 }
@@ -139,7 +139,7 @@ fn wire(item: &Item) -> TokenStream {
                 }
                 #[inline]
                 fn get_with(
-                    r: &mut p::Reader<#lifetime>,
+                    r: &mut p::Decoder<#lifetime>,
                     args: Self::Args,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     let (#(#names,)*) = args;
@@ -152,7 +152,7 @@ fn wire(item: &Item) -> TokenStream {
                 #[inline]
                 fn put_with(
                     &self,
-                    w: &mut p::Writer<'_>,
+                    w: &mut p::Encoder<'_>,
                     args: Self::Args,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     let (#(#names,)*) = args;
@@ -186,7 +186,7 @@ fn frame(item: &Item) -> TokenStream {
                 #[inline]
                 fn encode(
                     &self,
-                    w: &mut p::Writer<'_>,
+                    w: &mut p::Encoder<'_>,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     <Self as p::Wire<#lifetime, #order>>::put(self, w)
                 }
@@ -208,7 +208,7 @@ fn frame(item: &Item) -> TokenStream {
         impl #params p::Decode<#lifetime> for #ty #bounds {
             #[inline]
             fn decode(
-                r: &mut p::Reader<#lifetime>,
+                r: &mut p::Decoder<#lifetime>,
             ) -> ::core::result::Result<Self, p::DecodeError> {
                 let value = <Self as p::Wire<#lifetime, #order>>::get(r)?;
                 #finish

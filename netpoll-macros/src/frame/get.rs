@@ -158,7 +158,7 @@ fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
         if let Some(check) = &field.attrs.check {
             let (holds, text) = (cx.env(&check.value, |i| cx.decoded(i)), cx.text(&check.value));
             out.extend(q! {
-                p::get_check(#place, #holds, || p::Fault::Check(#text))
+                p::get_check(#place, #holds, || p::FrameErrorKind::Check(#text))
                     .map_err(|e| e.in_field(#label))?;
             });
         }
@@ -174,7 +174,7 @@ fn whole(cx: &Cx<'_>, field: &Field, at: usize, place: &TokenStream) -> TokenStr
         let expected = cx.constant(lit, &repr);
         let end = at + size;
         return q! {
-            p::get_check(#place, b[#at..#end] == #expected, || p::Fault::Magic)
+            p::get_check(#place, b[#at..#end] == #expected, || p::FrameErrorKind::Magic)
                 .map_err(|e| e.in_field(#label))?
         };
     }
@@ -223,7 +223,7 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     if let Some(check) = check {
         let (holds, text) = (cx.env(&check.value, |i| cx.decoded(i)), cx.text(&check.value));
         out.extend(q! {
-            p::get_check(at, #holds, || p::Fault::Check(#text)).map_err(|e| e.in_field(#label))?;
+            p::get_check(at, #holds, || p::FrameErrorKind::Check(#text)).map_err(|e| e.in_field(#label))?;
         });
     }
     out

@@ -169,7 +169,7 @@ fn checked(cx: &Cx<'_>, field: &Field, check: &syn::Expr) -> TokenStream {
     let label = field.label();
     let (holds, text) = (cx.env(check, |i| seen(cx, i)), cx.text(check));
     q! {
-        p::put_check(w, #holds, || p::Fault::Check(#text)).map_err(|e| e.in_field(#label))?;
+        p::put_check(w, #holds, || p::FrameErrorKind::Check(#text)).map_err(|e| e.in_field(#label))?;
     }
 }
 
@@ -193,7 +193,7 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
         let presence = a.cond.as_ref().map(|cond| {
             let cond = cx.env(&cond.value, |i| seen(cx, i));
             q! {
-                p::put_check(w, (#cond) == #var.is_some(), || p::Fault::Presence)
+                p::put_check(w, (#cond) == #var.is_some(), || p::FrameErrorKind::Presence)
                     .map_err(|e| e.in_field(#label))?;
             }
         });
@@ -273,7 +273,7 @@ fn put(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
                 let unmap = &unmap.value;
                 q!(p::put_value::<_, #repr>(&#unmap(#value), w))
             }
-            None => q!(p::put_check(w, false, || p::Fault::OneWay)),
+            None => q!(p::put_check(w, false, || p::FrameErrorKind::OneWay)),
         }
     } else if let Some(args) = &a.args {
         let args = args.value.iter().map(|arg| cx.env(arg, |i| seen(cx, i)));

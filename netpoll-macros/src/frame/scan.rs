@@ -31,7 +31,7 @@ pub(super) fn item(item: &Item) -> Skip {
     if fills {
         let body = q! {
             let _ = s;
-            ::core::result::Result::Err(c.fault(p::Fault::Length(0)))
+            ::core::result::Result::Err(c.fail(p::FrameErrorKind::Length(0)))
         };
         return Skip { state: q!(), ty: q!(()), body, fills };
     }
@@ -77,7 +77,7 @@ fn variants_of(item: &Item, variants: &[Variant]) -> (TokenStream, TokenStream, 
         (q!(), vec![], vec![], vec![], vec![]);
     let mut other = q! {
         _ => return ::core::result::Result::Err(
-            c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
+            c.fail(p::FrameErrorKind::Tag(tag as i128)).in_field("tag"),
         ),
     };
     for (i, variant) in variants.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Chunks,
+    Nodes,
     node::{More, Piece},
 };
 use crate::mem::{BlockMut, Slice};
@@ -209,7 +209,7 @@ impl LinkBuffer {
     /// twice, with another between, counts twice. What `next` lent last counts too.
     pub fn retained(&self) -> usize {
         let pieces: usize = self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum();
-        let last = self.nodes().last();
+        let last = self.slices().last();
         let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| l.is_of(t)));
         let lent = self.more.as_ref().and_then(|m| m.spent.as_ref());
         let lent = lent.or(self.head.as_ref().filter(|h| h.is_empty())).map_or(0, Slice::pinned);
@@ -220,7 +220,7 @@ impl LinkBuffer {
     fn readable_retained(&self) -> usize {
         let mut last: Option<&Slice> = None;
         let mut sum = 0;
-        for node in self.nodes() {
+        for node in self.slices() {
             if !last.is_some_and(|l| l.same_block(node)) {
                 sum += node.pinned();
             }
@@ -269,8 +269,8 @@ impl LinkBuffer {
 
     /// The readable bytes, node by node.
     #[inline]
-    pub fn chunks(&self) -> Chunks<'_> {
-        Chunks::new(self.nodes())
+    pub fn chunks(&self) -> Nodes<'_> {
+        Nodes::new(self.slices())
     }
 
     /// A copy of what is readable.

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use super::{Chunks, LinkBuffer, nodes};
+use super::{LinkBuffer, Nodes, nodes};
 use crate::mem::{Slice, bounds};
 
 /// Bytes taken out of a [`LinkBuffer`] without a copy: an immutable chain that
@@ -116,8 +116,8 @@ impl LinkSlice {
 
     /// The bytes, node by node.
     #[inline]
-    pub fn chunks(&self) -> Chunks<'_> {
-        Chunks::of_slice(self)
+    pub fn chunks(&self) -> Nodes<'_> {
+        Nodes::of_slice(self)
     }
 
     /// The bytes as one slice, if they lie in one node.

@@ -290,7 +290,7 @@ impl LinkBuffer {
         self.require(at.saturating_add(n))?;
         let mut parts = Vec::new();
         let (mut skip, mut left) = (at, n);
-        for node in self.nodes() {
+        for node in self.slices() {
             if left == 0 {
                 break;
             }

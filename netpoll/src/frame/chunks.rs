@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::source::Source;
+use super::input::Input;
 
 /// A field's bytes where they lie: an iterator over the contiguous pieces. Nothing is copied.
 ///
@@ -21,11 +21,11 @@ pub struct Chunks<'a> {
     /// Bytes left, `first` included.
     left: usize,
     next: usize,
-    src: Source<'a>,
+    src: Input<'a>,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(src: Source<'a>, first: &'a [u8], left: usize, next: usize) -> Self {
+    pub(super) fn new(src: Input<'a>, first: &'a [u8], left: usize, next: usize) -> Self {
         Self { first, left, next, src }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Chunks<'a> {
 
 impl<'a> From<&'a [u8]> for Chunks<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self::new(Source::from(bytes), bytes, bytes.len(), 1)
+        Self::new(Input::from(bytes), bytes, bytes.len(), 1)
     }
 }
 

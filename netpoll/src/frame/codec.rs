@@ -1,10 +1,10 @@
 //! Formats whose frames are read by what came before them: a codec for each connection.
 
 use super::{
-    fault::{DecodeError, EncodeError, ScanError},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, ScanError},
     scan::{Progress, Window},
-    writer::Writer,
 };
 
 /// A format with a memory: what one frame says changes how later ones are found, read or written.
@@ -19,8 +19,8 @@ use super::{
 /// ```
 /// use netpoll::{Frame, buf::LinkBuffer};
 /// use netpoll::frame::{
-///     self, Arena, Auto, Codec, Decode, DecodeError, Encode, EncodeError, Progress, Reader,
-///     ScanError, Scanner, Window, Writer,
+///     self, Arena, Auto, Codec, Decode, DecodeError, Encode, EncodeError, Progress, Decoder,
+///     ScanError, Scanner, Window, Encoder,
 /// };
 ///
 /// #[derive(Frame, Debug, PartialEq)]
@@ -58,7 +58,7 @@ use super::{
 ///         if self.greeted { message.scan(w, max) } else { greeting.scan(w, max) }
 ///     }
 ///
-///     fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<In<'a>, DecodeError> {
+///     fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<In<'a>, DecodeError> {
 ///         if self.greeted {
 ///             return Message::decode(r).map(In::Message);
 ///         }
@@ -66,7 +66,7 @@ use super::{
 ///         Greeting::decode(r).map(In::Greeting)
 ///     }
 ///
-///     fn encode(&mut self, frame: &Message<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+///     fn encode(&mut self, frame: &Message<'_>, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
 ///         frame.encode(w)
 ///     }
 /// }
@@ -75,7 +75,7 @@ use super::{
 /// let mut read = |wire: &'static [u8]| {
 ///     let found = talk.scan(&mut Default::default(), &Window::new(wire), 1 << 20)?;
 ///     assert_eq!(found, Progress::Ready(wire.len()));
-///     Ok::<_, netpoll::Error>(talk.decode(&mut Reader::new(wire, wire.len(), &arena))?)
+///     Ok::<_, netpoll::Error>(talk.decode(&mut Decoder::new(wire, wire.len(), &arena))?)
 /// };
 /// assert_eq!(read(b"me\n")?, In::Greeting(Greeting("me")));
 /// assert!(matches!(read(b"\0\x03me\n")?, In::Message(Message { body: b"me\n", .. })));
@@ -122,12 +122,12 @@ pub trait Codec: Default + Send + 'static {
     ///
     /// # Errors
     /// They are not of the format.
-    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<Self::In<'a>, DecodeError>;
+    fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<Self::In<'a>, DecodeError>;
 
     /// Writes one frame. What was written before an error is taken back by the caller; what the
     /// codec remembers is its own to take back.
     ///
     /// # Errors
     /// The frame cannot be expressed; or there is no memory.
-    fn encode(&mut self, frame: &Self::Out<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn encode(&mut self, frame: &Self::Out<'_>, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }

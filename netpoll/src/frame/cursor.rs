@@ -2,9 +2,9 @@
 
 use super::{
     ascii,
-    fault::{Fault, ScanError},
+    error::{FrameErrorKind, ScanError},
+    input::{Checkpoint, Walk},
     scan::Window,
-    source::{Mark, Walk},
 };
 
 /// Why a scan does not go on: an early return for `?`.
@@ -13,20 +13,20 @@ pub enum Stop {
     /// Bytes are missing: the frame has at least so many, counted from its start.
     Need(usize),
     /// The frame's end cannot be told.
-    Fault(ScanError),
+    Error(ScanError),
 }
 
 impl From<ScanError> for Stop {
     fn from(e: ScanError) -> Self {
-        Self::Fault(e)
+        Self::Error(e)
     }
 }
 
 impl Stop {
     #[cold]
     #[inline(never)]
-    fn at(fault: Fault, pos: usize) -> Self {
-        Self::Fault(ScanError::new(fault, pos))
+    fn at(kind: FrameErrorKind, pos: usize) -> Self {
+        Self::Error(ScanError::new(kind, pos))
     }
 
     /// The same, as seen from around the field `name`.
@@ -35,7 +35,7 @@ impl Stop {
     #[must_use]
     pub fn in_field(self, name: &str) -> Self {
         match self {
-            Self::Fault(e) => Self::Fault(e.in_field(name)),
+            Self::Error(e) => Self::Error(e.in_field(name)),
             need => need,
         }
     }
@@ -44,7 +44,7 @@ impl Stop {
 /// How far the search for a delimiter has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Find {
-    at: Mark,
+    at: Checkpoint,
 }
 
 /// The position of a scan: moves forward over what has arrived, and says what is missing.
@@ -66,7 +66,7 @@ impl<'w> Cursor<'w> {
     /// A cursor at `mark`, which an earlier one over the same frame gave, or at the start with the
     /// default one. No frame may have more than `max` bytes.
     #[inline]
-    pub fn resume(w: &Window<'w>, mark: Mark, max: usize) -> Self {
+    pub fn resume(w: &Window<'w>, mark: Checkpoint, max: usize) -> Self {
         let walk = Walk::resume(w.source(), mark);
         Self { walk, saved: walk, len: w.len(), max, owed: 0, examined: 0 }
     }
@@ -80,8 +80,8 @@ impl<'w> Cursor<'w> {
 
     /// Where to resume: the position of the last [`commit`](Self::commit), or the first one.
     #[inline]
-    pub fn mark(&self) -> Mark {
-        self.saved.mark()
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.saved.checkpoint()
     }
 
     /// The position, in bytes from the frame's start.
@@ -137,8 +137,8 @@ impl<'w> Cursor<'w> {
 
     /// The answer that the format is broken at the position.
     #[inline]
-    pub fn fault(&self, fault: Fault) -> Stop {
-        Stop::at(fault, self.walk.pos)
+    pub fn fail(&self, kind: FrameErrorKind) -> Stop {
+        Stop::at(kind, self.walk.pos)
     }
 
     /// The next `N` bytes.
@@ -211,7 +211,7 @@ impl<'w> Cursor<'w> {
         let before = ahead.pos - from;
         self.examined += (ahead.pos - searched + delimiter.len()) as u64;
         if before > max {
-            return Err(self.fault(Fault::TooLarge { size: before, max }));
+            return Err(self.fail(FrameErrorKind::TooLarge { size: before, max }));
         }
         match found {
             Ok(()) => {
@@ -221,7 +221,7 @@ impl<'w> Cursor<'w> {
                 Ok(before)
             }
             Err(missing) => {
-                state.at = ahead.mark();
+                state.at = ahead.checkpoint();
                 // What is missing follows the last byte, not the first candidate.
                 Err(self.need(self.len - from + missing))
             }
@@ -242,7 +242,7 @@ impl<'w> Cursor<'w> {
         let before = ahead.pos - self.walk.pos;
         self.examined += (before + delimiter.len()) as u64;
         if before > N || found.is_err() && limit < self.len {
-            return Err(self.fault(Fault::Digits));
+            return Err(self.fail(FrameErrorKind::Digits));
         }
         if let Err(missing) = found {
             return Err(self.need(self.len - self.walk.pos + missing));
@@ -267,7 +267,7 @@ impl<'w> Cursor<'w> {
     /// A copy of all bytes from `from` to the position.
     pub fn since(&self, from: usize) -> Vec<u8> {
         let mut bytes = vec![0; self.walk.pos - from];
-        let mut walk = Walk::resume(self.walk.src, Mark::default());
+        let mut walk = Walk::resume(self.walk.src, Checkpoint::default());
         walk.advance(from);
         walk.copy(&mut bytes);
         bytes
@@ -278,10 +278,10 @@ impl<'w> Cursor<'w> {
 #[cold]
 fn unfinished(pos: usize, end: usize, least: usize, max: usize, owed: usize) -> Stop {
     if end < pos + least {
-        return Stop::at(Fault::Length(end as i128 - pos as i128), pos);
+        return Stop::at(FrameErrorKind::Length(end as i128 - pos as i128), pos);
     }
     if end > max {
-        return Stop::at(Fault::TooLarge { size: end, max }, pos);
+        return Stop::at(FrameErrorKind::TooLarge { size: end, max }, pos);
     }
     Stop::Need(end.saturating_add(owed))
 }

@@ -2,10 +2,10 @@
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
-    writer::Writer,
 };
 
 /// Most significant byte first: network order, the default.
@@ -39,7 +39,7 @@ pub trait Repr<T> {
     ///
     /// # Errors
     /// The bytes are not such a number.
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError>;
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError>;
 
     /// How many bytes `value` takes.
     fn size(value: T) -> usize;
@@ -48,7 +48,7 @@ pub trait Repr<T> {
     ///
     /// # Errors
     /// It does not fit; or there is no memory.
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 /// An integer with a fixed place in a run of bytes.
@@ -112,7 +112,7 @@ macro_rules! ints {
                 }
             }
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 S::get(r)
             }
             #[inline]
@@ -120,7 +120,7 @@ macro_rules! ints {
                 S::size(*self)
             }
             #[inline]
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 S::put(*self, w)
             }
         }
@@ -138,7 +138,7 @@ macro_rules! ints {
                 c.take().map($t::$from)
             }
             #[inline]
-            fn get(r: &mut Reader<'_>) -> Result<$t, DecodeError> {
+            fn get(r: &mut Decoder<'_>) -> Result<$t, DecodeError> {
                 r.take().map($t::$from)
             }
             #[inline]
@@ -146,7 +146,7 @@ macro_rules! ints {
                 $n
             }
             #[inline]
-            fn put(value: $t, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(value: $t, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 w.array(value.$to())
             }
         }
@@ -220,7 +220,7 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
         c.take::<3>().map(|bytes| T::load(&bytes))
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError> {
         r.take::<3>().map(|bytes| T::load(&bytes))
     }
     #[inline]
@@ -228,9 +228,9 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
         3
     }
     #[inline]
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         if !value.fits() {
-            return Err(w.fail(Fault::Range(value.widen())));
+            return Err(w.fail(FrameErrorKind::Range(value.widen())));
         }
         let mut bytes = [0; 3];
         value.store(&mut bytes);
@@ -247,7 +247,7 @@ macro_rules! floats {
             type Skip = ();
 
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 S::get(r).map($t::from_bits)
             }
             #[inline]
@@ -255,7 +255,7 @@ macro_rules! floats {
                 S::size(self.to_bits())
             }
             #[inline]
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 S::put(self.to_bits(), w)
             }
         }
@@ -272,7 +272,7 @@ impl<'a, S> Wire<'a, S> for bool {
     type Skip = ();
 
     #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let at = r.pos();
         let [byte] = r.take()?;
         boolean(byte, at)
@@ -282,7 +282,7 @@ impl<'a, S> Wire<'a, S> for bool {
         1
     }
     #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.array([u8::from(*self)])
     }
 }
@@ -296,6 +296,6 @@ pub fn boolean(byte: u8, at: usize) -> Result<bool, DecodeError> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(DecodeError::new(Fault::Bool(byte), at)),
+        _ => Err(DecodeError::new(FrameErrorKind::Bool(byte), at)),
     }
 }

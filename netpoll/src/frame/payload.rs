@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::{
     chunks::Chunks,
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
-    writer::Writer,
 };
 use crate::buf::LinkSlice;
 
@@ -22,11 +22,11 @@ macro_rules! payload {
             type Skip = ();
 
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 <Self as Wire<'a, S>>::get_sized(r, r.left())
             }
             #[inline]
-            fn get_sized($r: &mut Reader<'a>, $n: usize) -> Result<Self, DecodeError> {
+            fn get_sized($r: &mut Decoder<'a>, $n: usize) -> Result<Self, DecodeError> {
                 $get
             }
             #[inline]
@@ -34,7 +34,7 @@ macro_rules! payload {
                 self.len()
             }
             #[inline]
-            fn put(&self, $w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, $w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 let $value = self;
                 $put
             }
@@ -85,5 +85,5 @@ payload! {
 /// The text from the byte `at` on is not UTF-8.
 #[cold]
 fn not_utf8(at: usize, e: std::str::Utf8Error) -> DecodeError {
-    DecodeError::new(Fault::Utf8, at + e.valid_up_to())
+    DecodeError::new(FrameErrorKind::Utf8, at + e.valid_up_to())
 }

@@ -3,8 +3,8 @@
 use super::{
     Wire,
     cursor::{Cursor, Stop},
-    fault::{Fault, ScanError},
-    source::{Mark, Source},
+    error::{FrameErrorKind, ScanError},
+    input::{Checkpoint, Input},
 };
 
 /// What a scan found.
@@ -21,14 +21,14 @@ pub enum Progress {
 /// The bytes received so far, from a frame's first one on.
 #[derive(Clone, Copy, Debug)]
 pub struct Window<'w> {
-    src: Source<'w>,
+    src: Input<'w>,
     len: usize,
 }
 
 impl<'w> Window<'w> {
     /// All bytes of `source`.
     #[inline]
-    pub fn new(source: impl Into<Source<'w>>) -> Self {
+    pub fn new(source: impl Into<Input<'w>>) -> Self {
         let src = source.into();
         Self { src, len: src.len() }
     }
@@ -47,14 +47,14 @@ impl<'w> Window<'w> {
 
     /// The bytes, where they lie.
     #[inline]
-    pub fn source(&self) -> Source<'w> {
+    pub fn source(&self) -> Input<'w> {
         self.src
     }
 
     /// The `N` bytes at the offset `at`, if they are there.
     ///
     /// It walks the nodes from the first one on: for the beginning of a frame. A scanner that
-    /// looks further keeps a [`Mark`] and resumes a [`Cursor`] there.
+    /// looks further keeps a [`Checkpoint`] and resumes a [`Cursor`] there.
     #[inline]
     pub fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let head = self.src.chunk(0);
@@ -62,7 +62,7 @@ impl<'w> Window<'w> {
             return Some(*bytes);
         }
         (self.len >= at + N).then(|| {
-            let mut cursor = super::source::Walk::resume(self.src, Mark::default());
+            let mut cursor = super::input::Walk::resume(self.src, Checkpoint::default());
             cursor.advance(at);
             let mut bytes = [0; N];
             cursor.copy(&mut bytes);
@@ -75,13 +75,13 @@ impl<'w> Window<'w> {
 ///
 /// One scanner serves one frame: it starts as the default, and is called whenever bytes were
 /// added, with all bytes from the frame's start on. Between two calls the bytes that it has seen
-/// stay, if not where they lay (a [`Mark`] finds them again); it keeps what it knows, so as not to
+/// stay, if not where they lay (a [`Checkpoint`] finds them again); it keeps what it knows, so as not to
 /// look at them again. It is not called again once it has answered [`Ready`](Progress::Ready) or an error.
 ///
 /// A derived frame's scanner is [`Scan`]. By hand, a length of four bytes and so many bytes:
 ///
 /// ```
-/// use netpoll::frame::{Fault, Progress, ScanError, Scanner, Window};
+/// use netpoll::frame::{FrameErrorKind, Progress, ScanError, Scanner, Window};
 ///
 /// #[derive(Default)]
 /// struct Prefixed;
@@ -91,7 +91,7 @@ impl<'w> Window<'w> {
 ///         let Some(length) = w.array(0) else { return Ok(Progress::Need(4)) };
 ///         let size = (u32::from_be_bytes(length) as usize).saturating_add(4);
 ///         if size > max {
-///             return Err(ScanError::new(Fault::TooLarge { size, max }, 0).in_field("length"));
+///             return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, 0).in_field("length"));
 ///         }
 ///         Ok(if w.len() < size { Progress::Need(size) } else { Progress::Ready(size) })
 ///     }
@@ -125,7 +125,7 @@ pub trait Scanner: Default + Send + 'static {
 /// the state of its own.
 #[derive(Debug, Default)]
 pub struct Resume {
-    mark: Mark,
+    mark: Checkpoint,
     need: usize,
     examined: u64,
 }
@@ -153,19 +153,19 @@ impl Resume {
         let size = match &outcome {
             Ok(()) => cursor.pos(),
             Err(Stop::Need(size)) => *size,
-            Err(Stop::Fault(_)) => 0,
+            Err(Stop::Error(_)) => 0,
         };
         if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, cursor.pos()));
+            return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, cursor.pos()));
         }
         match outcome {
             Ok(()) => Ok(Progress::Ready(size)),
             Err(Stop::Need(_)) => {
-                self.mark = cursor.mark();
+                self.mark = cursor.checkpoint();
                 self.need = size;
                 Ok(Progress::Need(size))
             }
-            Err(Stop::Fault(e)) => Err(e),
+            Err(Stop::Error(e)) => Err(e),
         }
     }
 }

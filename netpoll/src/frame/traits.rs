@@ -4,11 +4,11 @@ use std::hash::Hash;
 
 use super::{
     arena::Arena,
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
+    input::Input,
     scan::{Progress, Scanner, Window},
-    source::Source,
-    writer::Writer,
 };
 use crate::{Error, ErrorKind, buf::LinkBuffer};
 
@@ -47,7 +47,7 @@ pub trait Decode<'a>: Sized {
     ///
     /// # Errors
     /// They are not of its format.
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError>;
 }
 
 /// A value that is written as one frame.
@@ -59,7 +59,7 @@ pub trait Encode {
     ///
     /// # Errors
     /// Its value cannot be expressed; or there is no memory.
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
@@ -69,7 +69,7 @@ impl<T: Encode + ?Sized> Encode for &T {
     }
 
     #[inline]
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         T::encode(self, w)
     }
 }
@@ -98,11 +98,11 @@ pub trait Sequenced {
 /// If `source` has fewer than `n` bytes.
 #[inline]
 pub fn decode<'a, F: Frame>(
-    source: impl Into<Source<'a>>,
+    source: impl Into<Input<'a>>,
     n: usize,
     arena: &'a Arena,
 ) -> Result<F::At<'a>, DecodeError> {
-    F::At::decode(&mut Reader::new(source, n, arena))
+    F::At::decode(&mut Decoder::new(source, n, arena))
 }
 
 /// Encodes `frame` behind what `out` holds, and flushes it there; gives its length in bytes.
@@ -123,15 +123,15 @@ pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usi
 #[inline]
 pub fn write(
     out: &mut LinkBuffer,
-    put: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
+    put: impl FnOnce(&mut Encoder<'_>) -> Result<(), EncodeError>,
 ) -> Result<usize, EncodeError> {
     out.compose(
         |tail| {
-            let mut w = Writer::new(tail);
+            let mut w = Encoder::new(tail);
             put(&mut w)?;
             Ok(w.finish())
         },
-        || EncodeError::new(Fault::Memory, 0),
+        || EncodeError::new(FrameErrorKind::Memory, 0),
     )
 }
 

@@ -2,10 +2,10 @@
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     ints::Be,
-    reader::Reader,
-    writer::Writer,
 };
 
 /// A type that can stand in a frame: how to pass it, read it, and write it.
@@ -20,7 +20,7 @@ use super::{
 /// `#[derive(Frame)]` implements it. By hand:
 ///
 /// ```
-/// use netpoll::frame::{Cursor, DecodeError, EncodeError, Reader, Stop, Wire, Writer};
+/// use netpoll::frame::{Cursor, DecodeError, EncodeError, Decoder, Stop, Wire, Encoder};
 ///
 /// /// A colour: three bytes.
 /// #[derive(Debug, PartialEq)]
@@ -30,13 +30,13 @@ use super::{
 ///     const FIXED: Option<usize> = Some(3);
 ///     const MIN: usize = 3;
 ///     type Skip = ();
-///     fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+///     fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
 ///         r.take().map(Rgb)
 ///     }
 ///     fn size(&self) -> usize {
 ///         3
 ///     }
-///     fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+///     fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
 ///         w.write(&self.0)
 ///     }
 /// }
@@ -78,7 +78,7 @@ pub trait Wire<'a, S = Be>: Sized {
         let _ = state;
         match Self::FIXED {
             Some(n) => c.skip(n),
-            None => Err(c.fault(Fault::Other("nothing says how long this is".to_owned()))),
+            None => Err(c.fail(FrameErrorKind::Other("nothing says how long this is".to_owned()))),
         }
     }
 
@@ -86,14 +86,14 @@ pub trait Wire<'a, S = Be>: Sized {
     ///
     /// # Errors
     /// The bytes are not of its format.
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError>;
 
     /// Reads it from the next `n` bytes, all of which it has to take.
     ///
     /// # Errors
     /// The region has fewer; some are left over; or they are not of its format.
     #[inline]
-    fn get_sized(r: &mut Reader<'a>, n: usize) -> Result<Self, DecodeError> {
+    fn get_sized(r: &mut Decoder<'a>, n: usize) -> Result<Self, DecodeError> {
         r.within(n, |r| {
             let value = Self::get(r)?;
             r.finish()?;
@@ -108,7 +108,7 @@ pub trait Wire<'a, S = Be>: Sized {
     ///
     /// # Errors
     /// Its value cannot be expressed; or there is no memory.
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 /// A type that can stand in a frame if it is told something: a [`Wire`] with arguments, which
@@ -137,7 +137,7 @@ pub trait WireArgs<'a>: Sized {
     ///
     /// # Errors
     /// As there.
-    fn get_with(r: &mut Reader<'a>, args: Self::Args) -> Result<Self, DecodeError>;
+    fn get_with(r: &mut Decoder<'a>, args: Self::Args) -> Result<Self, DecodeError>;
 
     /// As [`Wire::size`].
     fn size(&self) -> usize;
@@ -146,7 +146,7 @@ pub trait WireArgs<'a>: Sized {
     ///
     /// # Errors
     /// As there.
-    fn put_with(&self, w: &mut Writer<'_>, args: Self::Args) -> Result<(), EncodeError>;
+    fn put_with(&self, w: &mut Encoder<'_>, args: Self::Args) -> Result<(), EncodeError>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -162,7 +162,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     }
 
     #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         T::get(r).map(Box::new)
     }
 
@@ -172,7 +172,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     }
 
     #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         T::put(self, w)
     }
 }
@@ -206,7 +206,7 @@ macro_rules! tuple {
             }
 
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 Ok(($($T::get(r).map_err(|e| e.in_field(stringify!($i)))?,)+))
             }
 
@@ -216,7 +216,7 @@ macro_rules! tuple {
             }
 
             #[inline]
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 $(self.$i.put(w).map_err(|e| e.in_field(stringify!($i)))?;)+
                 Ok(())
             }

@@ -32,7 +32,7 @@ impl Plan<'_> {
             if let Some((lit, size)) = field.magic() {
                 let (expected, end) = (self.cx.constant(lit, &repr), at + size);
                 out.extend(q! {
-                    p::scan_check(c, b[#at..#end] == #expected, || p::Fault::Magic)
+                    p::scan_check(c, b[#at..#end] == #expected, || p::FrameErrorKind::Magic)
                         .map_err(|e| e.in_field(#label))?;
                 });
             }
@@ -57,7 +57,7 @@ impl Plan<'_> {
             if let Some(check) = &field.attrs.check {
                 let (holds, text) = (self.env(&check.value), self.cx.text(&check.value));
                 out.extend(q! {
-                    p::scan_check(c, #holds, || p::Fault::Check(#text))
+                    p::scan_check(c, #holds, || p::FrameErrorKind::Check(#text))
                         .map_err(|e| e.in_field(#label))?;
                 });
             }
@@ -125,7 +125,7 @@ impl Plan<'_> {
         let check = a.check.as_ref().map(|check| {
             let (holds, text) = (self.env(&check.value), self.cx.text(&check.value));
             q! {
-                p::scan_check(c, #holds, || p::Fault::Check(#text))
+                p::scan_check(c, #holds, || p::FrameErrorKind::Check(#text))
                     .map_err(|e| e.in_field(#label))?;
             }
         });

@@ -4,8 +4,8 @@ use super::{
     arena::Arena,
     ascii,
     chunks::Chunks,
-    fault::{DecodeError, Fault},
-    source::{Mark, Source, Walk},
+    error::{DecodeError, FrameErrorKind},
+    input::{Checkpoint, Input, Walk},
 };
 use crate::buf::LinkSlice;
 
@@ -18,7 +18,7 @@ use crate::buf::LinkSlice;
 ///
 /// A region is the whole frame at first, and a part of it [`within`](Self::within) a field whose
 /// length is known. Whatever reads past its end fails, with the offset.
-pub struct Reader<'a> {
+pub struct Decoder<'a> {
     head: &'a [u8],
     more: usize,
     end: usize,
@@ -26,13 +26,13 @@ pub struct Reader<'a> {
     cut: usize,
     node: usize,
     depth: usize,
-    src: Source<'a>,
+    src: Input<'a>,
     arena: &'a Arena,
 }
 
-/// What a region lies in, while it is being read: [`Reader::enter`].
+/// What a region lies in, while it is being read: [`Decoder::enter`].
 #[derive(Debug)]
-#[must_use = "the region ends with `Reader::leave`"]
+#[must_use = "the region ends with `Decoder::leave`"]
 pub struct Region<'a> {
     end: usize,
     /// The rest of the node, where the region lies in one.
@@ -40,14 +40,14 @@ pub struct Region<'a> {
     more: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Decoder<'a> {
     /// A reader of the first `n` bytes of `source`. What has to be copied to be contiguous goes to
     /// `arena`.
     ///
     /// # Panics
     /// If `source` has fewer.
     #[inline]
-    pub fn new(source: impl Into<Source<'a>>, n: usize, arena: &'a Arena) -> Self {
+    pub fn new(source: impl Into<Input<'a>>, n: usize, arena: &'a Arena) -> Self {
         let src = source.into();
         let chunk = src.chunk(0);
         let (head, rest) = chunk.split_at(chunk.len().min(n));
@@ -71,14 +71,14 @@ impl<'a> Reader<'a> {
     /// What is at the position is wrong.
     #[cold]
     #[inline(never)]
-    pub fn fail(&self, fault: Fault) -> DecodeError {
-        DecodeError::new(fault, self.pos())
+    pub fn fail(&self, kind: FrameErrorKind) -> DecodeError {
+        DecodeError::new(kind, self.pos())
     }
 
     #[cold]
     #[inline(never)]
     fn truncated(&self, n: usize) -> DecodeError {
-        DecodeError::new(Fault::Truncated(n.saturating_sub(self.left())), self.end)
+        DecodeError::new(FrameErrorKind::Truncated(n.saturating_sub(self.left())), self.end)
     }
 
     /// The next `N` bytes.
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         if self.left() < n {
             return Err(self.truncated(n));
         }
-        let slice = self.src.share(self.pos(), n).map_err(|_| self.fail(Fault::Memory))?;
+        let slice = self.src.share(self.pos(), n).map_err(|_| self.fail(FrameErrorKind::Memory))?;
         self.skip(n)?;
         Ok(slice)
     }
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
     pub fn until(&mut self, delimiter: &[u8], max: usize) -> Result<&'a [u8], DecodeError> {
         let n = self.before(delimiter)?;
         if n > max {
-            return Err(self.fail(Fault::TooLarge { size: n, max }));
+            return Err(self.fail(FrameErrorKind::TooLarge { size: n, max }));
         }
         let bytes = self.bytes(n)?;
         self.skip(delimiter.len())?;
@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
     pub fn enter_to(&mut self, end: usize) -> Result<Region<'a>, DecodeError> {
         match end.checked_sub(self.pos()) {
             Some(n) => self.enter(n),
-            None => Err(self.fail(Fault::Length(end as i128 - self.pos() as i128))),
+            None => Err(self.fail(FrameErrorKind::Length(end as i128 - self.pos() as i128))),
         }
     }
 
@@ -358,7 +358,7 @@ impl<'a> Reader<'a> {
         f: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         if self.depth >= limit {
-            return Err(self.fail(Fault::Depth(limit)));
+            return Err(self.fail(FrameErrorKind::Depth(limit)));
         }
         self.depth += 1;
         let value = f(self)?;
@@ -379,7 +379,7 @@ impl<'a> Reader<'a> {
     /// # Panics
     /// If they are not in order, or past the frame.
     pub fn range(&self, from: usize, to: usize) -> Chunks<'a> {
-        let mut walk = Walk::resume(self.src, Mark::default());
+        let mut walk = Walk::resume(self.src, Checkpoint::default());
         walk.advance(from);
         let first = &walk.cur[..walk.cur.len().min(to - from)];
         Chunks::new(self.src, first, to - from, walk.node + 1)
@@ -401,13 +401,13 @@ impl<'a> Reader<'a> {
     pub fn finish(&self) -> Result<(), DecodeError> {
         match self.left() {
             0 => Ok(()),
-            n => Err(self.fail(Fault::Trailing(n))),
+            n => Err(self.fail(FrameErrorKind::Trailing(n))),
         }
     }
 }
 
-impl std::fmt::Debug for Reader<'_> {
+impl std::fmt::Debug for Decoder<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("pos", &self.pos()).field("left", &self.left()).finish()
+        f.debug_struct("Decoder").field("pos", &self.pos()).field("left", &self.left()).finish()
     }
 }

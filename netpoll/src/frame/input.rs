@@ -6,7 +6,7 @@ use crate::buf::{LinkBuffer, LinkSlice};
 ///
 /// Made from a reference to a [`LinkBuffer`], a [`LinkSlice`] or plain bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a>(Kind<'a>);
+pub struct Input<'a>(Kind<'a>);
 
 #[derive(Clone, Copy, Debug)]
 enum Kind<'a> {
@@ -15,28 +15,28 @@ enum Kind<'a> {
     Bytes(&'a [u8]),
 }
 
-impl<'a> From<&'a LinkBuffer> for Source<'a> {
+impl<'a> From<&'a LinkBuffer> for Input<'a> {
     #[inline]
     fn from(buffer: &'a LinkBuffer) -> Self {
         Self(Kind::Buffer(buffer))
     }
 }
 
-impl<'a> From<&'a LinkSlice> for Source<'a> {
+impl<'a> From<&'a LinkSlice> for Input<'a> {
     #[inline]
     fn from(slice: &'a LinkSlice) -> Self {
         Self(Kind::Slice(slice))
     }
 }
 
-impl<'a> From<&'a [u8]> for Source<'a> {
+impl<'a> From<&'a [u8]> for Input<'a> {
     #[inline]
     fn from(bytes: &'a [u8]) -> Self {
         Self(Kind::Bytes(bytes))
     }
 }
 
-impl<'a> Source<'a> {
+impl<'a> Input<'a> {
     /// Bytes in it.
     #[inline]
     pub fn len(&self) -> usize {
@@ -82,7 +82,7 @@ impl<'a> Source<'a> {
 /// [`LinkBuffer::peek`] does, and [`LinkBuffer::compact_small`] between two turns: the first node is
 /// longer then, and the place is looked for from there.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mark {
+pub struct Checkpoint {
     pub(super) node: usize,
     pub(super) start: usize,
     pub(super) pos: usize,
@@ -97,7 +97,7 @@ pub(super) struct Walk<'a> {
     pub(super) cur: &'a [u8],
     pub(super) pos: usize,
     pub(super) node: usize,
-    pub(super) src: Source<'a>,
+    pub(super) src: Input<'a>,
 }
 
 /// Where a walk is. What is cold gives it by value: a walk whose address nobody takes stays in
@@ -119,7 +119,7 @@ enum Match {
 
 impl<'a> Walk<'a> {
     #[inline]
-    pub(super) fn resume(src: Source<'a>, mark: Mark) -> Self {
+    pub(super) fn resume(src: Input<'a>, mark: Checkpoint) -> Self {
         let chunk = src.chunk(0);
         let mut walk = Self { cur: chunk, pos: 0, node: 0, src };
         if mark.pos > 0 {
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
 
     /// From the start on, the place that `mark` is of.
     #[cold]
-    fn behind(self, mark: Mark) -> Place<'a> {
+    fn behind(self, mark: Checkpoint) -> Place<'a> {
         if mark.node > 0 && self.cur.len() != mark.first {
             // Where other nodes follow, only those that are put together change the first.
             return self.across(mark.pos);
@@ -150,10 +150,10 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn checkpoint(&self) -> Checkpoint {
         let consumed = self.src.chunk(self.node).len() - self.cur.len();
         let first = self.src.chunk(0).len();
-        Mark { node: self.node, start: self.pos - consumed, pos: self.pos, first }
+        Checkpoint { node: self.node, start: self.pos - consumed, pos: self.pos, first }
     }
 
     /// Moves on to the next node, if the current one is exhausted and there is one.

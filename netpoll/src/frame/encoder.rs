@@ -4,7 +4,7 @@ use std::{fmt, iter, mem::ManuallyDrop};
 
 use bytes::Bytes;
 
-use super::fault::{EncodeError, Fault};
+use super::error::{EncodeError, FrameErrorKind};
 use crate::{
     buf::{COPY_BELOW, LinkBuffer, LinkSlice, move_head},
     mem::BlockMut,
@@ -32,7 +32,7 @@ use crate::{
 /// assert_eq!(out.to_vec(), b"\0\x04body");
 /// # Ok::<(), netpoll::Error>(())
 /// ```
-pub struct Writer<'w> {
+pub struct Encoder<'w> {
     tail: &'w mut BlockMut,
     /// Bytes that the tail has filled before the frame.
     start: usize,
@@ -40,17 +40,17 @@ pub struct Writer<'w> {
     spill: Option<Box<LinkBuffer>>,
 }
 
-/// Bytes of a frame that are written later: [`Writer::fill`] takes it.
+/// Bytes of a frame that are written later: [`Encoder::fill`] takes it.
 ///
 /// It is an offset, which growth of the buffer does not move.
 #[derive(Debug)]
-#[must_use = "these bytes hold anything until `Writer::fill`"]
+#[must_use = "these bytes hold anything until `Encoder::fill`"]
 pub struct Patch {
     at: usize,
     len: usize,
 }
 
-impl<'w> Writer<'w> {
+impl<'w> Encoder<'w> {
     /// A writer to `tail`. What it has written is taken back when it is dropped, unless it is
     /// [finished](Self::finish).
     #[inline]
@@ -75,8 +75,8 @@ impl<'w> Writer<'w> {
     /// What is to be written next cannot be.
     // Only what it takes apart goes to functions that are called: a writer stays in registers.
     #[inline]
-    pub fn fail(&self, fault: Fault) -> EncodeError {
-        EncodeError::new(fault, self.pos())
+    pub fn fail(&self, kind: FrameErrorKind) -> EncodeError {
+        EncodeError::new(kind, self.pos())
     }
 
     /// Has `put` write to what follows the tail's bytes, with a block for `n` bytes if it is new.
@@ -95,7 +95,7 @@ impl<'w> Writer<'w> {
                 self.spill = Some(spill);
                 Ok(())
             }
-            Err(_) => Err(self.fail(Fault::Memory)),
+            Err(_) => Err(self.fail(FrameErrorKind::Memory)),
         }
     }
 
@@ -111,7 +111,7 @@ impl<'w> Writer<'w> {
         }
         let whole;
         (self.spill, whole) = write_across(self.tail, self.spill.take(), bytes);
-        if whole { Ok(()) } else { Err(self.fail(Fault::Memory)) }
+        if whole { Ok(()) } else { Err(self.fail(FrameErrorKind::Memory)) }
     }
 
     /// Writes `bytes`, of which there are always so many.
@@ -248,15 +248,15 @@ fn write_across(
     }
 }
 
-impl Drop for Writer<'_> {
+impl Drop for Encoder<'_> {
     /// Takes back what was written of a frame that did not come to its end.
     fn drop(&mut self) {
         self.tail.truncate(self.start);
     }
 }
 
-impl fmt::Debug for Writer<'_> {
+impl fmt::Debug for Encoder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("pos", &self.pos()).finish_non_exhaustive()
+        f.debug_struct("Encoder").field("pos", &self.pos()).finish_non_exhaustive()
     }
 }
