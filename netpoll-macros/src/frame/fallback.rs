@@ -9,7 +9,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// The impls, which are never run: the errors beside them end the compilation.
+/// Returns the impls, which are never run: the errors beside them end the compilation.
 pub(super) fn item(item: &Item) -> TokenStream {
     if item.generics.type_params().next().is_some() || super::types::elides(item) {
         return TokenStream::new();

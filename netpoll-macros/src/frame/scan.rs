@@ -22,7 +22,7 @@ pub(super) struct Skip {
     pub(super) state: TokenStream,
     pub(super) ty: TokenStream,
     pub(super) body: TokenStream,
-    /// Whether it has no end of its own.
+    /// True if it has no end of its own.
     pub(super) fills: bool,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn item(item: &Item) -> Skip {
     }
 }
 
-/// Whether the last of `fields` takes what is left, and no length says how much that is.
+/// Returns whether the last of `fields` takes what is left, and no length says how much that is.
 fn has_no_end(fields: &Fields) -> bool {
     let last = fields.list.len().wrapping_sub(1);
     fields.list.iter().any(|f| f.attrs.rest.is_some())

@@ -46,7 +46,7 @@ impl<'a> Iterator for Nodes<'a> {
     }
 }
 
-/// Whether `chunks`, `len` bytes in all, are the bytes of `other`.
+/// Returns whether `chunks`, `len` bytes in all, are the bytes of `other`.
 pub(super) fn equal(chunks: Nodes<'_>, len: usize, other: &[u8]) -> bool {
     let mut at = 0;
     len == other.len()
@@ -64,13 +64,13 @@ impl LinkBuffer {
         head.into_iter().chain(rest.into_iter().flatten())
     }
 
-    /// The number of readable nodes.
+    /// Returns the number of readable nodes.
     #[inline]
     pub fn node_count(&self) -> usize {
         if self.len == 0 { 0 } else { 1 + self.more.as_ref().map_or(0, |m| m.rest.len()) }
     }
 
-    /// The bytes of the `i`th readable node, or none beyond the last. Constant time.
+    /// Returns the bytes of the `i`th readable node, or none beyond the last. Constant time.
     ///
     /// Slices keep their places while bytes are only added; consuming renumbers them.
     #[inline]

@@ -13,7 +13,7 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct Ascii;
 
-/// The number that `text` is, as a whole.
+/// Returns the number that `text` is, as a whole.
 #[inline]
 pub(super) fn parse<T: Int>(text: &[u8]) -> Option<T> {
     let (negative, digits) = match text {
@@ -36,8 +36,8 @@ pub(super) fn parse<T: Int>(text: &[u8]) -> Option<T> {
     T::narrow(if negative { -i128::from(value) } else { value.into() })
 }
 
-/// A number of one to eight digits with CR LF behind it, at the beginning of `text`, and what
-/// follows.
+/// Returns a number of one to eight digits with CR LF behind it, at the beginning of `text`, and
+/// what follows.
 #[inline]
 pub(super) fn short(text: &[u8]) -> Option<(i64, &[u8])> {
     let mut value = 0;
@@ -52,7 +52,7 @@ pub(super) fn short(text: &[u8]) -> Option<(i64, &[u8])> {
     None
 }
 
-/// How many characters `n` has.
+/// Returns the number of characters of `n`.
 #[inline]
 pub(super) fn size(n: i64) -> usize {
     usize::from(n < 0) + n.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1

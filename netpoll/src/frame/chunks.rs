@@ -29,22 +29,22 @@ impl<'a> Chunks<'a> {
         Self { first, left, next, src }
     }
 
-    /// Bytes left.
+    /// Returns the number of bytes left.
     pub fn len(&self) -> usize {
         self.left
     }
 
-    /// Whether no byte is left.
+    /// Returns whether no byte is left.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
 
-    /// All of them, if they lie in one node.
+    /// Returns all of them, if they lie in one node.
     pub fn as_contiguous(&self) -> Option<&'a [u8]> {
         (self.first.len() == self.left).then_some(self.first)
     }
 
-    /// A copy of them.
+    /// Returns a copy of them.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.left);
         self.clone().for_each(|piece| bytes.extend_from_slice(piece));

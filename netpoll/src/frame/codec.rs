@@ -9,10 +9,10 @@ use super::{
 
 /// A format with a memory: what one frame says changes how later ones are found, read or written.
 ///
-/// A [`Frame`](super::Frame) is its bytes and nothing else; where that is not enough, as for headers
-/// that a table compresses, or a handshake after which another format is spoken, a service names a
-/// codec instead: its request is [`Coded<'static, C>`](crate::Coded). Each connection has a codec of
-/// its own, made by [`Default`], and its requests are handled one at a time.
+/// A [`Frame`](super::Frame) is its bytes and nothing else; where that is not enough, as for
+/// headers that a table compresses, or a handshake after which another format is spoken, a service
+/// names a codec instead: its request is [`Coded<'static, C>`](crate::Coded). Each connection has a
+/// codec of its own, made by [`Default`], and its requests are handled one at a time.
 ///
 /// A connection that begins with a greeting, and has messages from then on:
 ///
@@ -82,22 +82,22 @@ use super::{
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 pub trait Codec: Default + Send + 'static {
-    /// How far a partial frame was looked at: the default at a frame's first byte. The scanners of
+    /// The scan state of a partial frame: the default at a frame's first byte. The scanners of
     /// the frames that can come, where there are such.
     type Scan: Default + Send + 'static;
 
-    /// What comes, as it borrows from the bytes it was decoded from.
+    /// The incoming frame, as it borrows from the bytes it was decoded from.
     type In<'a>: Send;
 
-    /// What is answered.
+    /// The outgoing frame.
     type Out<'a>;
 
-    /// Looks for the end of the frame in `w`, as [`Scanner::scan`](super::Scanner::scan): `state` is
-    /// what this frame's earlier scans left there. What outlives the frame changes in
+    /// Looks for the end of the frame in `w`, as [`Scanner::scan`](super::Scanner::scan): `state`
+    /// is what this frame's earlier scans left there. What outlives the frame changes in
     /// [`decode`](Self::decode), which runs once for each.
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn scan(
         &mut self,
         state: &mut Self::Scan,
@@ -105,10 +105,11 @@ pub trait Codec: Default + Send + 'static {
         max: usize,
     ) -> Result<Progress, ScanError>;
 
-    /// As [`Scanner::at_eof`](super::Scanner::at_eof).
+    /// Returns the frame's length where the end of the stream ends it; see
+    /// [`Scanner::at_eof`](super::Scanner::at_eof).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn at_eof(
         &mut self,
         state: &mut Self::Scan,

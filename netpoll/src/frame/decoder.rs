@@ -30,7 +30,7 @@ pub struct Decoder<'a> {
     arena: &'a Arena,
 }
 
-/// What a region lies in, while it is being read: [`Decoder::enter`].
+/// The surroundings of a region that is being read: [`Decoder::enter`].
 #[derive(Debug)]
 #[must_use = "the region ends with `Decoder::leave`"]
 pub struct Region<'a> {
@@ -41,8 +41,8 @@ pub struct Region<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// A reader of the first `n` bytes of `source`. What has to be copied to be contiguous goes to
-    /// `arena`.
+    /// Creates a reader of the first `n` bytes of `source`. What has to be copied to be contiguous
+    /// goes to `arena`.
     ///
     /// # Panics
     /// If `source` has fewer.
@@ -56,19 +56,19 @@ impl<'a> Decoder<'a> {
         Self { head, more, end: n, cut: rest.len(), node: 0, depth: 0, src, arena }
     }
 
-    /// The position, in bytes from the frame's start.
+    /// Returns the position, in bytes from the frame's start.
     #[inline]
     pub fn pos(&self) -> usize {
         self.end - self.left()
     }
 
-    /// Bytes left in the region.
+    /// Returns the number of bytes left in the region.
     #[inline]
     pub fn left(&self) -> usize {
         self.head.len() + self.more
     }
 
-    /// What is at the position is wrong.
+    /// Makes an error at the position.
     #[cold]
     #[inline(never)]
     pub fn fail(&self, kind: FrameErrorKind) -> DecodeError {
@@ -81,7 +81,7 @@ impl<'a> Decoder<'a> {
         DecodeError::new(FrameErrorKind::Truncated(n.saturating_sub(self.left())), self.end)
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     ///
     /// # Errors
     /// The region has fewer.
@@ -109,7 +109,7 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
-    /// The next bytes of one node, up to `n` of them, of which the region has as many.
+    /// Returns the next bytes of one node, up to `n` of them, of which the region has as many.
     #[inline]
     fn piece(&mut self, n: usize) -> &'a [u8] {
         while self.head.is_empty() && self.more > 0 {
@@ -130,7 +130,7 @@ impl<'a> Decoder<'a> {
         self.cut = cut.len();
     }
 
-    /// The next `n` bytes: borrowed where they lie in one node, else copied to the arena.
+    /// Returns the next `n` bytes: borrowed where they lie in one node, else copied to the arena.
     ///
     /// # Errors
     /// The region has fewer.
@@ -162,7 +162,7 @@ impl<'a> Decoder<'a> {
         Ok(self.arena.keep(bytes))
     }
 
-    /// The next `n` bytes where they lie, never copied.
+    /// Returns the next `n` bytes where they lie, never copied.
     ///
     /// # Errors
     /// The region has fewer.
@@ -176,7 +176,7 @@ impl<'a> Decoder<'a> {
         Ok(Chunks::new(self.src, first, n, after))
     }
 
-    /// The next `n` bytes, by counted reference: they outlive the frame.
+    /// Returns the next `n` bytes, by counted reference: they outlive the frame.
     ///
     /// # Errors
     /// The region has fewer; or there is no memory for the reference.
@@ -213,7 +213,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// The bytes before the next `delimiter`, which is passed too.
+    /// Returns the bytes before the next `delimiter`, which is passed too.
     ///
     /// # Errors
     /// The region does not have it; or more than `max` bytes before it.
@@ -228,7 +228,8 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
-    /// A number that CR LF ends, of the bytes that lie in this node, if it is as short as most are.
+    /// Returns a number that CR LF ends, of the bytes that lie in this node, if it is as short as
+    /// most are.
     #[inline]
     pub(super) fn short_number(&mut self) -> Option<i64> {
         let (n, rest) = ascii::short(self.head)?;
@@ -236,7 +237,7 @@ impl<'a> Decoder<'a> {
         Some(n)
     }
 
-    /// How many bytes stand before the next `delimiter`.
+    /// Returns the number of bytes before the next `delimiter`.
     ///
     /// # Errors
     /// The region does not have it.
@@ -366,7 +367,7 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
-    /// All bytes of the frame from the offset `from` to the position.
+    /// Returns all bytes of the frame from the offset `from` to the position.
     ///
     /// # Panics
     /// If `from` is past the position.
@@ -374,7 +375,7 @@ impl<'a> Decoder<'a> {
         self.range(from, self.pos())
     }
 
-    /// All bytes of the frame between two offsets, whatever was read.
+    /// Returns all bytes of the frame between two offsets, whatever was read.
     ///
     /// # Panics
     /// If they are not in order, or past the frame.
@@ -385,7 +386,7 @@ impl<'a> Decoder<'a> {
         Chunks::new(self.src, first, to - from, walk.node + 1)
     }
 
-    /// `chunks` as one slice: borrowed where they are one, else copied to the arena.
+    /// Returns `chunks` as one slice: borrowed where they are one, else copied to the arena.
     pub fn join(&self, chunks: Chunks<'a>) -> &'a [u8] {
         match chunks.as_contiguous() {
             Some(bytes) => bytes,
@@ -393,7 +394,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Nothing may be left in the region.
+    /// Checks that nothing is left in the region.
     ///
     /// # Errors
     /// Something is.

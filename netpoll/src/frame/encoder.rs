@@ -10,7 +10,8 @@ use crate::{
     mem::BlockMut,
 };
 
-/// Writes one frame behind what a buffer holds; nothing of it can be read before all of it is there.
+/// Writes one frame behind what a buffer holds; nothing of it can be read before all of it is
+/// there.
 ///
 /// ```text
 ///   the buffer's tail:  | what it has | this frame's bytes | spare |
@@ -51,35 +52,35 @@ pub struct Patch {
 }
 
 impl<'w> Encoder<'w> {
-    /// A writer to `tail`. What it has written is taken back when it is dropped, unless it is
-    /// [finished](Self::finish).
+    /// Creates a writer to `tail`. What it has written is taken back when it is dropped, unless it
+    /// is [finished](Self::finish).
     #[inline]
     pub(super) fn new(tail: &'w mut BlockMut) -> Self {
         let start = tail.filled_len();
         Self { tail, start, spill: None }
     }
 
-    /// The frame is whole; gives what follows the tail's bytes.
+    /// Ends the frame; returns what follows the tail's bytes.
     #[inline]
     pub(super) fn finish(self) -> Option<Box<LinkBuffer>> {
         ManuallyDrop::new(self).spill.take()
     }
 
-    /// Bytes of the frame so far.
+    /// Returns the number of bytes of the frame so far.
     #[inline]
     pub fn pos(&self) -> usize {
         let spilled = self.spill.as_ref().map_or(0, |spill| spill.malloc_len());
         self.tail.filled_len() - self.start + spilled
     }
 
-    /// What is to be written next cannot be.
+    /// Makes an error at the position.
     // Only what it takes apart goes to functions that are called: a writer stays in registers.
     #[inline]
     pub fn fail(&self, kind: FrameErrorKind) -> EncodeError {
         EncodeError::new(kind, self.pos())
     }
 
-    /// Has `put` write to what follows the tail's bytes, with a block for `n` bytes if it is new.
+    /// Writes by `put` to what follows the tail's bytes, with a block for `n` bytes if it is new.
     #[inline]
     fn spill(
         &mut self,
@@ -114,7 +115,7 @@ impl<'w> Encoder<'w> {
         if whole { Ok(()) } else { Err(self.fail(FrameErrorKind::Memory)) }
     }
 
-    /// Writes `bytes`, of which there are always so many.
+    /// Writes the `N` bytes of an array.
     ///
     /// # Errors
     /// There is no memory.
@@ -202,7 +203,7 @@ impl<'w> Encoder<'w> {
         }
     }
 
-    /// The bytes `from..to` of the frame, piece by piece, as far as they are written.
+    /// Returns the bytes `from..to` of the frame, piece by piece, as far as they are written.
     pub fn written(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
         let spilled = self.spill.iter().flat_map(|spill| spill.unflushed());
         let mut start = 0;

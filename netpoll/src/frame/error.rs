@@ -39,9 +39,9 @@ pub enum FrameErrorKind {
     Depth(usize),
     /// A checksum that differs: what the frame says, and what its bytes give.
     Checksum {
-        /// What the frame says.
+        /// The checksum that the frame carries.
         stored: u64,
-        /// What its bytes give.
+        /// The checksum of the frame's bytes.
         computed: u64,
     },
     /// A value that does not fit its place on the wire.
@@ -87,7 +87,7 @@ impl fmt::Display for FrameErrorKind {
 }
 
 impl FrameErrorKind {
-    /// The kind of an [`Error`] of the crate that is made of it.
+    /// Returns the kind of an [`Error`] of the crate that is made of it.
     fn error_kind(&self) -> ErrorKind {
         match self {
             Self::TooLarge { .. } => ErrorKind::FrameTooLarge,
@@ -101,8 +101,8 @@ impl FrameErrorKind {
 /// The kind of an error of a frame, the byte offset and the field's path.
 ///
 /// [`ScanError`], [`DecodeError`] and [`EncodeError`] each hold one and dereference to it. A hook
-/// that answers malformed frames finds it in the connection's error with [`of`](Self::of), no matter
-/// whether a scanner or a decoder found the frame broken:
+/// that answers malformed frames finds it in the connection's error with [`of`](Self::of), no
+/// matter whether a scanner or a decoder found the frame broken:
 ///
 /// ```
 /// use netpoll::{Error, frame::{DecodeError, FrameError, FrameErrorKind, ScanError}};
@@ -122,23 +122,23 @@ pub struct FrameError {
 }
 
 impl FrameError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> &FrameErrorKind {
         &self.kind
     }
 
-    /// The former name of [`kind`](Self::kind).
+    /// Returns [`kind`](Self::kind), by its former name.
     #[deprecated(note = "renamed to `kind`")]
     pub fn fault(&self) -> &FrameErrorKind {
         &self.kind
     }
 
-    /// The byte offset, counted from the frame's start.
+    /// Returns the byte offset, counted from the frame's start.
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// The field's path, such as `head.pairs[3].0`; empty where no field is concerned.
+    /// Returns the field's path, such as `head.pairs[3].0`; empty where no field is concerned.
     pub fn field(&self) -> &str {
         &self.field
     }

@@ -37,7 +37,7 @@ impl<'a> From<&'a [u8]> for Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Bytes in it.
+    /// Returns the number of bytes in it.
     #[inline]
     pub fn len(&self) -> usize {
         match self.0 {
@@ -47,12 +47,12 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Whether it holds no byte.
+    /// Returns whether it holds no byte.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes of the node `index`; none past the last node.
+    /// Returns the bytes of the node `index`; none past the last node.
     #[inline]
     pub fn chunk(&self, index: usize) -> &'a [u8] {
         match self.0 {
@@ -63,7 +63,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// `n` bytes from the offset `at` on, by reference; plain bytes are copied.
+    /// Returns `n` bytes from the offset `at` on, by reference; plain bytes are copied.
     ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit): no memory for the reference, or for the copy.
@@ -79,8 +79,8 @@ impl<'a> Input<'a> {
 /// A place within a source, for resuming there: a node and where it starts.
 ///
 /// It stays right while the source grows at its end, and when nodes are put together, as
-/// [`LinkBuffer::peek`] does, and [`LinkBuffer::compact_small`] between two turns: the first node is
-/// longer then, and the place is looked for from there.
+/// [`LinkBuffer::peek`] does, and [`LinkBuffer::compact_small`] between two turns: the first node
+/// is longer then, and the place is looked for from there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Checkpoint {
     pub(super) node: usize,
@@ -100,7 +100,7 @@ pub(super) struct Walk<'a> {
     pub(super) src: Input<'a>,
 }
 
-/// Where a walk is. What is cold gives it by value: a walk whose address nobody takes stays in
+/// The place of a walk. What is cold gives it by value: a walk whose address nobody takes stays in
 /// registers, and its source is never copied.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -109,7 +109,7 @@ pub(super) struct Place<'a> {
     node: usize,
 }
 
-/// Whether a delimiter stands at a place.
+/// The result of comparing a delimiter with the bytes at a place.
 enum Match {
     Yes,
     No,
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The place `n` bytes on, over the end of the current node.
+    /// Returns the place `n` bytes on, over the end of the current node.
     #[cold]
     fn across(mut self, mut n: usize) -> Place<'a> {
         self.pos += n;
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next `N` bytes, of which the source has as many, and the place past them.
+    /// Returns the next `N` bytes, of which the source has as many, and the place past them.
     #[cold]
     pub(super) fn take_across<const N: usize>(mut self) -> (Place<'a>, [u8; N]) {
         let mut bytes = [0; N];

@@ -20,13 +20,13 @@ pub struct Le;
 #[derive(Clone, Copy, Debug)]
 pub struct U24<E = Be>(std::marker::PhantomData<E>);
 
-/// How an integer `T` stands on the wire.
+/// A representation of the integer `T` on the wire.
 pub trait Repr<T> {
-    /// How many bytes it has, where they are always so many.
+    /// The number of bytes, if it is always the same.
     const FIXED: Option<usize>;
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
-    /// Whether it takes all bytes of its region, as decimal digits do.
+    /// True if it takes all bytes of its region, as decimal digits do.
     const FILLS: bool = false;
 
     /// Reads it while the frame's end is looked for.
@@ -41,7 +41,7 @@ pub trait Repr<T> {
     /// The bytes are not such a number.
     fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError>;
 
-    /// How many bytes `value` takes.
+    /// Returns the number of bytes of `value`.
     fn size(value: T) -> usize;
 
     /// Writes it.
@@ -68,7 +68,7 @@ pub trait Fixed<S>: Sized + Copy {
     /// If there are fewer than [`SIZE`](Self::SIZE).
     fn store(self, bytes: &mut [u8]);
 
-    /// Whether [`store`](Self::store) cuts nothing off.
+    /// Returns whether [`store`](Self::store) cuts nothing off.
     #[inline]
     fn fits(self) -> bool {
         true
@@ -77,10 +77,10 @@ pub trait Fixed<S>: Sized + Copy {
 
 /// An integer type: what the other integers are converted through.
 pub trait Int: Copy + Default + Eq + Send + 'static {
-    /// Its value, which every integer type but `u128` always holds.
+    /// Returns its value, which every integer type but `u128` always holds.
     fn widen(self) -> i128;
 
-    /// The integer of this value.
+    /// Returns the integer of this value.
     fn narrow(value: i128) -> Option<Self>;
 }
 
@@ -168,7 +168,7 @@ macro_rules! ints {
 
 ints!(u8 1, u16 2, u32 4, u64 8, u128 16, i8 1, i16 2, i32 4, i64 8, i128 16);
 
-/// In sizes and counts alone: on the wire it would differ between machines.
+/// For sizes and counts alone: on the wire it would differ between machines.
 impl Int for usize {
     #[inline]
     fn widen(self) -> i128 {
@@ -287,7 +287,7 @@ impl<'a, S> Wire<'a, S> for bool {
     }
 }
 
-/// The `bool` that `byte`, which stands at `at`, is.
+/// Returns `byte`, which stands at the offset `at`, as a `bool`.
 ///
 /// # Errors
 /// It is neither 0 nor 1.

@@ -36,12 +36,12 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
     }
 }
 
-/// The bytes that an element has at least, so that bytes bound their number.
+/// Returns the bytes that an element has at least, so that bytes bound their number.
 const fn least(min: usize) -> usize {
     if min == 0 { 1 } else { min }
 }
 
-/// How many elements `n` says, if that many can be in `left` bytes.
+/// Returns the number of elements that `n` says, if that many can be in `left` bytes.
 #[inline]
 fn bounded(n: i64, min: usize, left: usize) -> Result<usize, FrameErrorKind> {
     let Ok(count) = usize::try_from(n) else { return Err(FrameErrorKind::Length(n.into())) };
@@ -63,7 +63,7 @@ pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Decoder<'a>, n: i64) -> Result<Vec<T>,
     Ok(items)
 }
 
-/// Where a scan stands in a list.
+/// The position of a scan in a list.
 #[derive(Debug)]
 pub struct ListSkip<K> {
     left: Option<usize>,
@@ -115,7 +115,7 @@ pub fn skip<T: Wire<'static, S>, S>(
     Ok(())
 }
 
-/// The bytes of all `items`.
+/// Returns the bytes of all `items`.
 #[inline]
 pub fn size<'a, T: Wire<'a, S>, S>(items: &[T]) -> usize {
     match T::FIXED {
@@ -136,7 +136,7 @@ pub fn put<'a, T: Wire<'a, S>, S>(items: &[T], w: &mut Encoder<'_>) -> Result<()
     Ok(())
 }
 
-/// As many elements as the array has.
+/// The elements of an array, one after the other.
 #[diagnostic::do_not_recommend]
 impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T; N] {
     const FIXED: Option<usize> = match T::FIXED {

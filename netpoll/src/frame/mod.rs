@@ -8,7 +8,7 @@
 //!   value ──► encode(&value, out)
 //! ```
 //!
-//! By hand, a frame is three small impls. `Echo` has a length of four bytes, and so many bytes:
+//! By hand, a frame is three small impls. `Echo` is a length of four bytes, and that many bytes:
 //!
 //! ```
 //! use netpoll::{buf::LinkBuffer, frame};

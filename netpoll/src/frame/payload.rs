@@ -43,12 +43,13 @@ macro_rules! payload {
 }
 
 payload! {
-    /// Borrowed where the bytes lie in one node, else copied once to the frame's arena.
+    /// Bytes that are borrowed where they lie in one node, else copied once to the frame's arena.
     &'a [u8], |r, n| r.bytes(n), |value, w| w.write(value)
 }
 
 payload! {
-    /// As `&[u8]`, and UTF-8.
+    /// UTF-8 that is borrowed where the bytes lie in one node, else copied once to the frame's
+    /// arena.
     &'a str,
     |r, n| {
         let at = r.pos();
@@ -58,7 +59,7 @@ payload! {
 }
 
 payload! {
-    /// A copy, and UTF-8.
+    /// UTF-8 that is copied.
     String,
     |r, n| {
         let at = r.pos();
@@ -68,21 +69,22 @@ payload! {
 }
 
 payload! {
-    /// Never copied.
+    /// Bytes that are never copied.
     Chunks<'a>, |r, n| r.chunks(n), |value, w| value.clone().try_for_each(|piece| w.write(piece))
 }
 
 payload! {
-    /// Counted: never copied, and outlives the frame.
+    /// Bytes by counted reference: never copied, and they outlive the frame.
     LinkSlice, |r, n| r.share(n), |value, w| w.share(value)
 }
 
 payload! {
-    /// Counted, and outlives the frame; copied only if the bytes lie in several nodes.
+    /// Bytes by counted reference, which outlive the frame; copied only if they lie in several
+    /// nodes.
     Bytes, |r, n| r.share(n).map(Bytes::from), |value, w| w.share_bytes(value.clone())
 }
 
-/// The text from the byte `at` on is not UTF-8.
+/// Makes the error of text that begins at the byte `at` and is not UTF-8.
 #[cold]
 fn not_utf8(at: usize, e: std::str::Utf8Error) -> DecodeError {
     DecodeError::new(FrameErrorKind::Utf8, at + e.valid_up_to())

@@ -9,14 +9,14 @@ use super::{
     ints::{Int, Repr, U24},
 };
 
-/// What can stand before a field and say how many bytes or elements it has: the integers of up to
+/// A number before a field that says how many bytes or elements it has: the integers of up to
 /// 64 bits, in the order `S`; [`U24`]; [`Varint`](super::Varint); [`AsciiCrlf`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a prefix",
     label = "not an integer of up to 64 bits, `U24`, `Varint` or `AsciiCrlf`"
 )]
 pub trait Prefix<S> {
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
 
     /// Reads it while the frame's end is looked for.
@@ -31,7 +31,7 @@ pub trait Prefix<S> {
     /// The bytes are not a number.
     fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError>;
 
-    /// How many bytes it takes to say `n`.
+    /// Returns the number of bytes of `n`.
     fn size(n: i64) -> usize;
 
     /// Writes it.
@@ -71,7 +71,7 @@ macro_rules! prefixes {
 
 prefixes!(u8, u16, u32, u64, i8, i16, i32, i64);
 
-/// A number that no frame has as many bytes as: beyond all limits, as it was before.
+/// Clamps a prefix to 63 bits: no frame is as long, so that every limit still refuses it.
 #[inline]
 fn clamp(n: impl Int) -> i64 {
     n.widen().min(i64::MAX.into()) as i64

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Error, ErrorKind, buf::LinkBuffer};
 
-/// A format: what a connection speaks.
+/// A message format that a connection speaks.
 ///
 /// Finding a frame's end ([`Scan`](Self::Scan)) is apart from decoding it ([`At`](Self::At)): the
 /// scanner resumes as bytes arrive and borrows nothing; the decoder runs once, over exactly one
@@ -25,19 +25,19 @@ use crate::{Error, ErrorKind, buf::LinkBuffer};
     note = "derive it: `#[derive(Frame)]`"
 )]
 pub trait Frame {
-    /// What finds its end.
+    /// The scanner that finds the frame's end.
     type Scan: Scanner;
 
     /// The frame as it borrows from the bytes it was decoded from.
     type At<'a>: Decode<'a> + Send;
 
-    /// How many bytes it has, where they are always so many.
+    /// The number of bytes, if it is always the same.
     const FIXED: Option<usize> = None;
 
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize = 0;
 
-    /// How many bytes it has at most; the connection's own limit holds besides.
+    /// The largest number of bytes; the connection's own limit holds besides.
     const MAX: usize = usize::MAX;
 }
 
@@ -52,7 +52,7 @@ pub trait Decode<'a>: Sized {
 
 /// A value that is written as one frame.
 pub trait Encode {
-    /// How many bytes [`encode`](Self::encode) writes.
+    /// Returns the number of bytes that [`encode`](Self::encode) writes.
     fn encoded_len(&self) -> usize;
 
     /// Writes it. What was written before an error is taken back by the caller.
@@ -79,7 +79,7 @@ pub trait Sequenced {
     /// The number's type.
     type Seq: Copy + Eq + Hash;
 
-    /// The number.
+    /// Returns the number.
     fn seq(&self) -> Self::Seq;
 
     /// Sets it: a reply takes its request's.
@@ -116,7 +116,8 @@ pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usi
     Ok(n)
 }
 
-/// Has `put` write one frame behind what `out` holds, without flushing it; gives its length in bytes.
+/// Writes one frame by `put` behind what `out` holds, without flushing it; returns its length in
+/// bytes.
 ///
 /// # Errors
 /// Those of `put`, or there is no memory; `out` is then as it was.

@@ -14,7 +14,7 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct Varint;
 
-/// As [`Varint`], of signed integers: 0, -1, 1, -2 .. stand as 0, 1, 2, 3 .. .
+/// Signed integers as [`Varint`] writes 0, 1, 2, 3 .. for 0, -1, 1, -2 .. .
 #[derive(Clone, Copy, Debug)]
 pub struct Zigzag;
 
@@ -72,7 +72,7 @@ fn put(mut value: u64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     w.write(&bytes[..n])
 }
 
-/// The bits of `value` as an unsigned 64-bit integer.
+/// Returns the bits of `value` as an unsigned 64-bit integer.
 fn unsigned<T: Int>(value: T) -> u64 {
     value.widen() as u64
 }

@@ -1,4 +1,4 @@
-//! What can stand in a frame: [`Wire`], which every field's type implements.
+//! [`Wire`], which every field's type implements.
 
 use super::{
     cursor::{Cursor, Stop},
@@ -50,17 +50,17 @@ use super::{
             `#[frame(args(..))]` on the field"
 )]
 pub trait Wire<'a, S = Be>: Sized {
-    /// How many bytes it has, where they are always so many.
+    /// The number of bytes, if it is always the same.
     const FIXED: Option<usize> = None;
 
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
 
-    /// Whether it takes all bytes of the region that it is read from, so that something else has
+    /// True if it takes all bytes of the region that it is read from, so that something else has
     /// to say how many they are.
     const FILLS: bool = false;
 
-    /// What [`skip`](Self::skip) remembers while bytes are missing.
+    /// The state that [`skip`](Self::skip) keeps while bytes are missing.
     type Skip: Default + Send + 'static;
 
     /// Passes its bytes, looking only at those that say where it ends.
@@ -101,7 +101,7 @@ pub trait Wire<'a, S = Be>: Sized {
         })
     }
 
-    /// How many bytes [`put`](Self::put) writes.
+    /// Returns the number of bytes that [`put`](Self::put) writes.
     fn size(&self) -> usize;
 
     /// Writes it.
@@ -118,34 +118,34 @@ pub trait Wire<'a, S = Be>: Sized {
     label = "not a frame with `#[frame(args(..))]` or `#[frame(tag = arg)]`"
 )]
 pub trait WireArgs<'a>: Sized {
-    /// What it is told.
+    /// The arguments.
     type Args: Copy;
 
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
 
-    /// What [`skip_with`](Self::skip_with) remembers while bytes are missing.
+    /// The state that [`skip_with`](Self::skip_with) keeps while bytes are missing.
     type Skip: Default + Send + 'static;
 
-    /// As [`Wire::skip`].
+    /// Passes its bytes, looking only at those that say where it ends; see [`Wire::skip`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn skip_with(state: &mut Self::Skip, c: &mut Cursor<'_>, args: Self::Args) -> Result<(), Stop>;
 
-    /// As [`Wire::get`].
+    /// Reads it; see [`Wire::get`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn get_with(r: &mut Decoder<'a>, args: Self::Args) -> Result<Self, DecodeError>;
 
-    /// As [`Wire::size`].
+    /// Returns the number of bytes that [`put_with`](Self::put_with) writes.
     fn size(&self) -> usize;
 
-    /// As [`Wire::put`].
+    /// Writes it; see [`Wire::put`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn put_with(&self, w: &mut Encoder<'_>, args: Self::Args) -> Result<(), EncodeError>;
 }
 

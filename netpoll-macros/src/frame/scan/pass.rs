@@ -96,7 +96,7 @@ impl Plan<'_> {
         }
     }
 
-    /// A field of its own. `None` if nothing of it is on the wire.
+    /// Returns a field of its own. `None` if nothing of it is on the wire.
     pub(super) fn one(&mut self, i: usize, next: usize) -> Option<TokenStream> {
         let field = &self.cx.fields.list[i];
         let (a, label, pad) = (&field.attrs, field.label(), field.pad());

@@ -5,7 +5,7 @@ use crate::frame::{
     error::{EncodeError, FrameErrorKind},
 };
 
-/// An integer of 1 to 8 bytes, most significant first.
+/// Returns an integer of 1 to 8 bytes, most significant first.
 #[inline]
 pub fn load_bits(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
@@ -19,11 +19,11 @@ pub fn store_bits(bits: u64, bytes: &mut [u8]) {
     bytes.copy_from_slice(&all[unused..]);
 }
 
-/// What a group of bits can be.
+/// A type that a group of bits can have.
 pub trait Bits: Copy {
-    /// Its bits.
+    /// Returns its bits.
     fn to_bits(self) -> u64;
-    /// The value of these bits, which fit.
+    /// Returns the value of these bits, which fit.
     fn from_bits(bits: u64) -> Self;
 }
 
@@ -61,7 +61,7 @@ pub fn get_bits<T: Bits>(all: u64, shift: u32, width: u32) -> T {
     T::from_bits(all >> shift & (u64::MAX >> (64 - width)))
 }
 
-/// `value` at the place that [`get_bits`] reads.
+/// Returns `value` at the place that [`get_bits`] reads.
 #[inline]
 pub fn put_bits<T: Bits>(
     w: &Encoder<'_>,

@@ -12,7 +12,7 @@ use crate::frame::{
     wire::Wire,
 };
 
-/// The next `N` bytes, which are the fields `names`, each with the offset where it ends.
+/// Returns the next `N` bytes, which are the fields `names`, each with the offset where it ends.
 #[inline]
 pub fn run<const N: usize>(
     r: &mut Decoder<'_>,
@@ -33,7 +33,7 @@ fn cut(e: DecodeError, left: usize, names: &[(&str, usize)]) -> DecodeError {
     }
 }
 
-/// The bytes that `number` counts, in a decoder.
+/// Returns the bytes that `number` counts, in a decoder.
 #[inline]
 pub fn get_amount(
     r: &Decoder<'_>,
@@ -45,19 +45,19 @@ pub fn get_amount(
     amount(number, unit, bias, max).map_err(|kind| r.fail(kind))
 }
 
-/// A count, in a decoder.
+/// Reads a count in a decoder.
 #[inline]
 pub fn get_count(r: &Decoder<'_>, number: impl Size) -> Result<i64, DecodeError> {
     number.number().map_err(|kind| r.fail(kind))
 }
 
-/// A prefix, in a decoder.
+/// Reads a prefix in a decoder.
 #[inline]
 pub fn get_prefix<P: Prefix<S>, S>(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
     P::get(r)
 }
 
-/// The constant `expected` stands next, in a decoder.
+/// Checks that the constant `expected` stands next, in a decoder.
 #[inline]
 pub fn get_constant<const N: usize>(
     r: &mut Decoder<'_>,
@@ -71,7 +71,7 @@ pub fn get_constant<const N: usize>(
     }
 }
 
-/// Whether a condition of the format holds, in a decoder.
+/// Checks a condition of the format in a decoder.
 #[inline]
 pub fn get_check(
     at: usize,
@@ -81,7 +81,7 @@ pub fn get_check(
     if holds { Ok(()) } else { Err(DecodeError::new(kind(), at)) }
 }
 
-/// `value` through `f`, a function of the user's.
+/// Converts `value` by `f`, a function of the user's.
 #[inline]
 pub fn convert<A, T, E: Display>(
     at: usize,
@@ -91,7 +91,7 @@ pub fn convert<A, T, E: Display>(
     f(value).map_err(|e| DecodeError::new(FrameErrorKind::Other(e.to_string()), at))
 }
 
-/// A value of `n` bytes, its type found out from its use.
+/// Reads a value of `n` bytes; its type is inferred.
 #[inline]
 pub fn get_sized<'a, T: Wire<'a, S>, S>(r: &mut Decoder<'a>, n: usize) -> Result<T, DecodeError> {
     T::get_sized(r, n)
@@ -112,7 +112,7 @@ pub fn get_within<'a, T>(
     Ok(value)
 }
 
-/// The checksum of the frame's bytes `from..to` is `stored`.
+/// Checks that `stored` is the checksum of the frame's bytes `from..to`.
 pub fn verify<C: Checksum>(
     r: &Decoder<'_>,
     from: usize,

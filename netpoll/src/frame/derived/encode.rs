@@ -10,13 +10,13 @@ use crate::frame::{
     wire::Wire,
 };
 
-/// `value`, if it is not cut off where it is stored.
+/// Returns `value`, if it is not cut off where it is stored.
 #[inline]
 pub fn fitting<T: Int + Fixed<S>, S>(w: &Encoder<'_>, value: T) -> Result<T, EncodeError> {
     if value.fits() { Ok(value) } else { Err(w.fail(FrameErrorKind::Range(value.widen()))) }
 }
 
-/// The number that stands for `bytes` of them: the inverse of [`get_amount`].
+/// Returns the number that stands for `bytes` of them: the inverse of [`get_amount`].
 #[inline]
 pub fn put_amount<T: Int>(
     w: &Encoder<'_>,
@@ -39,7 +39,7 @@ pub fn put_amount<T: Int>(
     }
 }
 
-/// What is encoded has as many bytes, or elements, as the fields before it say.
+/// Checks that a value has as many bytes, or elements, as the fields before it say.
 #[inline]
 pub fn same_size(w: &Encoder<'_>, is: usize, said: impl Size) -> Result<(), EncodeError> {
     match said.number() {
@@ -49,7 +49,7 @@ pub fn same_size(w: &Encoder<'_>, is: usize, said: impl Size) -> Result<(), Enco
     }
 }
 
-/// A prefix, in an encoder.
+/// Writes a prefix in an encoder.
 #[inline]
 pub fn put_prefix<P: Prefix<S>, S>(
     w: &mut Encoder<'_>,
@@ -62,7 +62,7 @@ pub fn put_prefix<P: Prefix<S>, S>(
     P::put(n as i64, w)
 }
 
-/// Whether a condition of the format holds, in an encoder.
+/// Checks a condition of the format in an encoder.
 #[inline]
 pub fn put_check(
     w: &Encoder<'_>,
@@ -72,19 +72,19 @@ pub fn put_check(
     if holds { Ok(()) } else { Err(w.fail(kind())) }
 }
 
-/// The bytes of a value, its type found out from its use.
+/// Returns the number of bytes of a value; its type is inferred.
 #[inline]
 pub fn size_of<'a, T: Wire<'a, S>, S>(value: &T) -> usize {
     value.size()
 }
 
-/// Writes a value, its type found out from its use.
+/// Writes a value; its type is inferred.
 #[inline]
 pub fn put_value<'a, T: Wire<'a, S>, S>(value: &T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     value.put(w)
 }
 
-/// The checksum of the bytes `from..to` that `w` has written.
+/// Returns the checksum of the bytes `from..to` that `w` has written.
 pub fn checksum<C: Checksum>(w: &Encoder<'_>, from: usize, to: usize) -> C::Sum {
     let mut sum = C::default();
     w.written(from, to).for_each(|piece| sum.update(piece));

@@ -10,7 +10,7 @@ use crate::frame::{
     wire::Wire,
 };
 
-/// The bytes that `number` counts, in a scan.
+/// Returns the bytes that `number` counts, in a scan.
 #[inline]
 pub fn scan_amount(
     c: &Cursor<'_>,
@@ -22,7 +22,7 @@ pub fn scan_amount(
     amount(number, unit, bias, max).map_err(|kind| c.fail(kind))
 }
 
-/// A count, in a scan.
+/// Reads a count in a scan.
 #[inline]
 pub fn scan_count(c: &Cursor<'_>, number: impl Size) -> Result<i64, Stop> {
     number.number().map_err(|kind| c.fail(kind))
@@ -38,7 +38,7 @@ pub fn skip_own<T: Wire<'static, S>, S>(
     T::skip(state, c)
 }
 
-/// A prefix of `bytes` bytes or elements, in a scan.
+/// Reads a prefix in a scan.
 #[inline]
 pub fn scan_prefix<P: Prefix<S>, S>(c: &mut Cursor<'_>) -> Result<i64, Stop> {
     P::scan(c)
@@ -82,7 +82,7 @@ impl<K: Default> Default for Flat<K> {
     }
 }
 
-/// `owed` grows by `n` elements of `each`.
+/// Adds `n` elements of `each` to `owed`.
 #[inline]
 pub fn owe(c: &Cursor<'_>, owed: &mut usize, n: i64, each: usize) -> Result<(), Stop> {
     let n = usize::try_from(n).map_err(|_| c.fail(FrameErrorKind::Length(n.into())))?;
@@ -90,13 +90,13 @@ pub fn owe(c: &Cursor<'_>, owed: &mut usize, n: i64, each: usize) -> Result<(), 
     Ok(())
 }
 
-/// The constant `expected` stands next, in a scan.
+/// Checks that the constant `expected` stands next, in a scan.
 #[inline]
 pub fn scan_constant<const N: usize>(c: &mut Cursor<'_>, expected: &[u8; N]) -> Result<(), Stop> {
     if c.take::<N>()? == *expected { Ok(()) } else { Err(c.fail(FrameErrorKind::Magic)) }
 }
 
-/// Whether a condition of the format holds at the offset `at`, in a scan.
+/// Checks a condition of the format in a scan.
 #[inline]
 pub fn scan_check(
     c: &Cursor<'_>,

@@ -8,13 +8,13 @@ use crate::frame::{
     wire::{self, Wire},
 };
 
-/// What a length, size or count can be given as.
+/// A number or a `Result` of one, as lengths, sizes and counts are given.
 #[diagnostic::on_unimplemented(
     message = "a size is an integer, or a `Result` of one, not `{Self}`",
     label = "not a size"
 )]
 pub trait Size {
-    /// The number.
+    /// Returns the number.
     fn number(self) -> Result<i64, FrameErrorKind>;
 }
 
@@ -34,7 +34,7 @@ impl<T: Int, E: Display> Size for Result<T, E> {
     }
 }
 
-/// The bytes that `number` counts: `number * unit + bias`, at most `max`.
+/// Returns the bytes that `number` counts: `number * unit + bias`, at most `max`.
 #[inline]
 pub(super) fn amount(
     number: impl Size,
@@ -50,16 +50,16 @@ pub(super) fn amount(
     }
 }
 
-/// Asks whether `T` can stand in a frame.
+/// Requires that `T` can stand in a frame.
 pub const fn stands<T: Wire<'static, S>, S>() {}
 
-/// The same, and whether `T` says itself how long it is; `error` is for one that does not.
+/// Requires that `T` can stand in a frame and says itself how long it is; else `error` is reported.
 #[track_caller]
 pub const fn ends<T: Wire<'static, S>, S>(error: &str) {
     assert!(!T::FILLS, "{}", error);
 }
 
-/// The bytes from `n` to the next multiple of `align`.
+/// Returns the bytes from `n` to the next multiple of `align`.
 #[inline]
 pub const fn gap(n: usize, align: usize) -> usize {
     n.next_multiple_of(align) - n
