@@ -2,38 +2,27 @@
 
 use std::{
     io::{Read, Write},
-    net::Shutdown,
     process::Command,
 };
 
 use netpoll_examples::testing::real_client;
 
-use crate::server::Server;
+use crate::{http_framing::answers, server::Server};
 
 fn start() -> Server {
     Server::start(env!("CARGO_BIN_EXE_http"))
 }
 
-/// All that is answered to these bytes, until the server closes.
-fn answers(server: &Server, bytes: &[u8]) -> String {
-    let mut client = server.connect();
-    client.write_all(bytes).unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    let mut all = String::new();
-    client.read_to_string(&mut all).unwrap();
-    all
-}
-
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = start();
-    let asked = "GET /a HTTP/1.1\r\n\r\n\
-                 POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc\
-                 POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+    let asked = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n\
+                 POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\
+                 POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
                  4\r\nwiki\r\n5;x=y\r\npedia\r\n0\r\nt: v\r\n\r\n\
-                 HEAD / HTTP/1.1\r\n\r\n\
-                 GET / HTTP/1.1\r\nconnection: close\r\n\r\n\
-                 GET /never HTTP/1.1\r\n\r\n";
+                 HEAD / HTTP/1.1\r\nHost: a\r\n\r\n\
+                 GET / HTTP/1.1\r\nHost: a\r\nconnection: close\r\n\r\n\
+                 GET /never HTTP/1.1\r\nHost: a\r\n\r\n";
     let all = answers(&server, asked.as_bytes());
     let parts: Vec<_> = all.split("HTTP/1.1 ").skip(1).collect();
     assert_eq!(parts.len(), 5, "{all}");
@@ -49,7 +38,8 @@ fn a_request_in_single_bytes() {
     let server = start();
     let mut client = server.connect();
     client.set_nodelay(true).unwrap();
-    let asked = b"PUT /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+    let asked =
+        b"PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
                   3\r\nabc\r\n0\r\n\r\n";
     for byte in asked {
         client.write_all(&[*byte]).unwrap();
@@ -64,9 +54,9 @@ fn what_is_no_request_is_answered_and_closed() {
     let server = start();
     for asked in [
         "GE T / HTTP/1.1 x\r\n\r\n",
-        "POST /echo HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
-        "POST /echo HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
-        "POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+        "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
     ] {
         let all = answers(&server, asked.as_bytes());
         assert!(all.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{asked:?}: {all:?}");
