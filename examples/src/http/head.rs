@@ -209,12 +209,14 @@ fn refusal(error: Error, bytes: &[u8]) -> Refusal {
     })
 }
 
-/// Whether the request line ends by a version, whichever it is.
+/// Whether the request line is right but for its version.
 fn has_other_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|c| *c == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|c| *c == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+    let mut words = line.split(|c| *c == b' ').skip(2);
+    let (version, after) = (words.next().unwrap_or_default(), words.next());
+    after.is_none()
+        && matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
 #[cfg(test)]

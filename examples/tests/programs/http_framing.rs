@@ -332,7 +332,7 @@ fn a_request_that_is_late_is_answered() {
 fn an_expectation_is_answered_before_the_body_comes() {
     let server = start();
     let mut client = server.connect();
-    let mut read = |client: &mut TcpStream, wanted: &str| {
+    let read = |client: &mut TcpStream, wanted: &str| {
         let mut got = vec![0; wanted.len()];
         client.read_exact(&mut got).unwrap();
         assert_eq!(String::from_utf8(got).unwrap(), wanted);
