@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use httparse::EMPTY_HEADER;
 use netpoll::frame::{
-    Codec, Cursor, DecodeError, EncodeError, Fault, Find, Progress, Reader, Resume, ScanError,
-    Stop, Window, Writer,
+    Codec, Cursor, DecodeError, Decoder, EncodeError, Encoder, Find, FrameErrorKind, Progress,
+    Resume, ScanError, Stop, Window,
 };
 
 use super::{Body, Head, Refusal, Request, Response, chunks::SizeLine, head::MAX_FIELDS};
@@ -21,14 +21,14 @@ const LINE_END: &[u8; 2] = b"\r\n";
 /// after the requests before it.
 ///
 /// ```
-/// use netpoll::frame::{Arena, Codec, Progress, Reader, Window};
+/// use netpoll::frame::{Arena, Codec, Progress, Decoder, Window};
 /// use netpoll_examples::http::{Http1, Message};
 ///
 /// let (mut http, arena) = (Http1::default(), Arena::new());
 /// let wire = &b"PUT /x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"[..];
 /// let found = http.scan(&mut Default::default(), &Window::new(wire), 1 << 20)?;
 /// assert_eq!(found, Progress::Ready(wire.len()));
-/// let message = http.decode(&mut Reader::new(wire, wire.len(), &arena))?;
+/// let message = http.decode(&mut Decoder::new(wire, wire.len(), &arena))?;
 /// let Message::Request(request) = message else { panic!("{message:?}") };
 /// assert_eq!((request.method(), request.path(), &*request.body), ("PUT", "/x", &b"hi"[..]));
 /// # Ok::<(), netpoll::Error>(())
@@ -138,10 +138,10 @@ impl Codec for Http1 {
         }
     }
 
-    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<Message<'a>, DecodeError> {
+    fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<Message<'a>, DecodeError> {
         let found = self.found.take();
         let Some(found) = found else {
-            return Err(r.fail(Fault::Other("no scan has found a message".to_owned())));
+            return Err(r.fail(FrameErrorKind::Other("no scan has found a message".to_owned())));
         };
         self.blank = matches!(found, Found::Blank);
         let (bytes, head) = match found {
@@ -152,8 +152,9 @@ impl Codec for Http1 {
             }
             Found::Awaited => {
                 let awaited = self.awaited.take();
-                let (bytes, head) =
-                    awaited.ok_or_else(|| r.fail(Fault::Other("no body is awaited".to_owned())))?;
+                let (bytes, head) = awaited.ok_or_else(|| {
+                    r.fail(FrameErrorKind::Other("no body is awaited".to_owned()))
+                })?;
                 (Cow::Owned(bytes), head)
             }
             Found::Request(head) => (Cow::Borrowed(r.bytes(head_len(r)?)?), head),
@@ -174,7 +175,7 @@ impl Codec for Http1 {
         Ok(Message::Request(request))
     }
 
-    fn encode(&mut self, response: &Response<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&mut self, response: &Response<'_>, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         response.write(self.answer, &mut self.scratch, w)
     }
 }
@@ -191,17 +192,18 @@ impl Answer {
 }
 
 /// Bytes of the head that `r` stands at.
-fn head_len(r: &Reader<'_>) -> Result<usize, DecodeError> {
+fn head_len(r: &Decoder<'_>) -> Result<usize, DecodeError> {
     const HEAD_END: &[u8] = b"\r\n\r\n";
     Ok(r.before(HEAD_END)? + HEAD_END.len())
 }
 
 /// The body in chunks that `r` stands at: borrowed if it is one chunk.
-fn chunks<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, [u8]>, DecodeError> {
+fn chunks<'a>(r: &mut Decoder<'a>) -> Result<Cow<'a, [u8]>, DecodeError> {
     let (mut body, mut line) = (Cow::Borrowed(&[][..]), SizeLine::default());
     loop {
         let [byte] = r.take()?;
-        let size = line.push(byte).map_err(|why| r.fail(Fault::Other(why.why.to_owned())))?;
+        let size =
+            line.push(byte).map_err(|why| r.fail(FrameErrorKind::Other(why.why.to_owned())))?;
         let Some(size) = size else { continue };
         if size == 0 {
             r.skip(r.left())?;
@@ -238,10 +240,10 @@ impl Steps<'_, '_> {
                 Step::Line(find) => {
                     let (from, end) = (c.pos(), c.until(find, b"\n", MAX_HEAD - c.pos()));
                     let n = match end {
-                        Err(Stop::Fault(_)) if from == 0 => {
+                        Err(Stop::Error(_)) if from == 0 => {
                             return Err(self.refuse(c, Refusal::LONG_TARGET));
                         }
-                        Err(Stop::Fault(_)) => return Err(self.refuse(c, Refusal::LONG_HEAD)),
+                        Err(Stop::Error(_)) => return Err(self.refuse(c, Refusal::LONG_HEAD)),
                         end => end?,
                     };
                     self.check_line_end(c)?;
@@ -281,7 +283,7 @@ impl Steps<'_, '_> {
                 Step::Trailer(find, from) => {
                     let from = *from;
                     let n = match c.until(find, b"\n", MAX_HEAD - (c.pos() - from)) {
-                        Err(Stop::Fault(_)) => return Err(self.refuse(c, Refusal::LONG_HEAD)),
+                        Err(Stop::Error(_)) => return Err(self.refuse(c, Refusal::LONG_HEAD)),
                         n => n?,
                     };
                     self.check_line_end(c)?;
@@ -352,7 +354,7 @@ impl Steps<'_, '_> {
     #[cold]
     fn refuse(&mut self, c: &Cursor<'_>, refusal: Refusal) -> Stop {
         *self.refusal = Some(refusal);
-        c.fault(Fault::Other(refusal.why.to_owned()))
+        c.fail(FrameErrorKind::Other(refusal.why.to_owned()))
     }
 }
 
@@ -391,7 +393,7 @@ mod tests {
                     Progress::Need(_) => break,
                     Progress::Ready(n) => {
                         let (arena, whole) = (Arena::new(), &window[..n]);
-                        let message = http.decode(&mut Reader::new(whole, n, &arena)).unwrap();
+                        let message = http.decode(&mut Decoder::new(whole, n, &arena)).unwrap();
                         seen.push(match message {
                             Message::Request(request) => {
                                 format!(

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use netpoll::{
     Reply,
-    frame::{EncodeError, Writer},
+    frame::{EncodeError, Encoder},
 };
 
 use super::{Refusal, codec::Answer, date};
@@ -54,7 +54,7 @@ impl<'a> Response<'a> {
         &self,
         answer: Answer,
         head: &mut String,
-        w: &mut Writer<'_>,
+        w: &mut Encoder<'_>,
     ) -> Result<(), EncodeError> {
         if self.status == Self::CONTINUE.status {
             return w.write(b"HTTP/1.1 100 Continue\r\n\r\n");
