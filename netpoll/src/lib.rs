@@ -22,6 +22,8 @@ pub mod testing;
 mod throttle;
 mod timer;
 mod transport;
+#[cfg(feature = "udp")]
+mod udp;
 
 pub use addr::{Address, PeerAddress};
 pub use conn::{
@@ -46,6 +48,8 @@ pub use service::{
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
+#[cfg(feature = "udp")]
+pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 
 /// What the expansions of this crate's macros name; no part of the API.
 #[doc(hidden)]
