@@ -40,7 +40,7 @@ pub use sched::{
     Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
     sleep, timeout,
 };
-pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport, serve};
+pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
 pub use service::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
     IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,

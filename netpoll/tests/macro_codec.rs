@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 
 use common::{connect, serve, wait_until};
 use netpoll::{
-    Flow, Handle, IntoErrorReply, Replies, Result,
+    Flow, IntoErrorReply, Replies, Result, ServerHandle,
     frame::{Codec, DecodeError, EncodeError, Fault, Progress, Reader, ScanError, Window, Writer},
     service::{Free, Reply},
 };
@@ -95,7 +95,7 @@ fn count(came: Came<'_>) -> Replies<impl Iterator<Item = Flow<Answer>> + use<>> 
 }
 
 /// Sends numbers in single bytes, and reads so many answers.
-fn ask(server: &Handle, numbers: &[i32], answers: usize) -> Vec<i32> {
+fn ask(server: &ServerHandle, numbers: &[i32], answers: usize) -> Vec<i32> {
     let mut client = connect(server);
     client.set_nodelay(true).unwrap();
     let mut before = 0;

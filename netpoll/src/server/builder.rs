@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    event_loop::EventLoop,
-    guests::{Guests, House},
-};
+use super::{acceptance::Acceptance, event_loop::EventLoop, open::OpenConnections};
 use crate::{
     addr::Address,
     conn::{ConnectionOptions, Keepalive, Settings},
@@ -227,31 +224,31 @@ impl<S: Service> EventLoopBuilder<S> {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
-        let (runtime, guests, house) = self.house()?;
+        let (runtime, open, acceptance) = self.acceptance()?;
         let mut acceptors = Vec::new();
         for listener in listeners {
-            acceptors.push(Acceptor::start(runtime.shared(), listener, house.clone())?);
+            acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
         }
-        Ok(EventLoop::new(runtime, acceptors, guests))
+        Ok(EventLoop::new(runtime, acceptors, open))
     }
 
-    /// What takes the clients in, whoever accepts them.
-    pub(super) fn house(self) -> Result<(Runtime, Arc<Guests>, Arc<House<S>>)> {
+    /// Makes all of the server but its listeners.
+    pub(super) fn acceptance(self) -> Result<(Runtime, Arc<OpenConnections>, Arc<Acceptance<S>>)> {
         self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
             (None, None, None) => Runtime::global().clone(),
             (None, pollers, workers) => own_runtime(pollers, workers)?,
         };
-        let guests = Arc::new(Guests::new(runtime.shared(), self.max_connections));
-        let house = Arc::new(House {
+        let open = Arc::new(OpenConnections::new(runtime.shared(), self.max_connections));
+        let acceptance = Arc::new(Acceptance {
             service: Arc::new(self.service),
             runtime: runtime.shared().clone(),
             settings: Arc::new(self.settings),
             request_timeout: self.request_timeout,
-            guests: guests.clone(),
+            open: open.clone(),
         });
-        Ok((runtime, guests, house))
+        Ok((runtime, open, acceptance))
     }
 
     fn check(&self) -> Result<()> {

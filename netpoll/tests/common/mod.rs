@@ -10,8 +10,8 @@ use std::{
 };
 
 use netpoll::{
-    Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Handle, Result,
-    Runtime, Service,
+    Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Result, Runtime,
+    ServerHandle, Service,
     frame::{
         Decode, DecodeError, Encode, EncodeError, Frame, Progress, Reader, ScanError, Scanner,
         Window, Writer,
@@ -125,7 +125,7 @@ impl Service for Echo {
 pub fn serve<S: Service>(
     service: S,
     with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
-) -> (Runtime, Handle) {
+) -> (Runtime, ServerHandle) {
     let runtime = Runtime::builder().pollers(2).max_workers(64).build().unwrap();
     let handle = serve_on(&runtime, service, with);
     (runtime, handle)
@@ -135,7 +135,7 @@ pub fn serve_on<S: Service>(
     runtime: &Runtime,
     service: S,
     with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
-) -> Handle {
+) -> ServerHandle {
     let builder = EventLoop::builder(service).runtime(runtime).listen("127.0.0.1:0");
     let server = with(builder).bind().unwrap();
     let handle = server.handle();
@@ -143,7 +143,7 @@ pub fn serve_on<S: Service>(
     handle
 }
 
-pub fn connect(server: &Handle) -> TcpStream {
+pub fn connect(server: &ServerHandle) -> TcpStream {
     let client = TcpStream::connect(server.addresses()[0].inet().unwrap()).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     client
