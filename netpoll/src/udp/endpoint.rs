@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::BorrowedFd,
 };
 
 use crate::sys::udp::{Incoming, Outgoing, UdpSocket};
@@ -85,7 +85,7 @@ impl Endpoint for UdpSocket {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(UdpSocket::fd(self).as_fd())
+        Some(UdpSocket::fd(self))
     }
 
     fn gathers(&self) -> bool {
