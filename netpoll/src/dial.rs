@@ -92,6 +92,7 @@ impl Dialer {
     /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
+        address.check_stream()?;
         let until = self.owner().shared().settings.clock.after(self.timeout);
         let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
@@ -120,6 +121,7 @@ impl Dialer {
     /// Dropping the future gives the dial up and closes its socket.
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
+        address.check_stream()?;
         let until = self.owner().shared().settings.clock.after(self.timeout);
         let peers = if address.needs_resolver() {
             let resolving = address.clone();

@@ -42,6 +42,10 @@ pub use sched::{
     sleep, timeout,
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
+#[cfg(feature = "udp")]
+pub use service::datagram::{
+    DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,
+};
 pub use service::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
     IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,

@@ -100,8 +100,10 @@ pub use ints::{Be, Fixed, Int, Le, Repr, U24};
 pub use list::ListSkip;
 pub use prefix::{AsciiCrlf, Prefix};
 pub use reader::{Reader, Region};
-pub use scan::{Progress, Resume, Scan, Scanner, Window};
+pub use scan::{Progress, Resume, Scan, Scanner, ToEnd, Window};
 pub use source::{Mark, Source};
+#[cfg(feature = "udp")]
+pub(crate) use traits::decode_whole;
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip, write};
 pub use varint::{Varint, Zigzag};
 pub use wire::{Wire, WireArgs};
@@ -112,8 +114,8 @@ pub use writer::{Patch, Writer};
 pub mod derived {
     pub use super::{
         Ascii, Auto, Be, Checksum, Cursor, Decode, DecodeError, Encode, EncodeError, Fault, Find,
-        Fixed, Frame, Le, ListSkip, Prefix, Reader, Repr, Scan, Sequenced, Stop, U24, Varint, Wire,
-        WireArgs, Writer, Zigzag,
+        Fixed, Frame, Le, ListSkip, Prefix, Reader, Repr, Scan, Sequenced, Stop, ToEnd, U24,
+        Varint, Wire, WireArgs, Writer, Zigzag,
         ints::boolean,
         list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
         support::*,

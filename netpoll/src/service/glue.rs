@@ -1,5 +1,13 @@
 //! What the expansions of the attributes call; no part of the API.
 
+#[cfg(feature = "udp")]
+pub use super::{
+    Alone, DatagramService,
+    datagram::{
+        DatagramCall, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram, OnDatagramError,
+        log_fault,
+    },
+};
 pub use super::{
     By, Call, CallParts, Chosen, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, Hooks, In,
     IntoOwned, IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect,

@@ -73,6 +73,8 @@ mod board_models;
 mod call;
 mod callback;
 mod coded;
+#[cfg(feature = "udp")]
+pub mod datagram;
 mod extract;
 mod flight;
 mod flights;
@@ -97,8 +99,10 @@ use std::{future::Future, time::Duration};
 
 pub use call::{Call, Flow, Out};
 pub use coded::{By, Coded};
+#[cfg(feature = "udp")]
+pub use datagram::DatagramService;
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
-pub use free::Free;
+pub use free::{Alone, Free};
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
 pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts, Reply};
@@ -186,6 +190,17 @@ pub trait Service: Send + Sync + Sized + 'static {
 
     /// The deadline of a request, unless the server's builder sets one.
     const TIMEOUT: Option<Duration> = None;
+
+    /// Whether it serves connections. False for a server of datagrams alone, which cannot listen for
+    /// connections.
+    const STREAMS: bool = true;
+
+    /// The handler of the datagrams that come to `udp://` addresses; without one the server cannot listen
+    /// there.
+    #[cfg(feature = "udp")]
+    fn datagrams(_server: &std::sync::Arc<Self>) -> Option<DatagramService> {
+        None
+    }
 
     /// A connection was accepted. An error refuses it: it is closed without a word, and no other hook
     /// runs.

@@ -33,5 +33,5 @@ pub use tally::DatagramStats;
 
 pub(crate) use datagram::{Held, Origin};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use outbox::{Outbox, Outlet};
-pub(crate) use serving::{Handled, Handler, Mode, Serving, bind_all};
+pub(crate) use outbox::{Destination, Outbox, Outlet};
+pub(crate) use serving::{Fault, Handled, Handler, Mode, Serving, bind_all};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    sys::udp::{LONGEST, UdpOptions},
+    sys::udp::{Calls, LONGEST, UdpOptions},
 };
 
 /// Options of a server's datagram sockets.
@@ -51,6 +51,9 @@ pub struct DatagramOptions {
     /// The system may gather datagrams of one peer on their way in, and split them on their way out
     /// (GRO and GSO, Linux). Default: yes.
     pub offload: bool,
+    /// One system call sends many datagrams where the system has such a call; otherwise each takes one.
+    /// Default: yes.
+    pub batched: bool,
 }
 
 impl Default for DatagramOptions {
@@ -67,6 +70,7 @@ impl Default for DatagramOptions {
             socket_per_poller: true,
             reuse_port: false,
             offload: true,
+            batched: true,
         }
     }
 }
@@ -105,7 +109,7 @@ impl DatagramOptions {
             gather: self.offload,
             split: self.offload,
             multicast_hops: self.multicast_hops,
-            ..UdpOptions::default()
+            calls: if self.batched { Calls::Batched } else { Calls::Single },
         }
     }
 }

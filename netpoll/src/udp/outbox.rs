@@ -56,12 +56,6 @@ pub(crate) enum Sent {
 }
 
 impl Outbox {
-    /// An outbox that writes to `bytes`, which is empty.
-    pub(crate) fn writing_to(bytes: LinkBuffer) -> Self {
-        debug_assert!(bytes.is_empty());
-        Self { bytes, ..Self::default() }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }

@@ -39,6 +39,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    guard,
     poller::{Event, Interest, Readiness, Token},
     sched::{
         BoxFuture,
@@ -82,13 +83,16 @@ pub(crate) enum Mode {
     Tasks(usize),
 }
 
-/// What came of a datagram.
-pub(crate) enum Handled {
-    Done,
+/// The outcome of a datagram.
+pub(crate) type Handled = Result<(), Fault>;
+
+/// An error of a datagram.
+#[derive(Debug)]
+pub(crate) enum Fault {
     /// It is not of the handler's format.
-    Malformed,
+    Malformed(Error),
     /// The handler failed or panicked.
-    Failed,
+    Failed(Error),
 }
 
 /// What handles the datagrams of a server. It guards against its user's panics.
@@ -405,7 +409,7 @@ impl Serving {
         batch: &Batch,
     ) -> usize {
         let max = self.options.max_datagram;
-        let (mut n, mut truncated, mut malformed, mut failed) = (0, 0, 0, 0);
+        let (mut n, mut truncated) = (0, 0);
         for datagram in batch.datagrams(self.local) {
             n += 1;
             if datagram.len() > max {
@@ -423,31 +427,39 @@ impl Serving {
                 }
                 Mode::Tasks(_) => self.launch(state, &datagram),
             };
-            match handled {
-                Handled::Done => {}
-                Handled::Malformed => malformed += 1,
-                Handled::Failed => failed += 1,
+            if let Err(fault) = handled {
+                self.count(datagram.peer(), fault);
             }
         }
         self.tally.received(n);
         self.tally.truncated(truncated);
-        self.tally.malformed(malformed);
-        self.tally.failed(failed);
         if let Some(last) = &mut state.last {
             *last = last.saturating_sub(n as usize);
         }
         n as usize
     }
 
+    #[cold]
+    fn count(&self, peer: SocketAddr, fault: Fault) {
+        match fault {
+            Fault::Malformed(error) => {
+                self.tally.malformed(1);
+                self.tell(Some(peer), || error);
+            }
+            Fault::Failed(error) => {
+                self.tally.failed(1);
+                self.tell(Some(peer), || error);
+            }
+        }
+    }
+
     /// Begins to handle `datagram` as a future. It goes on as a task only if it is not ready at once.
     fn launch(self: &Arc<Self>, state: &mut State, datagram: &Datagram<'_>) -> Handled {
         let held = match Held::copy(datagram) {
             Ok(held) => held,
-            Err(error) => {
-                self.tell(Some(datagram.peer()), || error);
-                return Handled::Failed;
-            }
+            Err(error) => return Err(Fault::Failed(error)),
         };
+        let peer = datagram.peer();
         let mut future = self.handler.start(held, self.options.max_waiting);
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready((outbox, handled)) => {
@@ -461,22 +473,20 @@ impl Serving {
                     &self.home,
                     Box::pin(async move {
                         let (outbox, handled) = future.await;
-                        place.0.finish(outbox, &handled);
+                        place.0.finish(outbox);
+                        if let Err(fault) = handled {
+                            place.0.count(peer, fault);
+                        }
                         drop(place);
                     }),
                 );
-                Handled::Done
+                Ok(())
             }
         }
     }
 
     /// A future is done.
-    fn finish(&self, outbox: Outbox, handled: &Handled) {
-        match handled {
-            Handled::Done => {}
-            Handled::Malformed => self.tally.malformed(1),
-            Handled::Failed => self.tally.failed(1),
-        }
+    fn finish(&self, outbox: Outbox) {
         let mut replied = self.replied.lock();
         replied.append(outbox);
         replied.bound(self.options.max_waiting);
@@ -558,7 +568,7 @@ impl Serving {
             ended.closed = true;
             std::mem::take(&mut ended.waiters)
         };
-        waiters.into_iter().for_each(Waker::wake);
+        waiters.into_iter().for_each(guard::wake);
     }
 
     /// The turn's work. True: there is more.
@@ -636,7 +646,7 @@ impl Turn for Serving {
 
 impl Source for Serving {
     fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
-        let Event::Ready(readiness) = event else { return };
+        let Event::Ready(readiness) = event;
         let mut events = 0;
         if readiness.is_readable() || readiness.contains(Readiness::HUNG_UP) {
             events |= READABLE;

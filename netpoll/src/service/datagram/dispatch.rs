@@ -102,9 +102,8 @@ where
 fn decode<'a, P: Payload>(datagram: Datagram<'a>, arena: &'a Arena) -> Result<P::At<'a>, Fault> {
     let peer = datagram.peer();
     let decoded = guard::run(Place::Decode, || P::at(datagram, arena));
-    let malformed = |error: Error| {
-        Fault::Malformed(error.context(format_args!("a datagram from {peer}")))
-    };
+    let malformed =
+        |error: Error| Fault::Malformed(error.context(format_args!("a datagram from {peer}")));
     decoded.map_err(Error::from).flatten().map_err(malformed)
 }
 

@@ -57,6 +57,8 @@ use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use extract::{DatagramParts, FromDatagram};
 pub use fault::OnDatagramError;
+#[doc(hidden)]
+pub use fault::log as log_fault;
 pub use out::DatagramOut;
 pub use payload::Payload;
 pub use reply::IntoDatagrams;

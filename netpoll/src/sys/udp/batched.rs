@@ -49,9 +49,8 @@ pub(super) fn send(socket: &UdpSocket, messages: &[Outgoing<'_>]) -> io::Result<
 
 fn send_many(socket: &UdpSocket, messages: &[Outgoing<'_>]) -> io::Result<usize> {
     let mut names: [Option<SockAddr>; BATCH] = [const { None }; BATCH];
-    let mut controls = [const {
-        Control { align: [], bytes: [MaybeUninit::uninit(); CONTROL] }
-    }; BATCH];
+    let mut controls =
+        [const { Control { align: [], bytes: [MaybeUninit::uninit(); CONTROL] } }; BATCH];
     // SAFETY: zeros are a valid `mmsghdr`: no address, no parts, no control messages.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
     for (((header, name), control), message) in
@@ -135,8 +134,7 @@ fn push<T: Copy>(
     let room = &mut control.bytes[*used..*used + space(size_of::<T>())];
     // SAFETY: it computes, and touches no memory.
     let len = unsafe { libc::CMSG_LEN(size_of::<T>() as u32) } as usize;
-    let head =
-        libc::cmsghdr { cmsg_len: len as _, cmsg_level: level, cmsg_type: kind };
+    let head = libc::cmsghdr { cmsg_len: len as _, cmsg_level: level, cmsg_type: kind };
     let at = room.as_mut_ptr();
     // SAFETY: `room` has `space` of the value, which begins with the header; it need not be aligned.
     unsafe { ptr::write_unaligned(at.cast(), head) };
@@ -182,8 +180,9 @@ pub(super) fn set(
 ) -> io::Result<()> {
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: `value` is valid for a read of `len` bytes.
-    let done =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    let done = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len)
+    };
     check(done).map(drop)
 }
 

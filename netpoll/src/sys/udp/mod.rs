@@ -81,8 +81,7 @@ impl UdpSocket {
     /// # Errors
     /// What the system reports.
     pub(crate) fn bind(address: SocketAddr, options: &UdpOptions) -> io::Result<Self> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_cloexec(true)?;
         options.before_bind(&socket, address)?;
         socket.bind(&address.into())?;
@@ -135,7 +134,8 @@ impl UdpSocket {
         let mut metas = [RecvMeta::default(); BATCH];
         let most = buffers.len().min(BATCH);
         counters::add(Counter::SysRead, 1);
-        let n = self.state.recv(UdpSockRef::from(&self.socket), &mut buffers[..most], &mut metas)?;
+        let n =
+            self.state.recv(UdpSockRef::from(&self.socket), &mut buffers[..most], &mut metas)?;
         let mut bytes = 0;
         for meta in &metas[..n] {
             bytes += meta.len as u64;

@@ -24,9 +24,4 @@ impl Outgoing<'_> {
     pub(crate) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len()).sum()
     }
-
-    /// Datagrams in it.
-    pub(crate) fn datagrams(&self) -> usize {
-        self.segment.map_or(1, |size| self.len().div_ceil(usize::from(size)))
-    }
 }
