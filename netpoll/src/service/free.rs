@@ -3,9 +3,9 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{
+    hook_set::HookSet,
     hooks::{NoHook, OnRequest},
     sessions::{Kept, Wants},
-    wired::Hooks,
 };
 
 /// A server that is nothing but its handler of requests `H`. See [`serve`](crate::serve).
@@ -61,7 +61,7 @@ where
     type Request = H;
 }
 
-impl<H: Alone<Self>> Hooks for Free<H> {
+impl<H: Alone<Self>> HookSet for Free<H> {
     type Session = H::Session;
     type Prepare = NoHook;
     type Connect = NoHook;
