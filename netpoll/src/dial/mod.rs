@@ -111,6 +111,7 @@ impl Dialer {
     /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
+        address.check_stream()?;
         let until = self.deadline();
         block_on::wait_for(self.connect(&address, until), Some(until))
             .unwrap_or_else(|| Err(dialling(&address, None, self.late("no connection"))))
@@ -125,6 +126,7 @@ impl Dialer {
     /// Dropping the future gives the dial up and closes its socket.
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
+        address.check_stream()?;
         self.connect(&address, self.deadline()).await
     }
 
