@@ -82,7 +82,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     }
 
     /// Sets the runtime whose pollers serve the connections, and whose workers dial. Default:
-    /// [`Runtime::global`].
+    /// [`Runtime::current`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.dialer = self.dialer.runtime(runtime);
         self

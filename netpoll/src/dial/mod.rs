@@ -65,7 +65,7 @@ impl Dialer {
         Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
     }
 
-    /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
+    /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::current`].
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
@@ -197,12 +197,14 @@ impl Dialer {
         let options = &mut Arc::make_mut(&mut self.settings).public;
         options.idle_timeout = idle;
         options.user_timeout.get_or_insert(silent);
+        // A client's connections are made by many threads, and belong to one runtime.
+        self.runtime.get_or_insert_with(Runtime::current);
         self
     }
 
     /// Returns the runtime of the connections.
-    pub(crate) fn owner(&self) -> &Runtime {
-        self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
+    pub(crate) fn owner(&self) -> Runtime {
+        self.runtime.clone().unwrap_or_else(Runtime::current)
     }
 
     /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
@@ -222,7 +224,8 @@ impl Dialer {
 
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
-        let runtime = self.owner().shared();
+        let owner = self.owner();
+        let runtime = owner.shared();
         let (socket, state) =
             Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;

@@ -130,6 +130,10 @@ impl Turn for Task {
             self.queue();
         }
     }
+
+    fn is_handler(&self) -> bool {
+        false
+    }
 }
 
 impl Task {

@@ -9,7 +9,7 @@ use crate::{
     timer::{Clock, Hand},
 };
 
-impl Builder {
+impl RuntimeBuilder {
     /// What befalls this runtime's sockets and listeners. Default: nothing but what the system does.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {

@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, OnceLock, Weak, atomic::AtomicUsize},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ const KEEP_STANDBY: Duration = Duration::from_secs(10);
 pub(crate) struct WorkerPool {
     /// How many workers may be late while handlers still start.
     may_be_late: isize,
+    /// How many may be late before what is no handler keeps its shard: as many again.
+    may_be_late_in_all: isize,
     state: Mutex<State>,
     /// Workers in a turn whose shard was given away. For a moment below zero, when a turn ends between
     /// the loss of its shard and the count of it.
@@ -55,8 +58,10 @@ struct ParkedWorker {
 impl WorkerPool {
     pub(super) fn new(max_workers: usize, shards: usize) -> Self {
         let may_be_late = isize::try_from(max_workers.saturating_sub(shards)).unwrap_or(isize::MAX);
+        let again = isize::try_from(max_workers).unwrap_or(isize::MAX);
         Self {
             may_be_late,
+            may_be_late_in_all: may_be_late.saturating_add(again),
             state: Mutex::default(),
             late: AtomicIsize::new(0),
             alive: AtomicUsize::new(0),
@@ -66,6 +71,11 @@ impl WorkerPool {
     /// Whether one more handler may start.
     pub(super) fn may_start(&self) -> bool {
         self.late.load(Relaxed) <= self.may_be_late
+    }
+
+    /// Returns `true` if so many workers are late that what is no handler may not make one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.late.load(Relaxed) > self.may_be_late_in_all
     }
 
     /// A turn has lost its shard: one more worker is late, until [`Self::back`].
@@ -90,16 +100,20 @@ impl WorkerPool {
     }
 
     /// Finds an owner for a shard that has none: a standby, or a new thread.
-    pub(super) fn staff(&self, shared: &Weak<Shared>, shard: usize) {
+    ///
+    /// # Errors
+    /// No thread can be made. The shard is noted as vacant, for [`Self::restaff`] and for the next worker
+    /// that comes free.
+    pub(super) fn staff(&self, shared: &Weak<Shared>, shard: usize) -> io::Result<()> {
         let mut state = self.state.lock();
         if let Some(parked) = state.standbys.pop() {
             parked.shard.set(shard).expect("a parked worker has no shard yet");
             drop(state);
             parked.called.notify_one();
-            return;
+            return Ok(());
         }
         if state.stopped {
-            return;
+            return Ok(());
         }
         let shared = shared.clone();
         let spawned = thread::Builder::new()
@@ -110,13 +124,29 @@ impl WorkerPool {
                 // Under the lock, which the thread takes before it ends.
                 self.alive.fetch_add(1, Relaxed);
                 state.threads.insert(handle.thread().id(), handle);
+                Ok(())
             }
             Err(error) => {
                 state.vacant.push(shard);
-                drop(state);
-                tracing::error!(%error, shard, "no thread for a worker: a shard waits for one");
+                Err(error)
             }
         }
+    }
+
+    /// Tries once more to find owners for the vacant shards.
+    ///
+    /// # Errors
+    /// No thread can be made yet.
+    pub(super) fn restaff(&self, shared: &Weak<Shared>) -> io::Result<()> {
+        loop {
+            let Some(shard) = self.state.lock().vacant.pop() else { return Ok(()) };
+            self.staff(shared, shard)?;
+        }
+    }
+
+    /// Returns `true` if a shard has no owner for want of a thread.
+    pub(super) fn has_vacant(&self) -> bool {
+        !self.state.lock().vacant.is_empty()
     }
 
     /// The next shard for a worker that has none. Waits as a standby; `None`: the thread ends.
