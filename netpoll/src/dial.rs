@@ -10,8 +10,10 @@ use std::{
 };
 
 use crate::{
-    addr::{Address, PeerAddress},
-    conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
+    addr::{Address, PeerAddress, ToAddress},
+    conn::{
+        Connection, ConnectionOptions, Settings, connection_setters, core::Conn, deadlines::Kind,
+    },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
@@ -27,7 +29,7 @@ use crate::{
 /// use std::time::Duration;
 /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// let dialer = netpoll::Dialer::new().connect_timeout(Duration::from_secs(2));
-/// let conn = dialer.dial(&listener.local_addr()?.to_string())?;
+/// let conn = dialer.dial(listener.local_addr()?)?;
 /// assert!(conn.is_active());
 ///
 /// let refused = dialer.dial("127.0.0.1:1").unwrap_err();
@@ -35,6 +37,7 @@ use crate::{
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Dialer {
     runtime: Option<Runtime>,
     timeout: Duration,
@@ -56,7 +59,9 @@ impl Dialer {
         Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
     }
 
-    /// The runtime whose pollers serve the connections. Default: [`Runtime::global`].
+    connection_setters! { this, Arc::make_mut(&mut this.settings) }
+
+    /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
@@ -70,10 +75,11 @@ impl Dialer {
         self
     }
 
-    /// Options of the connections.
+    /// Sets all options of the connections, except for those that this dialler's own setters set before or
+    /// after.
     #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
-        Arc::make_mut(&mut self.settings).public = options;
+        Arc::make_mut(&mut self.settings).replace(options);
         self
     }
 
@@ -90,8 +96,9 @@ impl Dialer {
     /// # Errors
     /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with what the system says of
     /// the last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
-    pub fn dial(&self, address: &str) -> Result<Connection> {
-        let address: Address = address.parse()?;
+    pub fn dial(&self, address: impl ToAddress) -> Result<Connection> {
+        let address = address.to_address()?;
+        self.settings.check()?;
         let until = self.owner().shared().settings.clock.after(self.timeout);
         let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
@@ -116,8 +123,9 @@ impl Dialer {
     ///
     /// # Errors
     /// As [`dial`](Self::dial).
-    pub async fn dial_async(&self, address: &str) -> Result<Connection> {
-        let address: Address = address.parse()?;
+    pub async fn dial_async(&self, address: impl ToAddress) -> Result<Connection> {
+        let address = address.to_address()?;
+        self.settings.check()?;
         let until = self.owner().shared().settings.clock.after(self.timeout);
         let peers = if address.needs_resolver() {
             let resolving = address.clone();
@@ -177,9 +185,9 @@ impl Dialer {
     /// The same for a client: connections are idle for so long at most, and dead if what was sent is
     /// not acknowledged for so long, unless their options say otherwise.
     pub(crate) fn of_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
-        let options = &mut Arc::make_mut(&mut self.settings).public;
-        options.idle_timeout = idle;
-        options.user_timeout.get_or_insert(silent);
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.public.idle_timeout = idle;
+        settings.public.user_timeout.get_or_insert(silent);
         self
     }
 

@@ -23,7 +23,7 @@ mod throttle;
 mod timer;
 mod transport;
 
-pub use addr::{Address, PeerAddress};
+pub use addr::{Address, PeerAddress, ToAddress};
 pub use conn::{
     Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
     Writer,

@@ -110,7 +110,7 @@ impl<L> Slots<L> {
     pub(super) fn give_up(&self, state: &mut State<L>, steps: &mut Steps<L>) {
         let why = self.endpoints.why_not();
         while let Some((_, call)) = state.queue.pop_first() {
-            steps.more().failed.push((call, why.copy()));
+            steps.more().failed.push((call, why.clone()));
         }
         state.tell_if_drained(steps);
     }

@@ -180,7 +180,7 @@ impl Endpoints {
     pub(super) fn why_not(&self) -> Error {
         let state = self.state.lock();
         if let Some(error) = &state.error {
-            return error.copy();
+            return error.clone();
         }
         let errors: Vec<_> = state.balance.errors().collect();
         match &*errors {
@@ -188,10 +188,12 @@ impl Endpoints {
                 let why = format!("{}: no connection can be made", names(&state.balance));
                 Error::new(ErrorKind::Limit, why)
             }
-            [only] => only.copy(),
+            [only] => (*only).clone(),
             [first, ..] => {
                 let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
-                first.copy().with_message(format!("no endpoint can be reached: {}", all.join("; ")))
+                (*first)
+                    .clone()
+                    .with_message(format!("no endpoint can be reached: {}", all.join("; ")))
             }
         }
     }

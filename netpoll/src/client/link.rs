@@ -133,7 +133,7 @@ impl<F: Frame + 'static, L: Receiver> Handler for Link<F, L> {
 
     fn failed(&self, _: &Connection, error: &Error) {
         if let Some(lane) = self.lane() {
-            lane.fault(error.copy());
+            lane.fault(error.clone());
         }
     }
 

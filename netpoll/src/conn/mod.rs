@@ -49,8 +49,8 @@ mod writing;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};
-pub(crate) use options::Settings;
 pub use options::{ConnectionOptions, Keepalive};
+pub(crate) use options::{Settings, connection_options, connection_setters, setters_of_builder};
 pub use reader::Reader;
 pub use reason::CloseReason;
 pub(crate) use send::Sent;

@@ -7,7 +7,7 @@ pub use super::{
     Unnamed, Wants,
 };
 pub use crate::{
-    conn::{CloseReason, Connection},
+    conn::{CloseReason, Connection, ConnectionOptions},
     error::{Error, Result},
     frame::Sequenced,
 };
