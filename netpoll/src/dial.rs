@@ -1,4 +1,4 @@
-//! Dialling: connections that this side begins.
+//! Dialling: outgoing connections.
 
 use std::{
     io::{
@@ -12,7 +12,8 @@ use std::{
 use crate::{
     addr::{Address, PeerAddress, ToAddress},
     conn::{
-        Connection, ConnectionOptions, Settings, connection_setters, core::Conn, deadlines::Kind,
+        ChosenOptions, Connection, ConnectionOptions, Settings, connection_setters, core::Conn,
+        deadlines::Kind,
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
@@ -21,9 +22,9 @@ use crate::{
     transport::Transport,
 };
 
-/// Makes connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
+/// A maker of outgoing connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
 ///
-/// A name's addresses are tried in turn, each with its share of the time that is left.
+/// The addresses of a name are tried in turn, each with its share of the time that is left.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +41,7 @@ use crate::{
 #[must_use]
 pub struct Dialer {
     runtime: Option<Runtime>,
-    timeout: Duration,
+    timeout: Option<Duration>,
     settings: Arc<Settings>,
 }
 
@@ -50,16 +51,19 @@ impl Default for Dialer {
     }
 }
 
-/// How long a full queue of a Unix listener is left alone before the next try; no event tells.
+/// Pause before a Unix listener with a full accept queue is tried again; no event reports room.
 const RETRY: Duration = Duration::from_millis(2);
 
+/// Longest time for a dial, unless another is set.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Dialer {
-    /// A dialler on the default runtime, with a connect timeout of 10 s.
+    /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
-        Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
+        Self { runtime: None, timeout: None, settings: Arc::default() }
     }
 
-    connection_setters! { this, Arc::make_mut(&mut this.settings) }
+    connection_setters! { this, this }
 
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
     #[must_use]
@@ -68,10 +72,10 @@ impl Dialer {
         self
     }
 
-    /// Longest time for a dial, over all addresses of a name. Default: 10 s.
+    /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -91,15 +95,15 @@ impl Dialer {
         self
     }
 
-    /// Connects, and blocks this thread meanwhile (a worker gives its poller away).
+    /// Connects to `address` and blocks this thread meanwhile. A worker gives its poller away.
     ///
     /// # Errors
-    /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with what the system says of
-    /// the last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
+    /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with the system's error for the
+    /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: impl ToAddress) -> Result<Connection> {
         let address = address.to_address()?;
-        self.settings.check()?;
-        let until = self.owner().shared().settings.clock.after(self.timeout);
+        self.check()?;
+        let until = self.owner().shared().settings.clock.after(self.timeout());
         let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
         self.each(&address, &peers, until, |peer, until| {
             let (conn, state) = loop {
@@ -118,21 +122,23 @@ impl Dialer {
         })
     }
 
-    /// As [`dial`](Self::dial), without blocking the thread; a name is resolved on a worker. Under any
-    /// executor.
+    /// Connects to `address` without blocking the thread, under any executor.
     ///
     /// # Errors
-    /// As [`dial`](Self::dial).
+    /// Those of [`dial`](Self::dial).
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the dial up and closes its socket.
     pub async fn dial_async(&self, address: impl ToAddress) -> Result<Connection> {
         let address = address.to_address()?;
-        self.settings.check()?;
-        let until = self.owner().shared().settings.clock.after(self.timeout);
+        self.check()?;
+        let until = self.owner().shared().settings.clock.after(self.timeout());
         let peers = if address.needs_resolver() {
             let resolving = address.clone();
             let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
             // A worker may not come free in time.
             let late = |e: Error| e.context(format_args!("resolving {address}"));
-            let resolved = timeout_on(self.owner().shared(), self.timeout, resolved);
+            let resolved = timeout_on(self.owner().shared(), self.timeout(), resolved);
             let resolved = resolved.await.map_err(late)??;
             resolved.map_err(|e| failed(&address, Some(e)))?
         } else {
@@ -182,21 +188,50 @@ impl Dialer {
         Err(failed(address, last))
     }
 
-    /// The same for a client: connections are idle for so long at most, and dead if what was sent is
-    /// not acknowledged for so long, unless their options say otherwise.
-    pub(crate) fn of_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
-        let settings = Arc::make_mut(&mut self.settings);
-        settings.public.idle_timeout = idle;
-        settings.public.user_timeout.get_or_insert(silent);
+    /// Returns this dialler with the settings of `own`, which win.
+    pub(crate) fn overlaid(mut self, own: &Self) -> Self {
+        self.runtime = own.runtime.clone().or(self.runtime);
+        self.timeout = own.timeout.or(self.timeout);
+        Arc::make_mut(&mut self.settings).extend(&own.settings);
         self
     }
 
-    /// The runtime of the connections.
+    /// Returns a client's dialler: its connections have the idle timeout `idle`, unless one was set alone,
+    /// and the user timeout `silent`, unless their options have one.
+    pub(crate) fn for_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        let chosen = settings.chosen();
+        let (choose_idle, choose_user) =
+            (chosen.idle_timeout.is_none(), chosen.user_timeout.is_none());
+        if choose_idle {
+            settings.public.idle_timeout = idle;
+        }
+        if choose_user {
+            settings.public.user_timeout.get_or_insert(silent);
+        }
+        self
+    }
+
+    /// Sets single options of the connections.
+    pub(crate) fn choose(&mut self, choose: impl FnOnce(&mut ChosenOptions)) {
+        Arc::make_mut(&mut self.settings).choose(choose);
+    }
+
+    /// Refuses options with which no connection could work.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.settings.check()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    /// Returns the runtime of the connections.
     pub(crate) fn owner(&self) -> &Runtime {
         self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
     }
 
-    /// As [`begin`](Self::begin). `None`: a Unix listener's queue is full, and there is time to try again.
+    /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
     fn begin_before(
         &self,
         until: Moment,
@@ -211,21 +246,20 @@ impl Dialer {
         }
     }
 
-    /// Begins to connect, registered so that the poller tells the end. A dial that is given up drops
-    /// the connection, which closes it.
+    /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
         let runtime = self.owner().shared();
         let (socket, state) =
             Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
-        // There is nobody yet who could be silent; the dial has a time of its own.
+        // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))
     }
 }
 
-/// The time for one of `addresses` that are left.
+/// Returns the deadline for one of `addresses` that are left.
 fn share(until: Moment, addresses: usize) -> Moment {
     until.share(u32::try_from(addresses).unwrap_or(u32::MAX))
 }
@@ -237,7 +271,7 @@ fn failed(address: &Address, last: Option<Error>) -> Error {
     }
 }
 
-/// A connect has ended as `told`.
+/// Finishes a connect that has ended as `told`.
 fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
     match told {
         Ok(()) => {

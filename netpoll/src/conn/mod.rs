@@ -29,28 +29,30 @@ mod cancel;
 mod connection;
 pub(crate) mod core;
 pub(crate) mod deadlines;
+mod disconnect;
 mod end;
 mod events;
-mod farewell;
 pub(crate) mod frames;
-mod half;
 pub(crate) mod handler;
 mod linger;
 mod options;
 mod reader;
 mod reason;
+mod receive_slot;
 pub(crate) mod recv;
 mod send;
 pub(crate) mod state;
 mod turn;
 mod wait;
+mod write_lock;
 mod writer;
-mod writing;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};
+pub(crate) use options::{
+    ChosenOptions, Settings, connection_options, connection_setters, setters_of_builder,
+};
 pub use options::{ConnectionOptions, Keepalive};
-pub(crate) use options::{Settings, connection_options, connection_setters, setters_of_builder};
 pub use reader::Reader;
 pub use reason::CloseReason;
 pub(crate) use send::Sent;

@@ -64,8 +64,8 @@ macro_rules! connection_options {
     };
 }
 
-/// Writes the setters of all connection options into an `impl` block: `$set` is an expression of
-/// `&mut Settings` for the builder `$this`.
+/// Writes the setters of all connection options into an `impl` block: `$set` is an expression for
+/// the place of the settings in the builder `$this`.
 macro_rules! connection_setters {
     ($this:ident, $set:expr) => {
         $crate::conn::connection_options! { [$crate::conn::setters_of_builder], $this, ($set) }
@@ -233,7 +233,7 @@ impl Settings {
         self.chosen.apply(&mut self.public);
     }
 
-    /// Sets what was chosen in `other`, and its transport if it has one.
+    /// Takes over the options that were chosen in `other`, and its transport if it has one.
     pub(crate) fn extend(&mut self, other: &Self) {
         self.choose(|chosen| chosen.extend(other.chosen.clone()));
         if other.transport.is_some() {
