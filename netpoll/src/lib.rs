@@ -8,6 +8,7 @@ mod counters;
 mod dial;
 mod error;
 pub mod frame;
+mod guard;
 mod listen;
 pub mod mem;
 pub mod poller;
