@@ -19,7 +19,7 @@ use crate::{
     sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
     timer::Moment,
-    transport::Transport,
+    transport::{self, Transport},
 };
 
 /// A maker of outgoing connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
@@ -89,9 +89,19 @@ impl Dialer {
 
     /// Puts a transport between the wire and each connection.
     #[must_use]
-    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        let settings = Arc::make_mut(&mut self.settings);
-        settings.transport = Some(Arc::new(move || Box::new(make())));
+    pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.try_transport(move || Ok(make()))
+    }
+
+    /// Puts a transport between the wire and each connection, where making one may fail: then the dial
+    /// fails with that error.
+    #[must_use]
+    pub fn try_transport<T, F>(mut self, make: F) -> Self
+    where
+        T: Transport,
+        F: Fn() -> Result<T> + Send + Sync + 'static,
+    {
+        Arc::make_mut(&mut self.settings).transport = Some(transport::maker(make));
         self
     }
 

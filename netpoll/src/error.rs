@@ -13,6 +13,10 @@ pub enum ErrorKind {
     Closed,
     /// The peer closed its side, and all bytes that it sent have been read.
     Eof,
+    /// The wire ended before the peer's last word: a transport cannot tell whether something is missing.
+    Truncated,
+    /// A transport's handshake failed: no protocol in common, a certificate that is not trusted.
+    Handshake,
     /// A deadline or timeout passed.
     TimedOut,
     /// The work was cancelled: its peer disconnected, or its runtime shuts down.
@@ -152,12 +156,13 @@ impl From<Error> for io::Error {
     fn from(e: Error) -> Self {
         let kind = match e.kind() {
             ErrorKind::Closed => io::ErrorKind::NotConnected,
-            ErrorKind::Eof => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Eof | ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Cancelled => io::ErrorKind::ConnectionAborted,
             ErrorKind::Malformed | ErrorKind::FrameTooLarge => io::ErrorKind::InvalidData,
             ErrorKind::Address | ErrorKind::Config => io::ErrorKind::InvalidInput,
             ErrorKind::Limit => io::ErrorKind::OutOfMemory,
+            ErrorKind::Handshake => io::ErrorKind::ConnectionAborted,
             ErrorKind::Panic | ErrorKind::Application | ErrorKind::Io => {
                 let kind = e.io_kind().filter(|kind| *kind != io::ErrorKind::Interrupted);
                 kind.unwrap_or(io::ErrorKind::Other)

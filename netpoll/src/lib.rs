@@ -22,7 +22,7 @@ mod sys;
 pub mod testing;
 mod throttle;
 mod timer;
-mod transport;
+pub mod transport;
 
 pub use addr::{Address, PeerAddress, ToAddress};
 pub use conn::{

@@ -30,7 +30,7 @@ pub(super) struct Options {
     connection: TokenStream,
 }
 
-/// What an option takes.
+/// The value that an option takes.
 #[derive(Clone, Copy)]
 enum Takes {
     Address,

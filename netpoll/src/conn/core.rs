@@ -101,7 +101,10 @@ impl Conn {
             local: OnceLock::new(),
             recv_at: (&raw const *recv).addr(),
             recv: ReceiveSlot::new(Some(recv)),
-            transport: options.transport.as_ref().map(|make| Box::new(Mutex::new(make()))),
+            transport: match &options.transport {
+                Some(make) => Some(Box::new(Mutex::new(make()?))),
+                None => None,
+            },
             options,
             send: Mutex::default(),
             written: AtomicU64::new(0),
