@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::resolve::Resolve;
@@ -28,7 +29,7 @@ pub enum Source {
     /// A list of addresses; one that cannot be parsed is an error when the client is built.
     Listed(Vec<Result<Address>>),
     /// A resolver, which is asked again and again.
-    Resolved(Box<dyn Resolve>),
+    Resolved(Arc<dyn Resolve>),
 }
 
 macro_rules! one_address {
@@ -65,7 +66,7 @@ impl<T: ToAddress> IntoEndpoints for Vec<T> {
 
 impl<R: Resolve> IntoEndpoints for R {
     fn into_endpoints(self) -> Source {
-        Source::Resolved(Box::new(self))
+        Source::Resolved(Arc::new(self))
     }
 }
 
