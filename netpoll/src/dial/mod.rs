@@ -122,6 +122,7 @@ impl Dialer {
     pub fn dial(&self, address: impl ToAddress) -> Result<Connection> {
         let address = address.to_address()?;
         self.check()?;
+        address.check_stream()?;
         let until = self.deadline();
         park::wait_for(self.connect(&address, until), Some(until))
             .unwrap_or_else(|| Err(dialling(&address, None, self.late("no connection"))))
@@ -137,6 +138,7 @@ impl Dialer {
     pub async fn dial_async(&self, address: impl ToAddress) -> Result<Connection> {
         let address = address.to_address()?;
         self.check()?;
+        address.check_stream()?;
         self.connect(&address, self.deadline()).await
     }
 

@@ -59,6 +59,15 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes written to sockets.
     pub bytes_out: u64,
+    /// Datagrams received.
+    pub datagrams_in: u64,
+    /// Datagrams sent.
+    pub datagrams_out: u64,
+    /// Datagrams dropped since they are not of their handler's format, or too long, or since their
+    /// handler failed.
+    pub datagrams_refused: u64,
+    /// Datagrams that were to be sent and were dropped: too many waited, or the system refused them.
+    pub datagrams_unsent: u64,
     /// System calls, by kind.
     pub syscalls: Syscalls,
     /// Buffers' memory, of the whole process.
@@ -115,6 +124,12 @@ impl Stats {
             events: sums[Counter::Events],
             bytes_in: sums[Counter::BytesIn],
             bytes_out: sums[Counter::BytesOut],
+            datagrams_in: sums[Counter::DatagramsIn],
+            datagrams_out: sums[Counter::DatagramsOut],
+            datagrams_refused: sums[Counter::DatagramsMalformed]
+                + sums[Counter::DatagramsTruncated]
+                + sums[Counter::DatagramsFailed],
+            datagrams_unsent: sums[Counter::DatagramsDropped] + sums[Counter::DatagramsUnsent],
             syscalls: Syscalls {
                 read: sums[Counter::SysRead],
                 write: sums[Counter::SysWrite],

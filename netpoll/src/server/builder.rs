@@ -34,6 +34,8 @@ pub struct EventLoopBuilder<S> {
     max_connections: usize,
     request_timeout: Option<Duration>,
     settings: Settings,
+    #[cfg(feature = "udp")]
+    pub(super) datagrams: crate::udp::DatagramOptions,
 }
 
 impl<S: Service> EventLoopBuilder<S> {
@@ -53,6 +55,8 @@ impl<S: Service> EventLoopBuilder<S> {
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
             settings: Settings::default(),
+            #[cfg(feature = "udp")]
+            datagrams: <_>::default(),
         }
     }
 
@@ -90,8 +94,8 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Listens on `address`, besides those that earlier calls named.
     ///
-    /// It is `host:port` (port 0: the system chooses), `[ipv6]:port`, `unix:/path` or `unix:@name`, or a
-    /// value of another type of [`ToAddress`]. If a name has several addresses, the server listens on all
+    /// It is `host:port` (port 0: the system chooses), `[ipv6]:port`, `unix:/path`, `unix:@name`,
+    /// `udp://host:port` for datagrams (feature `udp`), or a value of another type of [`ToAddress`]. If a name has several addresses, the server listens on all
     /// of them that this machine has, with one port. [`bind`](Self::bind) fails if the text cannot be
     /// parsed.
     #[must_use]
@@ -215,9 +219,19 @@ impl<S: Service> EventLoopBuilder<S> {
             socket_mode: self.socket_mode,
             stream: self.settings.stream(),
         };
-        let mut listeners = Vec::new();
+        let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
         for address in &self.listen {
-            for peer in address.clone()?.resolve()? {
+            let address = address.clone()?;
+            if address.is_datagram() {
+                datagrams.push(address);
+                continue;
+            }
+            if !S::STREAMS {
+                let why =
+                    format!("the server handles datagrams alone: listen on udp://, not {address}");
+                return Err(Error::new(ErrorKind::Config, why));
+            }
+            for peer in address.resolve()? {
                 listeners.push(Listener::bind(&peer, &options)?);
             }
         }
@@ -232,16 +246,28 @@ impl<S: Service> EventLoopBuilder<S> {
                 listeners.push(inherited.listener);
             }
         }
-        if listeners.is_empty() {
+        if listeners.is_empty() && datagrams.is_empty() {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
+        #[cfg(not(feature = "udp"))]
+        if let Some(address) = datagrams.first() {
+            let why = format!("{address}: this build of the library lacks its feature `udp`");
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        #[cfg(feature = "udp")]
+        let datagram_options = self.datagrams.clone();
         let (runtime, open, acceptance) = self.acceptance()?;
+        #[cfg(feature = "udp")]
+        let service = acceptance.service.clone();
         let mut acceptors = Vec::new();
         for listener in listeners {
             acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
         }
-        Ok(EventLoop::new(runtime, acceptors, open))
+        let event_loop = EventLoop::new(runtime, acceptors, open);
+        #[cfg(feature = "udp")]
+        let event_loop = event_loop.listen_datagrams(&service, &datagrams, datagram_options)?;
+        Ok(event_loop)
     }
 
     /// Makes all of the server but its listeners.
