@@ -25,7 +25,7 @@ use crate::{
         deadlines::Kind,
     },
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, park, sleep_on},
+    sched::{Runtime, block_on, sleep_on},
     sys::{Connecting, Socket},
     timer::Moment,
     transport::{self, Transport},
@@ -124,7 +124,7 @@ impl Dialer {
         self.check()?;
         address.check_stream()?;
         let until = self.deadline();
-        park::wait_for(self.connect(&address, until), Some(until))
+        block_on::wait_for(self.connect(&address, until), Some(until))
             .unwrap_or_else(|| Err(dialling(&address, None, self.late("no connection"))))
     }
 
