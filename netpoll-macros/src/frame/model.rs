@@ -72,6 +72,8 @@ pub(super) struct TypeAttrs {
     pub(super) part: Option<Ident>,
     /// `goodbye = path`, a predicate.
     pub(super) goodbye: Option<Attr<Path>>,
+    /// It ends where its datagram ends.
+    pub(super) datagram: Option<Ident>,
 }
 
 /// A field.

@@ -18,8 +18,19 @@ use super::model::{
 };
 use crate::errors::{Errors, nearest, with_help};
 
-const TYPE_KEYS: [&str; 10] =
-    ["be", "le", "max", "tag", "args", "trailing", "recursive", "crate", "part", "goodbye"];
+const TYPE_KEYS: [&str; 11] = [
+    "be",
+    "le",
+    "max",
+    "tag",
+    "args",
+    "trailing",
+    "recursive",
+    "crate",
+    "part",
+    "datagram",
+    "goodbye",
+];
 
 const FIELD_KEYS: [&str; 38] = [
     "be",
@@ -198,6 +209,7 @@ fn type_attr(input: ParseStream<'_>, attrs: &mut TypeAttrs) -> syn::Result<()> {
             }
             attrs.goodbye = Some(Attr { key, value: value(input)? });
         }
+        "datagram" => attrs.datagram = Some(key),
         _ => return Err(unknown(&key, &TYPE_KEYS)),
     }
     Ok(())

@@ -27,8 +27,8 @@ pub use size::{Size, ends, gap, least, stands, sum};
 pub use super::{
     Ascii, Auto, Be, Carries, Checksum, Chunks, Cursor, Decode, DecodeError, Decoder, Encode,
     EncodeError, Encoder, Find, Fixed, Frame, FrameErrorKind, Goodbye, Judged, Le, ListSkip,
-    Payload, Prefix, Repr, Routed, Scan, Sequenced, Status, Stop, Streamed, Timed, U24, Varint,
-    Wire, WireArgs, Zigzag,
+    Payload, Prefix, Repr, Routed, Scan, Sequenced, Status, Stop, Streamed, Timed, ToEnd, U24,
+    Varint, Wire, WireArgs, Zigzag,
     ints::boolean,
     list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
 };
