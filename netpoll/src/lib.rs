@@ -14,6 +14,7 @@ pub mod mem;
 pub mod poller;
 mod primitive;
 mod random;
+pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
@@ -26,7 +27,7 @@ pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
 
-pub use addr::{Address, PeerAddress};
+pub use addr::{Address, PeerAddress, ToAddress};
 pub use conn::{
     Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
     Writer,
@@ -38,8 +39,8 @@ pub use netpoll_macros::{
     Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
 };
 pub use sched::{
-    RuntimeBuilder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
-    sleep, spawn, timeout,
+    JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, Timeout, block_on,
+    blocking, sleep, spawn, timeout,
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
 #[cfg(feature = "udp")]

@@ -1,6 +1,13 @@
 //! The handle of a connection, as its users hold it.
 
-use std::{fmt, future::Future, io, sync::Arc, thread};
+use std::{
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    io,
+    sync::Arc,
+    thread,
+};
 
 use super::{
     cancel::Cancel,
@@ -255,6 +262,12 @@ impl PartialEq for Connection {
 }
 
 impl Eq for Connection {}
+
+impl Hash for Connection {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.conn.id.hash(state);
+    }
+}
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -77,11 +77,6 @@ impl Turn for Disconnect {
             self.conn.disconnect(&**handler, self.bits);
         }
     }
-
-    fn is_handler(&self) -> bool {
-        // The handler beside which it runs is to learn of it, also where no other may start.
-        false
-    }
 }
 
 /// A future of the handler's was woken: the turn polls it.

@@ -49,7 +49,9 @@ mod writer;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};
-pub(crate) use options::Settings;
+pub(crate) use options::{
+    ChosenOptions, Settings, connection_options, connection_setters, setters_of_builder,
+};
 pub use options::{ConnectionOptions, Keepalive};
 pub use reader::Reader;
 pub use reason::CloseReason;

@@ -24,8 +24,10 @@ enum Held {
     Nothing,
     /// The shard is lent to the turn: the monitor may revoke it.
     Lent(usize, Ticket),
-    /// The worker owns the shard throughout the turn: only a wait of the library's gives it away.
+    /// The worker owns the shard throughout the turn: only the turn itself gives it away.
     Owned(usize),
+    /// The same for an `inline` turn, which gives it away for the library's own waits alone.
+    Inline(usize),
 }
 
 /// Makes this thread a worker of `shared` until the value is dropped.
@@ -44,8 +46,8 @@ impl ThreadContext {
     }
 
     /// Notes that a turn begins during which the worker stays the owner.
-    pub(super) fn owned(&self, shard: usize) {
-        HELD.set(Held::Owned(shard));
+    pub(super) fn owned(&self, shard: usize, inline: bool) {
+        HELD.set(if inline { Held::Inline(shard) } else { Held::Owned(shard) });
     }
 
     /// Ends the turn. Returns `true` if the turn still held what it began with.
@@ -60,14 +62,23 @@ impl Drop for ThreadContext {
     }
 }
 
-/// Gives the shard that this thread's turn holds to another worker, before the thread waits.
+/// Gives the shard that this thread's turn holds to another worker, before the thread waits or computes
+/// for long on its own account. An `inline` turn keeps it by contract.
+pub(super) fn give_away_unless_inline() {
+    if !matches!(HELD.get(), Held::Inline(_)) {
+        give_away();
+    }
+}
+
+/// Gives the shard that this thread's turn holds to another worker, before the thread waits for something
+/// that a poller may have to bring.
 ///
 /// Does nothing on a thread that is no worker, and in a turn that has lost its shard already.
 pub(super) fn give_away() {
     let held = HELD.replace(Held::Nothing);
     let index = match held {
         Held::Nothing => return,
-        Held::Lent(index, _) | Held::Owned(index) => index,
+        Held::Lent(index, _) | Held::Owned(index) | Held::Inline(index) => index,
     };
     let Some(shared) = current() else { return };
     let ownership = &shared.shards[index].ownership;
@@ -89,7 +100,7 @@ pub(super) fn give_away() {
 pub(crate) fn is_late() -> bool {
     match HELD.get() {
         Held::Nothing => true,
-        Held::Owned(_) => false,
+        Held::Owned(_) | Held::Inline(_) => false,
         Held::Lent(index, ticket) => {
             current().is_none_or(|shared| shared.shards[index].ownership.running() != Some(ticket))
         }

@@ -41,7 +41,7 @@ mod worker_pool;
 
 pub use block_on::block_on;
 pub use blocking::blocking;
-pub use builder::{RuntimeBuilder, LoadBalance};
+pub use builder::{LoadBalance, RuntimeBuilder};
 pub(crate) use context::{clock, is_late};
 pub use runtime::{Runtime, spawn};
 pub use sleep::{Sleep, Timeout, sleep, timeout};

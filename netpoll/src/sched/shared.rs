@@ -229,7 +229,10 @@ impl Shared {
             // In steps: the deadline may be on a clock that a test turns.
             self.shut.wait_for(&mut left, TELL_AGAIN.min(until.left()));
         }
-        left.unwrap_or_else(|| self.pool.late())
+        left.unwrap_or_else(|| {
+            let busy = self.shards.iter().filter(|shard| shard.ownership.running().is_some());
+            self.pool.late() + busy.count()
+        })
     }
 
     fn close(&self, until: Moment) -> usize {

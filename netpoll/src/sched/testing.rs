@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Acquire;
 
-use super::{builder::Builder, shard::Shard, shared::Shared};
+use super::{builder::RuntimeBuilder, shard::Shard, shared::Shared};
 use crate::{
     counters::Counter,
     sys::testing::Faults,

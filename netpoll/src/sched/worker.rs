@@ -167,10 +167,12 @@ impl Worker {
     /// Runs one turn, with `shard` lent to it. False: the shard is lost.
     fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn Turn>) -> bool {
         counters::add(Counter::Turns, 1);
-        // Past the second limit the runtime's own work keeps its shard: no more threads come of it.
-        if turn.inline() || self.shared.pool.is_full() {
+        let inline = turn.inline();
+        // At the limit of handlers, tasks and the runtime's own work keep their shard until they wait: no
+        // more threads come of them.
+        if inline || !self.shared.pool.may_start() {
             self.running = Running::Owned;
-            self.context.owned(shard.index);
+            self.context.owned(shard.index, inline);
             turn.run(&mut self.scratch);
             self.running = Running::Nothing;
             return self.context.end();

@@ -28,8 +28,6 @@ const KEEP_STANDBY: Duration = Duration::from_secs(10);
 pub(crate) struct WorkerPool {
     /// How many workers may be late while handlers still start.
     may_be_late: isize,
-    /// How many may be late before what is no handler keeps its shard: as many again.
-    may_be_late_in_all: isize,
     state: Mutex<State>,
     /// Workers in a turn whose shard was given away. For a moment below zero, when a turn ends between
     /// the loss of its shard and the count of it.
@@ -58,10 +56,8 @@ struct ParkedWorker {
 impl WorkerPool {
     pub(super) fn new(max_workers: usize, shards: usize) -> Self {
         let may_be_late = isize::try_from(max_workers.saturating_sub(shards)).unwrap_or(isize::MAX);
-        let again = isize::try_from(max_workers).unwrap_or(isize::MAX);
         Self {
             may_be_late,
-            may_be_late_in_all: may_be_late.saturating_add(again),
             state: Mutex::default(),
             late: AtomicIsize::new(0),
             alive: AtomicUsize::new(0),
@@ -71,11 +67,6 @@ impl WorkerPool {
     /// Whether one more handler may start.
     pub(super) fn may_start(&self) -> bool {
         self.late.load(Relaxed) <= self.may_be_late
-    }
-
-    /// Returns `true` if so many workers are late that what is no handler may not make one more.
-    pub(super) fn is_full(&self) -> bool {
-        self.late.load(Relaxed) > self.may_be_late_in_all
     }
 
     /// A turn has lost its shard: one more worker is late, until [`Self::back`].

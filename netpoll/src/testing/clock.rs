@@ -7,7 +7,7 @@ use std::{
 
 use super::PATIENCE;
 use crate::{
-    sched::{RuntimeBuilder, Runtime},
+    sched::{Runtime, RuntimeBuilder},
     timer::Hand,
 };
 

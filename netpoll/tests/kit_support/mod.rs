@@ -9,7 +9,7 @@ use std::{
 };
 
 use netpoll::{
-    RuntimeBuilder, EventLoop, EventLoopBuilder, Runtime, Service,
+    EventLoop, EventLoopBuilder, Runtime, RuntimeBuilder, Service,
     testing::{Fault, Faults, Server, VirtualClock, settle},
 };
 
