@@ -12,11 +12,11 @@ use crate::{
 /// This finds peers that vanished; it is no idle timeout, since a live peer answers the probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Silence before the first probe.
+    /// Silence before the first probe: whole seconds from 1 to 32,767; other values count as the nearest.
     pub idle: Duration,
-    /// Time between probes.
+    /// Time between probes: whole seconds from 1 to 32,767; other values count as the nearest.
     pub interval: Duration,
-    /// Probes without an answer after which the connection is dead.
+    /// Probes without an answer after which the connection is dead: from 1 to 127.
     pub count: u32,
 }
 
@@ -50,7 +50,8 @@ pub struct ConnectionOptions {
     pub nodelay: bool,
     /// TCP keepalive. Default: [`Keepalive::default`].
     pub keepalive: Option<Keepalive>,
-    /// TCP_USER_TIMEOUT: longest time for which sent bytes stay unacknowledged. Default: the system's.
+    /// TCP_USER_TIMEOUT: longest time for which sent bytes stay unacknowledged, at most 24.8 days. Default:
+    /// the system's.
     pub user_timeout: Option<Duration>,
 }
 
