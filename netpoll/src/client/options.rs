@@ -7,9 +7,6 @@ use crate::{
     timer::{Clock, Moment},
 };
 
-/// The most time that a handler keeps of an inherited deadline, to answer after a call has failed.
-const MARGIN: Duration = Duration::from_millis(20);
-
 /// Options of a single call: its own timeout and deadline.
 ///
 /// ```
@@ -49,8 +46,8 @@ impl CallOptions {
 
     /// Inherits the deadline of a handler; the earlier of the two counts.
     ///
-    /// The call ends a little before that deadline (a tenth of the time left, 20 ms at most), so that the
-    /// handler still has time to answer when the call has failed.
+    /// The call ends a little before that deadline (a tenth of the handler's time, 20 ms at most), so that
+    /// the handler can still answer when the call has failed.
     pub fn deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = deadline;
         self
@@ -59,11 +56,7 @@ impl CallOptions {
     /// Returns the time of a call that begins now, of a client with `timeout`.
     pub(super) fn span(&self, clock: Clock, timeout: Duration) -> Span {
         let (begun, own) = (clock.now(), self.timeout.unwrap_or(timeout));
-        let inherited = self.deadline.moment().map(|moment| {
-            let left = moment.left();
-            left - (left / 10).min(MARGIN)
-        });
-        let limit = inherited.map_or(own, |inherited| inherited.min(own));
+        let limit = self.deadline.left_to_calls().map_or(own, |inherited| inherited.min(own));
         Span { begun, limit, until: begun.after(limit) }
     }
 }

@@ -23,9 +23,9 @@ use crate::{
 /// its like block this thread (a worker gives its poller away first); [`fill_async`](Self::fill_async)
 /// is their counterpart for `async` code: after it, `next` of as many bytes does not wait.
 ///
-/// The longest wait is the connection's `read_timeout`. A handler's reader also waits no longer than
-/// `frame_timeout` for the bytes that follow those consumed: a sync handler that waits occupies a worker,
-/// which no peer can hold for longer. An `async` handler that uses `fill_async` occupies none.
+/// The longest wait is the connection's `read_timeout`. A handler that blocks also waits no longer than
+/// `frame_timeout` for the bytes that follow those consumed: it occupies a worker, which no peer can hold
+/// for longer. One that waits by `fill_async` or `until_async` occupies none.
 ///
 /// ```
 /// use std::io::Write;
@@ -132,9 +132,8 @@ impl Reader {
     /// As [`fill`](Self::fill).
     pub async fn fill_async(&mut self, n: usize) -> Result<()> {
         while !self.has(n)? {
-            let limit = self.longest_wait();
             let waits = self.conn.until(|conn| wait_is_over(conn).then_some(()));
-            match limit {
+            match self.conn.options.read_timeout {
                 None => waits.await,
                 Some(limit) => {
                     sched::timeout_on(&self.conn.runtime, limit, waits)
@@ -146,8 +145,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns the longest wait for more bytes: `read_timeout`, or what is left of `frame_timeout` for a
-    /// handler that waits at the same position.
+    /// Returns the longest time to block for more bytes: `read_timeout`, or what is left of
+    /// `frame_timeout` for a handler that waits at the same position.
     fn longest_wait(&mut self) -> Option<Duration> {
         let read = self.conn.options.read_timeout;
         let Some(frame) = self.conn.options.frame_timeout.filter(|_| self.lent) else {
