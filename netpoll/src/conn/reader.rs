@@ -56,7 +56,7 @@ impl Reader {
     /// # Errors
     /// `Limit` if somebody else has it, `Closed` if the connection has ended.
     pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
-        match receive_slot::borrow(&conn.recv, &conn.gate) {
+        match receive_slot::borrow(&conn.recv, &conn.state_word) {
             Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false, frame: None }),
             Err(Taken::ByReader) => {
                 let why = format!("another reader reads from {conn}");
@@ -73,7 +73,7 @@ impl Reader {
 
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Box<Recv>) -> Self {
-        conn.gate.set(mark::READING);
+        conn.state_word.set(mark::READING);
         Self { conn: conn.clone(), recv: Some(recv), lent: true, frame: None }
     }
 
@@ -155,7 +155,7 @@ impl Reader {
         let at = self.recv().consumed();
         let until = match self.frame {
             Some((waits_at, until)) if waits_at == at => until,
-            _ => self.frame.insert((at, self.conn.home.clock.after(frame))).1,
+            _ => self.frame.insert((at, self.conn.shard.clock.after(frame))).1,
         };
         Some(read.map_or(until.left(), |read| read.min(until.left())))
     }
@@ -186,7 +186,7 @@ impl Reader {
     fn read(&mut self, want: usize) -> Result<Filled> {
         let conn = self.conn.clone();
         // Before the read: what came before a hang-up is still read.
-        let word = conn.gate.load();
+        let word = conn.state_word.load();
         if word & (OVER | mark::CLOSING) != 0 {
             return Err(conn.closed_error());
         }
@@ -297,12 +297,13 @@ impl Reader {
 
 /// Whether who waits for bytes should look again.
 fn wait_is_over(conn: &Conn) -> bool {
-    conn.gate.load() & (mark::READABLE | mark::HUNG_UP | mark::CLOSING | OVER) != 0
+    conn.state_word.load() & (mark::READABLE | mark::HUNG_UP | mark::CLOSING | OVER) != 0
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let word = receive_slot::give_back(&self.conn.recv, &self.conn.gate, self.recv.take());
+        let word =
+            receive_slot::give_back(&self.conn.recv, &self.conn.state_word, self.recv.take());
         let ends = word & (OVER | mark::CLOSING) != 0;
         if ends || !self.lent && self.conn.handler().is_some() {
             // The turn that ends the connection waits for this state; or a handler was set.

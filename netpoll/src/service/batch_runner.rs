@@ -23,7 +23,7 @@ use crate::{
     guard::{self, Place},
     sched::{
         BoxFuture, is_late,
-        turn::{Desk, Turn},
+        turn::{Scratch, Turn},
     },
 };
 
@@ -81,7 +81,7 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 
     fn queue_batches(self: &Arc<Self>, batches: usize) {
         for _ in 0..batches {
-            self.conn.conn.home.push(self.clone());
+            self.conn.conn.shard.push(self.clone());
         }
     }
 
@@ -90,7 +90,7 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
     }
 
     fn spawn(&self, task: BoxFuture<()>) {
-        self.conn.conn.runtime.spawn_at(&self.conn.conn.home, task);
+        self.conn.conn.runtime.spawn_at(&self.conn.conn.shard, task);
     }
 
     fn is_late(&self) -> bool {
@@ -99,7 +99,7 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 }
 
 impl<S: Service> Turn for BatchRunner<S> {
-    fn run(self: Arc<Self>, _desk: &mut Desk) {
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let mut slot = Box::pin(None);
         let mut spare: Option<Box<RequestContext<S>>> = None;
         batch::run(&self, |number, job| {

@@ -169,7 +169,7 @@ impl<S: Service> ConnectionHandler<S> {
             Ok(session) => {
                 state.session = Some(session);
                 state.phase = Phase::Open;
-                conn.conn.gate.set(mark::OPEN);
+                conn.conn.state_word.set(mark::OPEN);
                 None
             }
             Err(error) => Some(self.fail(step, &error)),
