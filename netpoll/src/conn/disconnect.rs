@@ -73,7 +73,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             let model = Self {
-                gate: fresh(),
+                gate: fresh(false),
                 recv: Mutex::new(Some(())),
                 queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),

@@ -71,7 +71,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             Arc::new(Self {
-                gate: fresh(),
+                gate: fresh(false),
                 slot: ReceiveSlot::new(Some(Box::new(7))),
                 queued: Mutex::default(),
                 users: AtomicUsize::new(0),
