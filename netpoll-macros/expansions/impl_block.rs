@@ -107,7 +107,7 @@ const _: () = {
         }
     }
     type __Session = __p::Chosen<__OnRequest<Kv>, __p::NoHook>;
-    impl __p::Hooks for Kv {
+    impl __p::HookSet for Kv {
         type Session = __Session;
         type Prepare = __p::NoHook;
         type Connect = __OnConnect<Kv>;
@@ -122,11 +122,14 @@ const _: () = {
         pub fn builder(self) -> __p::EventLoopBuilder<Self> {
             __p::EventLoop::builder(self)
                 .listen_default("0.0.0.0:6379")
-                .max_frame(8 << 20)
-                .idle_timeout(
-                    ::core::option::Option::Some(
-                        ::core::time::Duration::from_millis(300000u64),
-                    ),
+                .options(
+                    __p::ConnectionOptions::new()
+                        .max_frame(8 << 20)
+                        .idle_timeout(
+                            ::core::option::Option::Some(
+                                ::core::time::Duration::from_millis(300000u64),
+                            ),
+                        ),
                 )
         }
         /// Serves where its attribute says, until it is shut down.

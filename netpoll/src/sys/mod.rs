@@ -29,6 +29,8 @@ mod socket;
 mod socket_file;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
+#[cfg(feature = "udp")]
+pub(crate) mod udp;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
