@@ -144,8 +144,12 @@ pub(super) fn inspect_with<R: Frame>(
 ) -> Result<Marks, DecodeError> {
     let arena = Arena::new();
     let frame = frame::decode::<R>(bytes, bytes.len(), &arena)?;
-    let goodbye = R::is_goodbye(&frame);
-    Ok(Marks { number: number(&frame), goodbye, only_goodbye: goodbye && R::goodbye().is_some() })
+    let goodbye = R::says_goodbye(&frame);
+    Ok(Marks {
+        number: number(&frame),
+        goodbye,
+        only_goodbye: goodbye && R::new_goodbye().is_some(),
+    })
 }
 
 impl<M: Matching> CallConnection<M> {
@@ -248,7 +252,7 @@ impl<M: Matching> CallConnection<M> {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
                 actions.join(connections.again(&call));
             } else {
-                call.complete(Err(error.copy()));
+                call.complete(Err(error.clone()));
             }
         }
         self.hub.carry_out(actions);

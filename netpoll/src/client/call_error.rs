@@ -42,7 +42,7 @@ pub(super) fn of(
 ) -> Error {
     let context = format!("calling {address}");
     if let Some(fault) = fault {
-        return fault.copy().context(context);
+        return fault.clone().context(context);
     }
     let kind = match reason {
         CloseReason::Reset => {

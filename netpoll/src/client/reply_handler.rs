@@ -110,7 +110,7 @@ impl<F: Frame + 'static, M: Matching> Handler for ReplyHandler<F, M> {
 
     fn failed(&self, _: &Connection, error: &Error) {
         if let Some(connection) = self.connection() {
-            connection.give_up(error.copy());
+            connection.give_up(error.clone());
         }
     }
 
