@@ -27,6 +27,8 @@ pub mod transport;
 mod udp;
 
 pub use addr::{Address, PeerAddress};
+#[cfg(feature = "udp")]
+pub use client::UdpClient;
 pub use conn::{
     Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
     Writer,
@@ -34,6 +36,8 @@ pub use conn::{
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+#[cfg(feature = "udp")]
+pub use netpoll_macros::on_datagram;
 pub use netpoll_macros::{
     Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
 };

@@ -40,6 +40,7 @@ enum Takes {
 const OPTIONS: &[(&str, &str, Takes)] = &[
     ("listen", "listen_default", Takes::Address),
     ("max_frame", "max_frame", Takes::Number),
+    ("max_datagram", "max_datagram", Takes::Number),
     ("read_timeout", "read_timeout", Takes::Duration),
     ("frame_timeout", "frame_timeout", Takes::Duration),
     ("write_timeout", "write_timeout", Takes::Duration),
@@ -107,6 +108,7 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
     let mut options = Dispatching::default();
     let known: &[&str] = match kind {
         Kind::Request => &["inline", "concurrent", "ordered", "timeout", "codec", "crate"],
+        Kind::Datagram => &["inline", "concurrent", "timeout", "crate"],
         _ => &["crate"],
     };
     each(tokens, known, errors, |key, input| {

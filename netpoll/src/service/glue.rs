@@ -24,6 +24,9 @@ pub use crate::{
 };
 use crate::{error::ErrorKind, frame::Frame};
 
+#[doc(hidden)]
+pub use crate::__with_udp as with_udp;
+
 /// The return type of hooks that give no value: `T`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from this hook",
@@ -151,4 +154,20 @@ pub fn logged(result: Result<()>) {
     if let Err(error) = result {
         tracing::warn!(%error, "on_error");
     }
+}
+
+/// What stands in it, where the library has datagrams.
+#[cfg(feature = "udp")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_udp {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// What stands in it, where the library has datagrams.
+#[cfg(not(feature = "udp"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_udp {
+    ($($item:item)*) => {};
 }

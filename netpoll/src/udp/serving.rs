@@ -33,12 +33,13 @@ use super::{
     datagram::{Datagram, Held},
     endpoint::Endpoint,
     options::DatagramOptions,
-    outbox::{Outbox, Outlet, Relief, Sent},
+    outbox::{GATHER, Outbox, Outlet, Relief, Sent},
     receive::{Appetite, Batch, Limits, Received, receive},
     tally::{DatagramStats, Tally},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    frame::Encode,
     guard,
     poller::{Event, Interest, Readiness, Token},
     sched::{
@@ -79,8 +80,8 @@ pub(crate) enum Mode {
     Turn,
     /// As `Turn`, for pure computation: the poller is never taken over.
     Inline,
-    /// As futures, so many at once.
-    Tasks(usize),
+    /// As futures, `max` at once; each is first tried in the turn, or a task from the start.
+    Tasks { max: usize, at_once: bool },
 }
 
 /// The outcome of a datagram.
@@ -104,6 +105,14 @@ pub(crate) trait Handler: Send + Sync {
 
     /// Handles `datagram` as a future, which puts replies of up to `max` bytes into an outbox.
     fn start(&self, datagram: Held, max: usize) -> BoxFuture<(Outbox, Handled)>;
+
+    /// Errors are told to [`failed`](Self::failed) once a second at most, and else each.
+    fn throttled(&self) -> bool {
+        true
+    }
+
+    /// The socket is closed.
+    fn closed(&self) {}
 
     /// A datagram from `peer` could not be handled, or sent to it, for `error`.
     fn failed(&self, peer: Option<SocketAddr>, local: SocketAddr, error: &Error);
@@ -178,7 +187,7 @@ pub(crate) fn bind_all(
     let count = if many { runtime.homes.len() } else { 1 };
     let mut of_system = options.of_system();
     // Futures are counted one by one, so that a message must not be many of them.
-    of_system.gather &= !matches!(handler.mode(), Mode::Tasks(_));
+    of_system.gather &= !matches!(handler.mode(), Mode::Tasks { .. });
     let first = UdpSocket::bind(address, &of_system).map_err(fail)?;
     for &(group, interface) in &options.multicast {
         first.join(group, interface).map_err(|e| {
@@ -274,6 +283,57 @@ impl Serving {
         Ok(serving)
     }
 
+    /// Has the turn send what is in `outbox`.
+    pub(crate) fn send_later(self: &Arc<Self>, outbox: Outbox) {
+        self.finish(outbox);
+        self.schedule(REPLIED);
+    }
+
+    /// Sends `frames` by `endpoint`, this socket's, to its peer; those without room wait.
+    ///
+    /// # Errors
+    /// The first that cannot be encoded or is refused; those before it are sent.
+    pub(crate) fn send_all<F: Encode>(
+        self: &Arc<Self>,
+        endpoint: &dyn Endpoint,
+        frames: &mut dyn Iterator<Item = F>,
+    ) -> Result<()> {
+        let mut outbox = Outbox::default();
+        let mut failed = None;
+        loop {
+            let put = frames.next().map(|frame| outbox.put_connected(&frame));
+            let ends = !matches!(put, Some(Ok(())));
+            if let Some(Err(error)) = put {
+                failed = Some(error);
+            }
+            if !ends && outbox.size() < GATHER {
+                continue;
+            }
+            let sent = outbox.send(endpoint, &self.tally, |_, error| {
+                failed.get_or_insert(Error::io("sending a datagram", error));
+            });
+            if matches!(sent, Sent::Blocked) {
+                self.send_later(std::mem::take(&mut outbox));
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if ends {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts datagrams that were sent without a turn.
+    pub(crate) fn count_sent(&self, n: u64) {
+        self.tally.sent(n);
+    }
+
+    /// Counts datagrams that the system refused to send without a turn.
+    pub(crate) fn count_unsent(&self, n: u64) {
+        self.tally.unsent(n);
+    }
+
     /// The address that it is bound to.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
@@ -344,7 +404,11 @@ impl Serving {
 
     /// Tells `on_error`, once a second.
     fn tell(&self, peer: Option<SocketAddr>, error: impl FnOnce() -> Error) {
-        if let Some(skipped) = self.errors.admit(self.home.clock) {
+        let admitted = match self.handler.throttled() {
+            true => self.errors.admit(self.home.clock),
+            false => Some(0),
+        };
+        if let Some(skipped) = admitted {
             let mut error = error();
             if skipped > 0 {
                 let message = format!("{error} (and {skipped} before it)");
@@ -359,7 +423,7 @@ impl Serving {
         let (mut spent, mut failures) = (0, 0);
         loop {
             let free = match self.mode {
-                Mode::Tasks(max) => max.saturating_sub(self.running.load(Acquire)),
+                Mode::Tasks { max, .. } => max.saturating_sub(self.running.load(Acquire)),
                 Mode::Turn | Mode::Inline => BATCH,
             };
             if free == 0 || state.last == Some(0) {
@@ -425,7 +489,7 @@ impl Serving {
                         Outlet::new(&mut state.outbox, self.options.max_waiting, Some(relief));
                     self.handler.handle(datagram, out)
                 }
-                Mode::Tasks(_) => self.launch(state, &datagram),
+                Mode::Tasks { at_once, .. } => self.launch(state, &datagram, at_once),
             };
             if let Err(fault) = handled {
                 self.count(datagram.peer(), fault);
@@ -454,14 +518,23 @@ impl Serving {
     }
 
     /// Begins to handle `datagram` as a future. It goes on as a task only if it is not ready at once.
-    fn launch(self: &Arc<Self>, state: &mut State, datagram: &Datagram<'_>) -> Handled {
+    fn launch(
+        self: &Arc<Self>,
+        state: &mut State,
+        datagram: &Datagram<'_>,
+        at_once: bool,
+    ) -> Handled {
         let held = match Held::copy(datagram) {
             Ok(held) => held,
             Err(error) => return Err(Fault::Failed(error)),
         };
         let peer = datagram.peer();
         let mut future = self.handler.start(held, self.options.max_waiting);
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        let tried = match at_once {
+            true => future.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+            false => Poll::Pending,
+        };
+        match tried {
             Poll::Ready((outbox, handled)) => {
                 state.outbox.append(outbox);
                 handled
@@ -563,6 +636,7 @@ impl Serving {
 
     /// Tells those who wait that the socket is closed.
     fn announce(&self) {
+        self.handler.closed();
         let waiters = {
             let mut ended = self.ended.lock();
             ended.closed = true;

@@ -46,8 +46,8 @@ where
     fn mode(&self) -> Mode {
         match D::DISPATCH {
             Dispatch::Inline => Mode::Inline,
-            Dispatch::Async => Mode::Tasks(1),
-            Dispatch::Concurrent { max, .. } => Mode::Tasks(max),
+            Dispatch::Async => Mode::Tasks { max: 1, at_once: true },
+            Dispatch::Concurrent { max, .. } => Mode::Tasks { max, at_once: !D::BLOCKS },
             _ => Mode::Turn,
         }
     }
@@ -89,8 +89,8 @@ where
 
     fn failed(&self, peer: Option<SocketAddr>, local: SocketAddr, error: &Error) {
         let told = guard::run(Place::OnError, || {
-            let mut parts = DatagramParts::new(&*self.server, peer, local, Ecn::default(), None);
-            E::on_datagram_error(&mut parts, error)
+            let parts = DatagramParts::new(&*self.server, peer, local, Ecn::default(), None);
+            E::on_datagram_error(parts, error)
         });
         if let Ok(Err(error)) = told {
             tracing::warn!(%error, "on_error");
