@@ -14,6 +14,7 @@ pub mod mem;
 pub mod poller;
 mod primitive;
 mod random;
+pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
@@ -26,7 +27,7 @@ pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
 
-pub use addr::{Address, PeerAddress};
+pub use addr::{Address, PeerAddress, ToAddress};
 #[cfg(feature = "udp")]
 pub use client::UdpClient;
 pub use conn::{

@@ -1,6 +1,7 @@
-//! Addresses as people write them, and what they resolve to.
+//! Addresses in the form that people write, and the socket addresses that they resolve to.
 
 mod peer;
+mod to_address;
 
 use std::{
     fmt,
@@ -10,10 +11,11 @@ use std::{
 };
 
 pub use peer::PeerAddress;
+pub use to_address::ToAddress;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Where to listen or dial, as people write it.
+/// An address to listen on or to dial, in the form that people write.
 ///
 /// | text | meaning |
 /// | --- | --- |
@@ -23,7 +25,7 @@ use crate::{Error, ErrorKind, Result};
 /// | `unix:/path` | a Unix socket's file |
 /// | `unix:@name` | a Unix socket's abstract name (Linux only) |
 ///
-/// What `Display` writes of a parsed address parses to an equal one.
+/// The text that `Display` writes of a parsed address parses to an equal one.
 ///
 /// ```
 /// use netpoll::Address;
@@ -56,7 +58,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// Whether [`resolve`](Self::resolve) asks the system's resolver, and so may block.
+    /// Returns true if [`resolve`](Self::resolve) asks the system's resolver, and so may block.
     pub(crate) fn needs_resolver(&self) -> bool {
         match self {
             // An address with a zone is left to the resolver too.
@@ -65,13 +67,12 @@ impl Address {
         }
     }
 
-    /// Whether it is of datagrams, so that no connection can be made there.
+    /// Returns true for an address of datagrams, to which no connection can be made.
     pub fn is_datagram(&self) -> bool {
         matches!(self, Self::Udp { .. })
     }
 
-    /// # Errors
-    /// It is of datagrams: no connection can be made there.
+    /// Refuses an address of datagrams, to which no connection can be made.
     pub(crate) fn check_stream(&self) -> Result<()> {
         if !self.is_datagram() {
             return Ok(());
@@ -80,9 +81,9 @@ impl Address {
         Err(Error::new(ErrorKind::Address, why))
     }
 
-    /// The socket addresses behind this address, in the order in which the resolver gives them.
+    /// Returns the socket addresses behind this address, in the order in which the resolver gives them.
     ///
-    /// Asks the system's resolver for a host's name, and so may block.
+    /// It asks the system's resolver for a host's name, and so may block.
     ///
     /// # Errors
     /// [`ErrorKind::Address`], naming the host, if it cannot be resolved.
@@ -111,10 +112,7 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        parse(text).map_err(|fault| {
-            let (what, write) = fault.describe();
-            Error::new(ErrorKind::Address, format!("address {text:?}: {what}; write {write}"))
-        })
+        parse(text).map_err(|fault| fault.error(&format_args!("{text:?}")))
     }
 }
 
@@ -151,7 +149,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a text is no address.
+/// The reason for which a text is not an address.
 enum Fault {
     Empty,
     Scheme,
@@ -166,7 +164,12 @@ enum Fault {
 }
 
 impl Fault {
-    /// What is wrong, and what to write.
+    fn error(&self, text: &dyn fmt::Display) -> Error {
+        let (what, write) = self.describe();
+        Error::new(ErrorKind::Address, format!("address {text}: {what}; write {write}"))
+    }
+
+    /// Returns the fault, and a form that would be right.
     fn describe(&self) -> (&'static str, &'static str) {
         let form = "host:port, [ipv6]:port, unix:/path or unix:@name";
         match self {

@@ -99,18 +99,18 @@ pub struct Syscalls {
 impl Stats {
     pub(super) fn of(shared: &Shared) -> Self {
         let sums = shared.counters.sums();
-        let (workers, standbys) = shared.crew.size();
+        let (workers, standbys) = shared.pool.size();
         Self {
-            pollers: shared.homes.len(),
+            pollers: shared.shards.len(),
             workers,
             standbys,
-            late: shared.crew.late(),
+            late: shared.pool.late(),
             waiting: usize::try_from(shared.gauges.waiting.load(Relaxed)).unwrap_or(0),
             connections: shared.gauges.connections.load(Relaxed),
-            connections_of: shared.homes.iter().map(|home| home.load()).collect(),
-            queued_of: shared.homes.iter().map(|h| h.queue.len() + h.queue.aside()).collect(),
+            connections_of: shared.shards.iter().map(|shard| shard.load()).collect(),
+            queued_of: shared.shards.iter().map(|h| h.queue.len() + h.queue.deferred()).collect(),
             tasks: shared.tasks.len(),
-            timers: shared.homes.iter().map(|home| home.timers()).sum(),
+            timers: shared.shards.iter().map(|shard| shard.timers()).sum(),
             accepted: shared.gauges.accepted.load(Relaxed),
             dialled: shared.gauges.dialled.load(Relaxed),
             refused: shared.gauges.refused.load(Relaxed),

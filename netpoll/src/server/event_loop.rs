@@ -57,6 +57,7 @@ pub(super) const TURN: Duration = Duration::from_millis(100);
 /// assert_eq!((report.drained, report.cut.len()), (1, 0));
 /// # Ok::<(), netpoll::Error>(())
 /// ```
+#[must_use = "the server stops when it is dropped: call `serve`, or keep it"]
 pub struct EventLoop {
     handle: ServerHandle,
     /// Shuts down when the server is dropped.

@@ -18,7 +18,7 @@ pub use super::{
     },
 };
 pub use crate::{
-    conn::{CloseReason, Connection},
+    conn::{CloseReason, Connection, ConnectionOptions},
     error::{Error, Result},
     frame::Sequenced,
 };

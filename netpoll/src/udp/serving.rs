@@ -1,7 +1,7 @@
 //! A server's socket: registered with one poller, received from and answered in turns.
 //!
 //! All I/O is done by turns, of which one runs at a time; they hold [`State`]. Events are bits of the
-//! gate:
+//! state_word:
 //!
 //! | event | set by | what the turn does |
 //! | --- | --- | --- |
@@ -44,11 +44,11 @@ use crate::{
     poller::{Event, Interest, Readiness, Token},
     sched::{
         BoxFuture,
-        gate::Gate,
-        home::Home,
-        park,
+        block_on::wait_for,
+        shard::Shard,
         shared::Shared,
-        turn::{Desk, Ready, Source, Turn},
+        state_word::StateWord,
+        turn::{Ready, Scratch, Source, Turn},
     },
     sys::udp::{BATCH, UdpSocket},
     throttle::Throttle,
@@ -120,13 +120,13 @@ pub(crate) trait Handler: Send + Sync {
 
 /// See the module's documentation.
 pub(crate) struct Serving {
-    gate: Gate,
+    state_word: StateWord,
     mode: Mode,
     local: SocketAddr,
     handler: Arc<dyn Handler>,
     options: Arc<DatagramOptions>,
     runtime: Arc<Shared>,
-    home: Arc<Home>,
+    shard: Arc<Shard>,
     /// Stands for the socket in the timer wheel.
     timer: OnceLock<Token>,
     state: Mutex<State>,
@@ -184,7 +184,7 @@ pub(crate) fn bind_all(
         Error::io(format!("cannot listen on udp://{address}{hint}"), error)
     };
     let many = options.socket_per_poller && !options.copies();
-    let count = if many { runtime.homes.len() } else { 1 };
+    let count = if many { runtime.shards.len() } else { 1 };
     let mut of_system = options.of_system();
     // Futures are counted one by one, so that a message must not be many of them.
     of_system.gather &= !matches!(handler.mode(), Mode::Tasks { .. });
@@ -206,9 +206,9 @@ pub(crate) fn bind_all(
     }
     let mut serving: Vec<Arc<Serving>> = Vec::with_capacity(count);
     for (i, socket) in sockets.into_iter().enumerate() {
-        let home = if count > 1 { &runtime.homes[i] } else { runtime.place() };
+        let shard = if count > 1 { &runtime.shards[i] } else { runtime.place() };
         let started =
-            Serving::start(runtime, home, Arc::new(socket), options.clone(), handler.clone());
+            Serving::start(runtime, shard, Arc::new(socket), options.clone(), handler.clone());
         match started {
             Ok(started) => serving.push(started),
             Err(error) => {
@@ -221,13 +221,13 @@ pub(crate) fn bind_all(
 }
 
 impl Serving {
-    /// Serves `endpoint` at `home`.
+    /// Serves `endpoint` at `shard`.
     ///
     /// # Errors
     /// `Closed` if the runtime shuts down, `Io` if it cannot be registered.
     pub(crate) fn start(
         runtime: &Arc<Shared>,
-        home: &Arc<Home>,
+        shard: &Arc<Shard>,
         endpoint: Arc<dyn Endpoint>,
         options: Arc<DatagramOptions>,
         handler: Arc<dyn Handler>,
@@ -243,13 +243,13 @@ impl Serving {
             last: None,
         };
         let serving = Arc::new(Self {
-            gate: Gate::new(0),
+            state_word: StateWord::new(0),
             mode: handler.mode(),
             local: endpoint.local(),
             handler,
             options,
             runtime: runtime.clone(),
-            home: home.clone(),
+            shard: shard.clone(),
             timer: OnceLock::new(),
             state: Mutex::new(state),
             replied: Mutex::default(),
@@ -260,10 +260,10 @@ impl Serving {
             ended: Mutex::default(),
             errors: Throttle::every(Duration::from_secs(1)),
         });
-        let token = home.poller.insert(serving.clone());
+        let token = shard.poller.insert(serving.clone());
         serving.timer.set(token).expect("a socket starts once");
         let registered = match endpoint.fd() {
-            Some(fd) => home.poller.register(fd, Interest::Datagrams, serving.clone()).map(Some),
+            Some(fd) => shard.poller.register(fd, Interest::Datagrams, serving.clone()).map(Some),
             None => Ok(None),
         };
         match registered {
@@ -361,7 +361,7 @@ impl Serving {
             }
             Poll::Pending
         });
-        park::wait_for(closed, Some(until)).is_some()
+        wait_for(closed, Some(until)).is_some()
     }
 
     /// Adds what it counts to `stats`.
@@ -397,15 +397,15 @@ impl Serving {
     }
 
     fn schedule(self: &Arc<Self>, event: u32) {
-        if Gate::must_queue(self.gate.notify(event)) {
-            self.home.push(self.clone());
+        if StateWord::must_queue(self.state_word.notify(event)) {
+            self.shard.push(self.clone());
         }
     }
 
     /// Tells `on_error`, once a second.
     fn tell(&self, peer: Option<SocketAddr>, error: impl FnOnce() -> Error) {
         let admitted = match self.handler.throttled() {
-            true => self.errors.admit(self.home.clock),
+            true => self.errors.admit(self.shard.clock),
             false => Some(0),
         };
         if let Some(skipped) = admitted {
@@ -543,7 +543,7 @@ impl Serving {
                 self.running.fetch_add(1, AcqRel);
                 let place = Place(self.clone());
                 self.runtime.spawn_at(
-                    &self.home,
+                    &self.shard,
                     Box::pin(async move {
                         let (outbox, handled) = future.await;
                         place.0.finish(outbox);
@@ -594,9 +594,9 @@ impl Serving {
     fn watch(self: &Arc<Self>, state: &mut State, endpoint: &dyn Endpoint, interest: Interest) {
         let Some(fd) = endpoint.fd() else { return };
         if let Some(token) = state.registered.take() {
-            self.runtime.remove(&self.home, token, Some(fd));
+            self.runtime.remove(&self.shard, token, Some(fd));
         }
-        match self.home.poller.register(fd, interest, self.clone()) {
+        match self.shard.poller.register(fd, interest, self.clone()) {
             Ok(token) => state.registered = Some(token),
             Err(error) => {
                 // There was memory for the timer: it tries again.
@@ -609,7 +609,7 @@ impl Serving {
     /// Has a timer schedule the turn after a while.
     fn arm(&self) {
         if let Some(token) = self.timer.get() {
-            self.home.arm(self.home.clock.tick_after(PAUSE), *token);
+            self.shard.arm(self.shard.clock.tick_after(PAUSE), *token);
         }
     }
 
@@ -625,10 +625,10 @@ impl Serving {
         let Some(endpoint) = state.endpoint.take() else { return };
         self.overflowed.store(endpoint.dropped() as usize, Relaxed);
         if let Some(token) = state.registered.take() {
-            self.runtime.remove(&self.home, token, endpoint.fd());
+            self.runtime.remove(&self.shard, token, endpoint.fd());
         }
         if let Some(token) = self.timer.get() {
-            self.runtime.remove(&self.home, *token, None);
+            self.runtime.remove(&self.shard, *token, None);
         }
         state.outbox = Outbox::default();
         self.waiting.store(0, Relaxed);
@@ -646,7 +646,7 @@ impl Serving {
     }
 
     /// The turn's work. True: there is more.
-    fn work(self: &Arc<Self>, events: u32, state: &mut State, desk: &mut Desk) -> bool {
+    fn work(self: &Arc<Self>, events: u32, state: &mut State, scratch: &mut Scratch) -> bool {
         if events & ABORT != 0 {
             self.shut(state);
         }
@@ -665,9 +665,9 @@ impl Serving {
         if events & READABLE != 0 {
             state.more = true;
         }
-        let lends = state.outbox.is_empty() && desk.out.is_empty();
+        let lends = state.outbox.is_empty() && scratch.out.is_empty();
         if lends {
-            state.outbox.lend_bytes(std::mem::take(&mut desk.out));
+            state.outbox.lend_bytes(std::mem::take(&mut scratch.out));
         }
         self.send(state, &*endpoint);
         let again = state.more && self.receive(state, &*endpoint);
@@ -675,7 +675,7 @@ impl Serving {
         if state.outbox.is_empty() {
             let bytes = state.outbox.take_bytes();
             if lends {
-                desk.out = bytes;
+                scratch.out = bytes;
             }
         }
         if state.last.is_some() && !again && self.is_drained(state) {
@@ -686,22 +686,22 @@ impl Serving {
 }
 
 impl Turn for Serving {
-    fn run(self: Arc<Self>, desk: &mut Desk) {
-        let events = self.gate.begin();
+    fn run(self: Arc<Self>, scratch: &mut Scratch) {
+        let events = self.state_word.begin();
         let (again, closed) = {
             let state = &mut *self.state.lock();
-            (self.work(events, state, desk), state.endpoint.is_none())
+            (self.work(events, state, scratch), state.endpoint.is_none())
         };
         if closed {
             self.announce();
         }
         if again {
             // The next turn goes on where this one stopped.
-            let _queued = self.gate.notify(READABLE);
+            let _queued = self.state_word.notify(READABLE);
         }
-        if self.gate.end(again) {
-            let home = self.home.clone();
-            home.push(self);
+        if self.state_word.end(again) {
+            let shard = self.shard.clone();
+            shard.push(self);
         }
     }
 
@@ -728,13 +728,13 @@ impl Source for Serving {
         if readiness.is_writable() {
             events |= WRITABLE;
         }
-        if events != 0 && Gate::must_queue(self.gate.notify(events)) {
+        if events != 0 && StateWord::must_queue(self.state_word.notify(events)) {
             ready.push(self);
         }
     }
 
     fn on_timer(self: Arc<Self>, _now: u64, ready: &mut Ready) {
-        if Gate::must_queue(self.gate.notify(READABLE)) {
+        if StateWord::must_queue(self.state_word.notify(READABLE)) {
             ready.push(self);
         }
     }

@@ -1,13 +1,13 @@
 //! [`UdpClientBuilder`]: the settings of a client's socket.
 
 use std::{
-    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
 use super::{Attempts, UdpClient, over, resolve};
 use crate::{
+    addr::{Address, ToAddress},
     error::{Error, ErrorKind, Result},
     sched::Runtime,
     sys::udp::UdpSocket,
@@ -60,9 +60,9 @@ impl UdpClientBuilder {
     /// # Errors
     /// `Address` if it cannot be parsed or resolved; `Config` for options that cannot be; `Io` with the
     /// address if the system refuses.
-    pub fn connect(self, address: impl fmt::Display) -> Result<UdpClient> {
+    pub fn connect(self, address: impl ToAddress) -> Result<UdpClient> {
         self.options.check()?;
-        let mut last = None;
+        let (address, mut last) = (address.to_address()?, None);
         for peer in resolve(&address)? {
             let any: IpAddr = match peer {
                 SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -83,8 +83,9 @@ impl UdpClientBuilder {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub fn bind(self, address: impl fmt::Display) -> Result<UdpClient> {
+    pub fn bind(self, address: impl ToAddress) -> Result<UdpClient> {
         self.options.check()?;
+        let address = address.to_address()?;
         let Some(&local) = resolve(&address)?.first() else { return Err(no_address(&address)) };
         let socket = self
             .socket(local)
@@ -106,6 +107,6 @@ impl UdpClientBuilder {
     }
 }
 
-fn no_address(address: &dyn fmt::Display) -> Error {
+fn no_address(address: &Address) -> Error {
     Error::new(ErrorKind::Address, format!("{address} has no address"))
 }

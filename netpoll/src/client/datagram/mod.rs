@@ -23,11 +23,11 @@ pub use builder::UdpClientBuilder;
 use self::pending::{Exchange, Exchanges};
 use super::{MuxFrame, Received, SequenceNumber};
 use crate::{
-    addr::{Address, PeerAddress},
+    addr::{Address, PeerAddress, ToAddress},
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
     frame::{self, Encode, Frame},
-    sched::{Runtime, park, shared::Shared, timeout_on},
+    sched::{Runtime, block_on::wait_for, shared::Shared, timeout_on},
     sys::udp::Outgoing,
     udp::{DatagramStats, Endpoint, Outbox, Serving},
 };
@@ -85,7 +85,7 @@ impl UdpClient {
     ///
     /// # Errors
     /// As [`UdpClientBuilder::connect`].
-    pub fn connect(address: impl fmt::Display) -> Result<Self> {
+    pub fn connect(address: impl ToAddress) -> Result<Self> {
         Self::builder().connect(address)
     }
 
@@ -93,7 +93,7 @@ impl UdpClient {
     ///
     /// # Errors
     /// As [`UdpClientBuilder::bind`].
-    pub fn bind(address: impl fmt::Display) -> Result<Self> {
+    pub fn bind(address: impl ToAddress) -> Result<Self> {
         Self::builder().bind(address)
     }
 
@@ -163,7 +163,7 @@ impl UdpClient {
     /// `FrameTooLarge`: one was longer than `max_datagram`, and is lost. `Io`: the peer refused what was
     /// sent. `Closed`: the runtime shut down.
     pub fn recv(&self) -> Result<Arrived> {
-        park::wait_for(self.recv_async(), None).expect("there is no deadline")
+        wait_for(self.recv_async(), None).expect("there is no deadline")
     }
 
     /// Waits for a datagram for `limit` at most.
@@ -176,7 +176,7 @@ impl UdpClient {
             let why = format!("no datagram came to {} within {limit:?}", self.local());
             Err(Error::new(ErrorKind::TimedOut, why))
         };
-        park::wait_for(self.recv_async(), Some(until)).unwrap_or_else(late)
+        wait_for(self.recv_async(), Some(until)).unwrap_or_else(late)
     }
 
     /// Takes a datagram that has come.
@@ -215,7 +215,7 @@ impl UdpClient {
         for<'a> Q::At<'a>: Encode,
     {
         self.connected()?;
-        park::wait_for(self.exchange::<Q, R>(None, request), None).expect("there is no deadline")
+        wait_for(self.exchange::<Q, R>(None, request), None).expect("there is no deadline")
     }
 
     /// As [`call`](Self::call), to `peer`, which alone can answer.
@@ -233,7 +233,7 @@ impl UdpClient {
         for<'a> Q::At<'a>: Encode,
     {
         let to = self.to(peer.into())?;
-        park::wait_for(self.exchange::<Q, R>(to, request), None).expect("there is no deadline")
+        wait_for(self.exchange::<Q, R>(to, request), None).expect("there is no deadline")
     }
 
     /// As [`call`](Self::call), without blocking the thread, under any executor.
@@ -359,9 +359,8 @@ impl UdpClient {
     }
 }
 
-/// The socket addresses of "host:port", with or without `udp://`.
-fn resolve(address: &dyn fmt::Display) -> Result<Vec<SocketAddr>> {
-    let address: Address = address.to_string().parse()?;
+/// The socket addresses of `address`, whether it names TCP or UDP.
+fn resolve(address: &Address) -> Result<Vec<SocketAddr>> {
     if !matches!(address, Address::Udp { .. } | Address::Tcp { .. }) {
         let why = format!("{address} takes no datagrams: write udp://host:port");
         return Err(Error::new(ErrorKind::Address, why));

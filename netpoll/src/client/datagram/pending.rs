@@ -206,7 +206,7 @@ impl Handler for Exchanges {
             return self.refused(error);
         }
         let mut table = self.table.lock();
-        let wakers = table.put(Err(error.copy()), self.max);
+        let wakers = table.put(Err(error.clone()), self.max);
         drop(table);
         wakers.into_iter().for_each(guard::wake);
     }

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     frame::Arena,
     guard::{self, Place},
-    sched::{BoxFuture, clock, park, timeout},
+    sched::{BoxFuture, block_on::wait_for, clock, timeout},
     service::Dispatch,
     udp::{Datagram, Ecn, Fault, Handled, Handler, Held, Mode, Origin, Outbox, Outlet},
 };
@@ -127,7 +127,7 @@ fn complete<S, D: OnDatagram<S>>(
         Poll::Ready(result) => result,
         Poll::Pending => {
             let until = D::TIMEOUT.map(|limit| clock().after(limit));
-            park::wait_for(future, until).unwrap_or_else(|| Err(late::<S, D>(origin)))
+            wait_for(future, until).unwrap_or_else(|| Err(late::<S, D>(origin)))
         }
     }
 }
