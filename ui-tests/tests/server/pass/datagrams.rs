@@ -72,10 +72,10 @@ mod u8_line {
 }
 
 fn main() {
-    let _ = netpoll::serve::<nothing>;
-    let _ = netpoll::serve::<frame>;
-    let _ = netpoll::serve::<all>;
-    let _ = netpoll::serve::<many>;
+    let _ = || netpoll::serve::<nothing>("udp://127.0.0.1:0");
+    let _ = || netpoll::serve::<frame>("udp://127.0.0.1:0");
+    let _ = || netpoll::serve::<all>("udp://127.0.0.1:0");
+    let _ = || netpoll::serve::<many>("udp://127.0.0.1:0");
     let _ = |query: Query<'static>| query.body;
     let _ = |line: u8_line::Line<'static>| line.0;
     let (_, _) = (Wired.builder(), Both.builder());
