@@ -69,6 +69,7 @@ pub mod __private {
     /// Of the attributes.
     pub mod glue {
         pub use crate::{
+            __with_udp as with_udp,
             server::{EventLoop, EventLoopBuilder},
             service::glue::*,
         };

@@ -24,9 +24,6 @@ pub use crate::{
 };
 use crate::{error::ErrorKind, frame::Frame};
 
-#[doc(hidden)]
-pub use crate::__with_udp as with_udp;
-
 /// The return type of hooks that give no value: `T`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from this hook",
