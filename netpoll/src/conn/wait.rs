@@ -14,6 +14,7 @@ use std::{
 use super::{core::Conn, state::mark};
 use crate::{
     error::{Error, ErrorKind, Result},
+    guard,
     primitive::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -40,7 +41,7 @@ impl Waiters {
             std::mem::take(&mut *list)
         };
         for (_, waker) in woken {
-            waker.wake();
+            guard::wake(waker);
         }
     }
 

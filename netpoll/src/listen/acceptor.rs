@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::{
     addr::PeerAddress,
     error::{Error, Result},
+    guard,
     poller::{Event, Interest, Token},
     sched::{
         block_on,
@@ -202,7 +203,7 @@ impl Acceptor {
             self.runtime.remove(&self.shard, *token, None);
         }
         state.closed = true;
-        state.waiters.drain(..).for_each(Waker::wake);
+        state.waiters.drain(..).for_each(guard::wake);
     }
 }
 

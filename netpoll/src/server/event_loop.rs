@@ -15,6 +15,7 @@ use crate::{
     addr::PeerAddress,
     conn::Connection,
     error::Result,
+    guard,
     listen::Acceptor,
     sched::{Runtime, block_on},
     service::Service,
@@ -206,7 +207,7 @@ impl ServerHandle {
                     ended.report = Some(report.clone());
                     std::mem::take(&mut ended.waiters)
                 };
-                waiters.into_iter().for_each(Waker::wake);
+                waiters.into_iter().for_each(guard::wake);
                 report
             }
         }

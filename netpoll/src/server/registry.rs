@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    guard,
     primitive::{
         Mutex,
         atomic::{
@@ -86,7 +87,7 @@ impl<T: Clone> Registry<T> {
         };
         if is_last && self.is_draining() {
             let waiter = mem::take(&mut *self.waiter.lock());
-            waiter.into_iter().for_each(Waker::wake);
+            waiter.into_iter().for_each(guard::wake);
         }
     }
 
@@ -131,7 +132,7 @@ mod models {
         fn tell(&self) {
             self.told.store(true, Release);
             let told = mem::take(&mut *self.waits.lock());
-            told.into_iter().for_each(Waker::wake);
+            told.into_iter().for_each(guard::wake);
         }
 
         /// Its turns: it closes once the server drains, and checks that when it is woken.

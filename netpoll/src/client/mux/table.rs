@@ -13,6 +13,7 @@ use crate::{
         call::{Call, Place},
         call_connection::Started,
     },
+    guard,
     primitive::Mutex,
 };
 
@@ -65,7 +66,7 @@ impl<L> Table<L> {
             state.numbers.len()
         };
         if let Some(caller) = woken {
-            caller.wake();
+            guard::wake(caller);
         }
         (Started::Taken, load)
     }
