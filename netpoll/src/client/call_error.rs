@@ -22,7 +22,10 @@ pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> E
             return Error::io(context, io::ErrorKind::ConnectionReset.into());
         }
         CloseReason::Eof => ErrorKind::Eof,
+        CloseReason::Truncated => ErrorKind::Truncated,
+        CloseReason::HandshakeFailed => ErrorKind::Handshake,
         CloseReason::FrameTimeout
+        | CloseReason::HandshakeTimeout
         | CloseReason::WriteTimeout
         | CloseReason::IdleTimeout
         | CloseReason::HandlerTimeout => ErrorKind::TimedOut,
