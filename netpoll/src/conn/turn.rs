@@ -192,7 +192,7 @@ impl Conn {
             self.deadlines.clear(Kind::Frame);
             return false;
         };
-        recv.busy = matches!(after, After::Busy);
+        recv.busy = matches!(after, After::Busy | After::Pending);
         recv.full = matches!(after, After::Full);
         let mut again = false;
         match after {
@@ -205,6 +205,7 @@ impl Conn {
             }
             After::Again => again = true,
             After::Busy => self.deadlines.clear(Kind::Frame),
+            After::Pending => self.watch_frame(&mut recv),
             After::Full => {
                 self.deadlines.clear(Kind::Frame);
                 return self.await_low_mark(Some(recv));
@@ -324,7 +325,8 @@ impl Conn {
         let waits = recv.filter(|recv| !recv.busy && !recv.full);
         if self.deadlines.passed(Kind::Frame, now) {
             self.deadlines.clear(Kind::Frame);
-            if waits.is_some_and(Recv::has_partial) {
+            // No deadline is set while a frame may not be read.
+            if recv.is_some_and(Recv::has_partial) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
                 let said = |conn: &Self| (conn.written(), conn.pending());
                 let before = said(self);
@@ -336,7 +338,7 @@ impl Conn {
                 }
                 // A last frame that the handler sent reaches the peer before the end does.
                 self.state_word.set(mark::CLOSING);
-                return self.is_drained();
+                return self.has_sent_all();
             }
         }
         // What has come and was not read yet is no silence; the read sets the deadline anew.
