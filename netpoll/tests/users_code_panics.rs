@@ -22,12 +22,14 @@ use common::{BenchScan, frame, wait_until};
 use netpoll::{
     Call, CloseReason, Connection, Dialer, Dispatch, Error, ErrorKind, EventLoop, Flow, Result,
     Runtime, Service, block_on,
+    buf::LinkBuffer,
     client::{Client, Resolve},
     frame::{
         Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Frame, Progress, ScanError,
         Scanner, Window,
     },
     mem,
+    transport::{Transport, TransportContext},
 };
 
 /// What provokes a panic in a place.
@@ -175,6 +177,38 @@ fn client_scan(runtime: &Runtime) {
     assert!(client.call(Text::from("x")).is_err());
     peer.join().unwrap();
     drop(client);
+}
+
+/// A frame of a mux: a number and a value.
+#[derive(Debug, netpoll::Frame)]
+struct Numbered {
+    #[frame(seq)]
+    id: u32,
+    value: u32,
+}
+
+/// The peer sends what answers no call, and then the answer.
+fn client_push(runtime: &Runtime) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let peer = thread::spawn(move || {
+        let mut peer = listener.accept().unwrap().0;
+        let mut ask = [0; 8];
+        peer.read_exact(&mut ask).unwrap();
+        peer.write_all(&[0; 8]).unwrap();
+        let _ = peer.write_all(&ask);
+        let _ = peer.read_to_end(&mut Vec::new());
+    });
+    let client = Client::<Numbered, Numbered>::mux(address)
+        .runtime(runtime)
+        .on_push(|_| panic!("a hook panics as asked"))
+        .build()
+        .unwrap();
+    // The connection ends, with the call or after it.
+    let _ =
+        client.call(Numbered { id: 0, value: 7 }).map(|reply| reply.into_owned().unwrap().value);
+    drop(client);
+    peer.join().unwrap();
 }
 
 /// Text in a frame of four bytes of length; what it says is where its code panics.
@@ -386,15 +420,20 @@ impl Transport for BadTransport {
         Ok(())
     }
 
-    fn open(&mut self, wire: &mut LinkBuffer, plain: &mut LinkBuffer, _: &mut LinkBuffer) -> Result<()> {
+    fn open(
+        &mut self,
+        wire: &mut LinkBuffer,
+        plain: &mut LinkBuffer,
+        _: &mut LinkBuffer,
+    ) -> Result<()> {
         self.panics("open");
-        plain.append(wire)?;
+        plain.append(std::mem::take(wire));
         Ok(())
     }
 
     fn seal(&mut self, plain: &mut LinkBuffer, wire: &mut LinkBuffer) -> Result<()> {
         self.panics("seal");
-        wire.append(plain)?;
+        wire.append(std::mem::take(plain));
         Ok(())
     }
 }
