@@ -4,7 +4,7 @@ use super::{
     handler::After,
     reason::CloseReason,
     recv::{Filled, Recv, Step},
-    state::mark,
+    state::{OVER, mark},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -99,6 +99,10 @@ impl Budget {
         loop {
             let Some(recv) = &step.recv else { return Ok(Next::Over(After::Wait)) };
             let (there, before) = (recv.input.len(), recv.came);
+            if step.conn.conn.state_word.load() & (mark::CLOSING | OVER) != 0 {
+                // A handler has closed the connection: what was pipelined behind its request is not begun.
+                return Ok(Next::Over(After::Wait));
+            }
             if self.requests == 0 {
                 return Ok(Next::Over(After::Again));
             }

@@ -22,7 +22,7 @@ use crate::{
     addr::{Address, PeerAddress, ToAddress},
     conn::{
         ChosenOptions, Connection, ConnectionOptions, Settings, connection_setters, core::Conn,
-        deadlines::Kind,
+        deadlines::Kind, wait::News,
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
@@ -195,7 +195,7 @@ impl Dialer {
         };
         if state == Connecting::InProgress {
             let asked = conn.conn.clone();
-            let waits = conn.conn.until(move |_| asked.connected());
+            let waits = conn.conn.until(News::Setup, move |_| asked.connected());
             let told = self.within(until, waits).await;
             if let Err(error) = told.unwrap_or_else(|| Err(TimedOut.into())) {
                 conn.abort();
@@ -203,7 +203,7 @@ impl Dialer {
             }
         }
         conn.conn.begin_handshake(server_name);
-        let shaken = self.within(until, conn.conn.until(Conn::shaken)).await;
+        let shaken = self.within(until, conn.conn.until(News::Setup, Conn::shaken)).await;
         if let Err(error) = shaken.unwrap_or_else(|| Err(self.late("no handshake"))) {
             conn.abort();
             return Err(error);
