@@ -189,11 +189,11 @@ impl Recv {
         }
         let block = block.as_mut().expect("it was just made");
         let asked = block.spare_len();
-        let read = conn.endpoint.read(block.spare_mut());
+        let read = conn.endpoint.read(block.spare_uncleared());
         if let Ok(n) = read
             && n > 0
         {
-            block.commit(n);
+            block.commit_uncleared(n);
             self.arriving(conn).push(block.take_filled());
         }
         Ok(read.map(|n| (n, asked)))
