@@ -18,6 +18,7 @@
 //!   caller: a caller that leaves does not cancel it.
 
 use std::{
+    future::poll_fn,
     iter, mem,
     sync::{
         Arc, Weak,
@@ -30,13 +31,16 @@ use super::{
     actions::{Actions, More, Start},
     assignment::SLOWLY,
     balance::Endpoint,
+    budget::Budget,
     call_connection::{CallConnection, Matching, Started},
     connections::Connections,
     deadline_timer::DeadlineTimer,
     health::Outcome,
+    hello::FirstExchange,
 };
 use crate::{
     addr::Address,
+    buf::LinkSlice,
     conn::Connection,
     dial::{self, Dialer},
     error::{Error, ErrorKind, Result},
@@ -53,10 +57,13 @@ pub(super) struct Hub<M: Matching> {
     pub(super) dialer: Dialer,
     pub(super) deadline_timer: DeadlineTimer<M>,
     pub(super) counters: Counters,
+    pub(super) budget: Budget,
     /// Idle time after which a connection is probed before its next call.
     pub(super) probe_after: Duration,
     /// A connection is kept even if nobody calls.
     pub(super) keeps_one: bool,
+    /// The first exchange on a new connection.
+    pub(super) first: Option<FirstExchange>,
     pub(super) spec: M::Spec,
 }
 
@@ -123,6 +130,11 @@ impl<M: Matching> Hub<M> {
         }
         match M::start(&connection, call) {
             Started::Taken => Actions::default(),
+            Started::Sent(call) => {
+                let actions = self.connections.release(id, iter::once(&*call));
+                call.complete(Ok(LinkSlice::default()));
+                actions
+            }
             Started::CallGone(call) => {
                 connection.not_answered(Outcome::Unknown);
                 self.connections.release(id, iter::once(&*call))
@@ -162,10 +174,36 @@ impl<M: Matching> Hub<M> {
         self.counters.dials.fetch_add(1, Relaxed);
         let dial = Dial { hub: self.clone(), endpoint: Some(endpoint.clone()) };
         let dials = async move {
-            let result = dial.hub.dialer.dial_async(&endpoint.address).await;
+            let result = dial.hub.connect(&endpoint.address).await;
             dial.done(result);
         };
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
+    }
+
+    /// Dials `address`, and makes the first exchange within the dial's time.
+    async fn connect(&self, address: &str) -> Result<Connection> {
+        let until = self.deadline_timer.clock().after(self.dialer.timeout());
+        let conn = self.dialer.dial_async(address).await?;
+        let Some(first) = &self.first else { return Ok(conn) };
+        let made = guard::run(Place::ClientHook, || first(conn.clone()));
+        let ended = match made {
+            Ok(mut exchange) => {
+                let guarded = poll_fn(|cx| guard::poll(Place::ClientHook, exchange.as_mut(), cx));
+                match self.dialer.within(until, guarded).await {
+                    Some(Ok(result)) => result,
+                    Some(Err(panicked)) => Err(panicked.into()),
+                    None => Err(Error::new(ErrorKind::TimedOut, "it did not end in time")),
+                }
+            }
+            Err(panicked) => Err(panicked.into()),
+        };
+        match ended {
+            Ok(()) => Ok(conn),
+            Err(error) => {
+                conn.abort();
+                Err(error.context(format_args!("the first exchange with {address}")))
+            }
+        }
     }
 
     /// Looks after a while whether queued calls need another dial.
