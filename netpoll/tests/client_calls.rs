@@ -274,6 +274,7 @@ fn a_hedged_call_takes_the_first_reply() {
             1 => Echoes::pipeline(both).build().unwrap(),
             _ => Echoes::mux(both).build().unwrap(),
         };
+        client.warm_up(2).unwrap();
         let options = CallOptions::new().idempotent(true).hedge(20 * MS).timeout(LONG);
         let since = Instant::now();
         for n in 0..20 {
@@ -294,7 +295,8 @@ fn a_hedged_call_takes_the_first_reply() {
 fn the_first_exchange_comes_before_all_calls() {
     for kind in 0..3 {
         let server = ByHand::start(|mut stream, _| {
-            let login = next_frame(&mut stream).unwrap();
+            // A dial that is not needed any more ends at the client's drop.
+            let Some(login) = next_frame(&mut stream) else { return };
             assert!(login.ends_with(b"AUTH secret"), "{login:?}");
             stream.write_all(&login).unwrap();
             echo(stream);

@@ -1,6 +1,12 @@
 //! Settings of a client.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use super::{
     budget::Budget,
@@ -173,7 +179,12 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         F: Fn(Hello<Q, R>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        self.first = Some(Arc::new(move |conn| Box::pin(first(Hello::new(conn)))));
+        self.first = Some(Arc::new(move |conn| {
+            let hello = Hello::new(conn);
+            let received = hello.received();
+            let exchange = first(hello);
+            Box::pin(async move { exchange.await.map(|()| received.load(Relaxed)) })
+        }));
         self
     }
 

@@ -170,6 +170,12 @@ impl<L> Call<L> {
         self.tried() < TRIES
     }
 
+    /// Returns whether a queued call goes on waiting although no endpoint can be reached now. Counts an
+    /// attempt.
+    pub(super) fn may_wait_for_an_endpoint(&self) -> bool {
+        self.manner == Manner::Idempotent && self.tries.load(Relaxed) > 0 && self.may_try_again()
+    }
+
     /// Ends the call, unless it has ended. Returns whether its caller gets `result`.
     pub(super) fn complete(&self, result: Result<LinkSlice>) -> bool {
         let mut state = self.state.lock();

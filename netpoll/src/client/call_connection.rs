@@ -180,7 +180,7 @@ impl<M: Matching> CallConnection<M> {
         self.conn.conn.id
     }
 
-    /// Notes that a call was answered.
+    /// Notes that a call, or the first exchange, was answered.
     pub(super) fn answered(&self) {
         if !self.proven.load(Relaxed) {
             self.proven.store(true, Relaxed);

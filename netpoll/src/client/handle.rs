@@ -278,21 +278,21 @@ where
         if let Some(bytes) = early {
             return bytes.map(Received::new);
         }
-        let mut second = running()?;
-        let mut failed = None;
+        let mut calls = [Some(first), Some(running()?)];
         poll_fn(|cx| {
-            for call in [Pin::new(&mut first), Pin::new(&mut second)] {
-                match call.poll(cx) {
+            let mut failed = None;
+            for slot in &mut calls {
+                let Some(call) = slot else { continue };
+                match Pin::new(call).poll(cx) {
                     Poll::Ready(Ok(bytes)) => return Poll::Ready(Ok(Received::new(bytes))),
-                    Poll::Ready(Err(error)) if failed.is_some() => return Poll::Ready(Err(error)),
-                    Poll::Ready(Err(error)) => {
-                        failed = Some(error);
-                        break;
-                    }
+                    Poll::Ready(Err(error)) => (*slot, failed) = (None, Some(error)),
                     Poll::Pending => {}
                 }
             }
-            Poll::Pending
+            match failed {
+                Some(error) if calls.iter().all(Option::is_none) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            }
         })
         .await
     }

@@ -1,6 +1,13 @@
 //! The first exchange on a new connection.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use super::received::Received;
 use crate::{
@@ -13,18 +20,25 @@ use crate::{
 };
 
 /// The user's function for a new connection.
-pub(super) type FirstExchange = Arc<dyn Fn(Connection) -> BoxFuture<Result<()>> + Send + Sync>;
+pub(super) type FirstExchange = Arc<dyn Fn(Connection) -> BoxFuture<Result<bool>> + Send + Sync>;
 
 /// A new connection of a client, before it carries calls:
 /// [`ClientBuilder::on_connect`](super::ClientBuilder::on_connect).
 pub struct Hello<Q, R> {
     conn: Connection,
+    /// A frame was received.
+    received: Arc<AtomicBool>,
     frames: PhantomData<fn(Q) -> R>,
 }
 
 impl<Q, R> Hello<Q, R> {
     pub(super) fn new(conn: Connection) -> Self {
-        Self { conn, frames: PhantomData }
+        Self { conn, received: Arc::default(), frames: PhantomData }
+    }
+
+    /// Returns a flag that is set once a frame was received.
+    pub(super) fn received(&self) -> Arc<AtomicBool> {
+        self.received.clone()
     }
 
     /// Returns the connection, for an exchange of other bytes than frames of the client's formats.
@@ -77,7 +91,10 @@ where
                 }
             };
             match found {
-                Progress::Ready(n) => return Ok(Received::new(reader.slice(n)?)),
+                Progress::Ready(n) => {
+                    self.received.store(true, Relaxed);
+                    return Ok(Received::new(reader.slice(n)?));
+                }
                 Progress::Need(n) => reader.fill_async(n.max(there + 1)).await?,
             }
         }

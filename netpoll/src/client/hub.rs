@@ -180,11 +180,12 @@ impl<M: Matching> Hub<M> {
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
     }
 
-    /// Dials `address`, and makes the first exchange within the dial's time.
-    async fn connect(&self, address: &str) -> Result<Connection> {
+    /// Dials `address`, and makes the first exchange within the dial's time. Gives the connection, and
+    /// whether the peer has proven that it speaks the protocol.
+    async fn connect(&self, address: &str) -> Result<(Connection, bool)> {
         let until = self.deadline_timer.clock().after(self.dialer.timeout());
         let conn = self.dialer.dial_async(address).await?;
-        let Some(first) = &self.first else { return Ok(conn) };
+        let Some(first) = &self.first else { return Ok((conn, false)) };
         let made = guard::run(Place::ClientHook, || first(conn.clone()));
         let ended = match made {
             Ok(mut exchange) => {
@@ -198,7 +199,7 @@ impl<M: Matching> Hub<M> {
             Err(panicked) => Err(panicked.into()),
         };
         match ended {
-            Ok(()) => Ok(conn),
+            Ok(proven) => Ok((conn, proven)),
             Err(error) => {
                 conn.abort();
                 Err(error.context(format_args!("the first exchange with {address}")))
@@ -236,9 +237,9 @@ impl<M: Matching> Hub<M> {
         }));
     }
 
-    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<Connection>) {
-        let conn = match result {
-            Ok(conn) => conn,
+    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<(Connection, bool)>) {
+        let (conn, proven) = match result {
+            Ok(made) => made,
             Err(error) => {
                 self.counters.failed_dials.fetch_add(1, Relaxed);
                 return self.carry_out(self.connections.unreachable(endpoint, &error));
@@ -247,6 +248,9 @@ impl<M: Matching> Hub<M> {
         let id = conn.conn.id;
         let connection = CallConnection::open(self, conn, endpoint.clone());
         let (wanted, actions) = self.connections.connected(endpoint, id, &connection);
+        if proven {
+            connection.answered();
+        }
         if wanted {
             connection.attach();
             let connection = Arc::downgrade(&connection);
@@ -270,7 +274,7 @@ struct Dial<M: Matching> {
 }
 
 impl<M: Matching> Dial<M> {
-    fn done(mut self, result: Result<Connection>) {
+    fn done(mut self, result: Result<(Connection, bool)>) {
         if let Some(endpoint) = self.endpoint.take() {
             self.hub.dialled(&endpoint, result);
         }
