@@ -76,14 +76,12 @@ impl Dialer {
     connection_setters! { this, this }
 
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
-    #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
     /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
-    #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -91,21 +89,18 @@ impl Dialer {
 
     /// Sets all options of the connections, except for those that this dialler's own setters set before or
     /// after.
-    #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
         Arc::make_mut(&mut self.settings).replace(options);
         self
     }
 
     /// Puts a transport between the wire and each connection.
-    #[must_use]
     pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.try_transport(move || Ok(make()))
     }
 
     /// Puts a transport between the wire and each connection, where making one may fail: then the dial
     /// fails with that error.
-    #[must_use]
     pub fn try_transport<T, F>(mut self, make: F) -> Self
     where
         T: Transport,
@@ -216,7 +211,7 @@ impl Dialer {
 
     /// Waits for `future` until a deadline. Unlike a bare timer this works on a runtime that shuts down
     /// too, for a thread that watches the deadline itself.
-    async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
+    pub(crate) async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut sleep = pin!(sleep_on(self.owner().shared(), until.left()));
         poll_fn(|cx| {
@@ -266,7 +261,7 @@ impl Dialer {
         self.settings.check()
     }
 
-    fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
     }
 
