@@ -79,6 +79,7 @@ mod connection_handler;
 pub mod datagram;
 mod dispatch;
 mod extract;
+mod fault;
 mod free;
 #[doc(hidden)]
 pub mod glue;
@@ -91,6 +92,12 @@ mod in_flight_models;
 mod last_hook;
 mod loan;
 mod outcome;
+mod payload;
+#[cfg(any(feature = "json", feature = "postcard"))]
+#[doc(hidden)]
+pub mod remote;
+#[cfg(any(feature = "json", feature = "postcard"))]
+mod remote_client;
 mod replies;
 mod reply;
 mod request;
@@ -103,8 +110,22 @@ pub use coded::Coded;
 #[cfg(feature = "udp")]
 pub use datagram::DatagramService;
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
+pub use fault::Fault;
 pub use free::Free;
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
+#[cfg(feature = "json")]
+pub use payload::Json;
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use payload::PayloadFormat;
+#[cfg(feature = "postcard")]
+pub use payload::Postcard;
+#[cfg(feature = "prost")]
+pub use payload::Prost;
+pub use payload::{FromPayload, IntoPayload};
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote::{MethodDescription, MethodError, MethodServer, Methods, ServiceDescription};
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote_client::{CallError, MethodClient, NoError};
 pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Reply};
 pub use request::Request;
