@@ -193,7 +193,7 @@ fn returns(output: &ReturnType, errors: &Errors) -> Returns {
         })
         .collect();
     match &types[..] {
-        [value, error] => Returns::Result(value.clone(), error.clone()),
+        [value, error] => Returns::Result(Box::new((value.clone(), error.clone()))),
         _ => {
             let help = "write `Result<Value, Error>`, with an error that is `Serialize + Display`, or \
                         `netpoll::Fault`";

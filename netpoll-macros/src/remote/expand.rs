@@ -82,9 +82,10 @@ fn served(
             Returns::Value(ty) => quote_spanned! {ty.span()=>
                 #glue::Outcome::value::<#format, #ty>
             },
-            Returns::Result(value, error) => quote_spanned! {error.span()=>
-                #glue::Outcome::result::<#format, #value, #error>
-            },
+            Returns::Result(types) => {
+                let (value, error) = &**types;
+                quote_spanned!(error.span()=> #glue::Outcome::result::<#format, #value, #error>)
+            }
         };
         q! {
             #route => {
@@ -126,7 +127,7 @@ fn described(method: &Method, glue: &TokenStream) -> TokenStream {
     });
     let result = match &method.returns {
         Returns::Value(ty) => text(ty),
-        Returns::Result(value, error) => format!("Result<{}, {}>", text(value), text(error)),
+        Returns::Result(types) => format!("Result<{}, {}>", text(&types.0), text(&types.1)),
     };
     q!(#glue::MethodDescription::new(#route, &[#(#arguments),*], #result))
 }
@@ -145,7 +146,7 @@ fn called(
             arguments.iter().map(|(name, ty)| (name, ty)).unzip();
         let (value, error) = match &method.returns {
             Returns::Value(ty) => (ty.to_token_stream(), q!(#glue::NoError)),
-            Returns::Result(value, error) => (value.to_token_stream(), error.to_token_stream()),
+            Returns::Result(types) => (types.0.to_token_stream(), types.1.to_token_stream()),
         };
         let asynchronous = format_ident!("{name}_async");
         quote! {

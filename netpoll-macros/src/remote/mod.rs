@@ -34,7 +34,7 @@ enum Returns {
     /// A value, `()` if none is written.
     Value(Type),
     /// A `Result` of a value and an error.
-    Result(Type, Type),
+    Result(Box<(Type, Type)>),
 }
 
 /// The trait, its server and its client.

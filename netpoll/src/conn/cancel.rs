@@ -108,15 +108,6 @@ impl Deadline {
         Some(self.left()?.saturating_sub(Duration::from_micros(self.margin.into())))
     }
 
-    /// Returns the earlier of two deadlines.
-    pub(crate) fn earlier(self, other: Self) -> Self {
-        match (self.left(), other.left()) {
-            (Some(own), Some(others)) if others < own => other,
-            (None, Some(_)) => other,
-            _ => self,
-        }
-    }
-
     /// When it is, if there is one that an `Instant` can express.
     pub fn at(self) -> Option<Instant> {
         self.at?.instant()

@@ -1,10 +1,13 @@
 //! Payloads: the arguments that a request carries and the result that a reply carries, in a format of
 //! their own.
 
+#[cfg(any(feature = "json", feature = "postcard", feature = "prost"))]
 use std::ops::{Deref, DerefMut};
 
 use super::fault::Fault;
-use crate::frame::{Chunks, Status};
+use crate::frame::Chunks;
+#[cfg(any(feature = "json", feature = "postcard"))]
+use crate::frame::Status;
 
 /// An argument that is decoded from a request's payload: [`Json`], [`Postcard`], [`Prost`], the bytes as
 /// a `Vec<u8>`, or `()` for none.
@@ -67,6 +70,7 @@ impl<T: IntoPayload, E: Into<Fault>> IntoPayload for Result<T, E> {
 }
 
 /// Calls `f` with the payload's bytes, contiguous: copied only if they lie in several pieces.
+#[cfg(any(feature = "json", feature = "postcard", feature = "prost"))]
 fn contiguous<T>(payload: &Chunks<'_>, f: impl FnOnce(&[u8]) -> T) -> T {
     f(&payload.to_contiguous())
 }
@@ -87,11 +91,13 @@ pub trait PayloadFormat: Send + Sync + 'static {
     fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault>;
 }
 
+#[cfg(any(feature = "json", feature = "postcard"))]
 #[cold]
 fn inexpressible() -> Fault {
     Fault::new(Status::Failed, "the result cannot be encoded")
 }
 
+#[cfg(any(feature = "json", feature = "postcard", feature = "prost"))]
 macro_rules! wrapper {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

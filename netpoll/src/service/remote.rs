@@ -126,7 +126,7 @@ impl<M: Methods> Service for MethodServer<M> {
     async fn on_request<'a>(&'a self, call: Request<'a, ()>, request: Call<'a>) -> Result<Flow> {
         let Request { out, deadline, .. } = call;
         let deadline = match request.remaining() {
-            Some(left) => deadline.earlier(Deadline::after(left - (left / 10).min(MARGIN))),
+            Some(left) => earlier(deadline, Deadline::after(left - (left / 10).min(MARGIN))),
             None => deadline,
         };
         let Answered(()) = self.0.call(MethodCall { request, out, deadline }).await?;
@@ -135,6 +135,15 @@ impl<M: Methods> Service for MethodServer<M> {
 
     fn on_error(&self, conn: &Connection, error: &Error) {
         tracing::warn!(service = M::DESCRIPTION.name, peer = %conn.peer(), %error, "a connection failed");
+    }
+}
+
+/// Returns the earlier of two deadlines.
+fn earlier(first: Deadline, second: Deadline) -> Deadline {
+    match (first.left(), second.left()) {
+        (Some(a), Some(b)) if b < a => second,
+        (None, Some(_)) => second,
+        _ => first,
     }
 }
 
