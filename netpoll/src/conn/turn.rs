@@ -59,6 +59,10 @@ impl Turn for Conn {
         }
     }
 
+    fn is_handler(&self) -> bool {
+        self.handler().is_none_or(|handler| !handler.brief())
+    }
+
     fn inline(&self) -> bool {
         self.state_word.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }

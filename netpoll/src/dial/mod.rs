@@ -224,6 +224,8 @@ impl Dialer {
         if choose_user {
             settings.public.user_timeout.get_or_insert(silent);
         }
+        // A client's connections are made by many threads, and belong to one runtime.
+        self.runtime.get_or_insert_with(Runtime::current);
         self
     }
 
@@ -242,8 +244,8 @@ impl Dialer {
     }
 
     /// Returns the runtime of the connections.
-    pub(crate) fn owner(&self) -> &Runtime {
-        self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
+    pub(crate) fn owner(&self) -> Runtime {
+        self.runtime.clone().unwrap_or_else(Runtime::current)
     }
 
     /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
@@ -263,7 +265,8 @@ impl Dialer {
 
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
-        let runtime = self.owner().shared();
+        let owner = self.owner();
+        let runtime = owner.shared();
         let (endpoint, state) =
             Endpoint::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;
