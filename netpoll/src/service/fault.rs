@@ -92,7 +92,7 @@ impl From<Fault> for Error {
 
 /// A protocol with a `status` mark answers faults by a reply that is [`Default`] but for its status.
 #[diagnostic::do_not_recommend]
-impl<R: Judged> IntoErrorReply<R> for Fault {
+impl<R: Judged + Default> IntoErrorReply<R> for Fault {
     fn into_error_reply(self) -> Result<R> {
         R::with_status(self.status).ok_or_else(|| self.into())
     }
