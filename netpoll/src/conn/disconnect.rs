@@ -78,7 +78,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             let model = Self {
-                state_word: fresh(false),
+                state_word: fresh(None),
                 recv: Mutex::new(Some(())),
                 queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),
