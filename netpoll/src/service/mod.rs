@@ -22,6 +22,19 @@
 //! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
 //! handler takes and gives the frames of the [`Codec`](crate::frame::Codec) `C`.
 //!
+//! **Routes.** With `frame = F` on `#[server]` of an impl block there are several handlers of requests.
+//! `#[on_request(Command::Get)]` takes the requests of a variant of an enum: its last argument is what the
+//! variant holds. `#[on_request("add")]` takes the requests whose [`route`](crate::frame::Routed) is that
+//! literal: its last argument is decoded from the payload ([`FromPayload`]), its result becomes the payload of
+//! a `reply = R` ([`IntoPayload`]), and malformed arguments, a panic, a missed `timeout` and a full
+//! `concurrent` of the route are answered by a [`Fault`]. A handler without a route takes the rest. If any
+//! handler is `concurrent`, or the server is (`concurrent = N`), all requests of a connection are handled side
+//! by side.
+//!
+//! **`#[netpoll::service]`** on a trait makes a server and a client of its methods, by [`rpc`](crate::rpc):
+//! `Trait::serve(implementation)` and `TraitClient`, with a method that blocks and an `async` one for each.
+//! Arguments and results are serde types, in the format that `payload = Json` names (`Postcard` by default).
+//!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
 //! `frame_timeout`, `write_timeout`, `idle_timeout`, `max_connections`, `pollers`, `workers`,
 //! `transport`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
@@ -101,7 +114,9 @@ mod remote_client;
 mod replies;
 mod reply;
 mod request;
+mod routed;
 mod sessions;
+mod within;
 
 use std::{future::Future, time::Duration};
 

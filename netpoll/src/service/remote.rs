@@ -1,23 +1,18 @@
 //! The server's side of `#[netpoll::service]`: methods of a trait that are called by [`rpc`](crate::rpc).
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{fmt, future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Call as Request, Dispatch, Flow, Service, fault::Fault, payload::PayloadFormat};
+use super::{
+    Call as Request, Dispatch, Flow, Service, fault::Fault, payload::PayloadFormat, within::within,
+};
 use crate::{
     conn::{Connection, Deadline},
     error::{Error, Result},
     frame::{Judged, Sequenced, Status, Timed},
     guard::{self, Place},
     rpc::{Answer, Call},
-    sched::sleep,
 };
 
 /// The most calls of one connection that are handled at once. Past them the connection is not read.
@@ -274,35 +269,4 @@ impl MethodError for Fault {
     fn outcome<F: PayloadFormat>(self) -> Outcome {
         Outcome::fault(self)
     }
-}
-
-/// Runs the future of a handler until `deadline`. Its panic and a missed deadline are faults.
-pub(super) async fn within<M: Future>(
-    deadline: Deadline,
-    make: impl FnOnce() -> M,
-) -> Result<M::Output, Fault> {
-    let future = guard::run(Place::Handler, make).map_err(|_| Fault::panic())?;
-    let mut future = pin!(Some(future));
-    let mut alarm = None;
-    let result = poll_fn(|cx| {
-        let polled = future.as_mut().as_pin_mut().map(|f| guard::poll(Place::Handler, f, cx));
-        match polled {
-            Some(Poll::Ready(result)) => return Poll::Ready(result.map_err(|_| Fault::panic())),
-            Some(Poll::Pending) | None => {}
-        }
-        if let Some(left) = deadline.left() {
-            if left.is_zero() {
-                return Poll::Ready(Err(Fault::timeout()));
-            }
-            let alarm = alarm.get_or_insert_with(|| sleep(left));
-            if std::pin::Pin::new(alarm).poll(cx).is_ready() {
-                return Poll::Ready(Err(Fault::timeout()));
-            }
-        }
-        Poll::Pending
-    })
-    .await;
-    // A destructor that panics changes nothing about the result.
-    let _ = guard::run(Place::HandlerDrop, || future.set(None));
-    result
 }
