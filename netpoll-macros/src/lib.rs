@@ -7,6 +7,7 @@
 mod errors;
 mod frame;
 mod hygiene;
+mod remote;
 mod service;
 
 use proc_macro::TokenStream;
@@ -69,4 +70,10 @@ pub fn on_error(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on_idle(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Idle, options.into(), item.into()).into()
+}
+
+/// Makes a server and a client of a trait; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
+    remote::service(options.into(), item.into()).into()
 }

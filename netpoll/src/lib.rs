@@ -41,6 +41,7 @@ pub use frame::Frame;
 pub use netpoll_macros::on_datagram;
 pub use netpoll_macros::{
     Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
+    service,
 };
 pub use sched::{
     JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, Timeout, block_on,
@@ -52,9 +53,9 @@ pub use service::datagram::{
     DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,
 };
 pub use service::{
-    Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
-    IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,
-    OnRequest, Out, Peer, Replies, Reply, Request, Service, State, Streamed,
+    Call, CallParts, Coded, Dispatch, Fault, Flow, FromCall, FromHook, HookParts, In,
+    IntoErrorReply, IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle,
+    OnPrepare, OnRequest, Out, Peer, Replies, Reply, Request, Service, State, Streamed,
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
@@ -65,6 +66,22 @@ pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
+
+    /// Of `#[service]`.
+    #[cfg(any(feature = "json", feature = "postcard"))]
+    pub mod remote {
+        #[cfg(feature = "postcard")]
+        pub use crate::service::Postcard;
+        pub use crate::{
+            client::{CallOptions, IntoEndpoints},
+            error::Result,
+            service::{
+                CallError, MethodClient, MethodDescription, MethodServer, Methods, NoError,
+                ServiceDescription,
+                remote::{Answered, MethodCall, Outcome},
+            },
+        };
+    }
 
     /// Of the attributes.
     pub mod glue {

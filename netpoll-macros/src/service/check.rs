@@ -5,7 +5,7 @@ use syn::{FnArg, GenericParam, ReturnType, Signature, Type, spanned::Spanned};
 
 use super::{
     item::Function,
-    model::{Arg, Dispatching, Hook, Kind},
+    model::{Arg, Dispatching, Hook, Kind, Route},
 };
 use crate::errors::Errors;
 
@@ -143,6 +143,9 @@ fn once(hook: &Hook, errors: &Errors) {
 }
 
 fn request(hook: &Hook, errors: &Errors) {
+    if matches!(hook.dispatch.route, Some(Route::Key(_))) && hook.frame().is_none() {
+        return;
+    }
     let Some(frame) = hook.frame() else {
         let help = "the last argument by value is the frame: `request: Request<'_>`";
         return errors.at(&hook.sig.ident, "a handler of requests without a request", help);

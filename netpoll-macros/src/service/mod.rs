@@ -9,6 +9,7 @@ mod item;
 mod lifetimes;
 mod model;
 mod options;
+mod routes;
 mod server;
 mod twin;
 mod values;
@@ -38,6 +39,7 @@ pub(crate) fn hook(kind: Kind, options: TokenStream, item: TokenStream) -> Token
     let errors = Errors::default();
     let dispatch = options::hook(kind, options, &errors);
     let krate = dispatch.krate.clone();
+    routes::misplaced(&dispatch, &errors);
     let parsed = errors.is_empty();
     let hook = check::hook(kind, &function, dispatch, false, &errors);
     if function.sig.receiver().is_some() {

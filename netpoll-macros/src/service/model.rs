@@ -1,7 +1,8 @@
 //! The model of a server: hooks, their arguments, their options.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Ident, Path, Signature, Type};
+use quote::ToTokens;
+use syn::{Attribute, Ident, Lit, Path, Signature, Type};
 
 /// The hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +78,31 @@ pub(super) struct Hook {
     pub(super) dispatch: Dispatching,
 }
 
+/// The requests that a handler is for, of a server with several.
+pub(super) enum Route {
+    /// Those that name this key: a literal.
+    Key(Lit),
+    /// Those of this variant of the frame.
+    Variant(Path),
+}
+
+impl ToTokens for Route {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Key(key) => key.to_tokens(tokens),
+            Self::Variant(path) => path.to_tokens(tokens),
+        }
+    }
+}
+
 /// The options of `#[on_request]`.
 #[derive(Default)]
 pub(super) struct Dispatching {
+    pub(super) route: Option<Route>,
     pub(super) inline: Option<Ident>,
     pub(super) concurrent: Option<(Ident, TokenStream)>,
+    /// The most requests of the route at once.
+    pub(super) most: Option<TokenStream>,
     pub(super) ordered: Option<Ident>,
     /// Milliseconds.
     pub(super) timeout: Option<u64>,

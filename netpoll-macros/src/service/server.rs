@@ -10,6 +10,7 @@ use super::{
     item::{Function, Member, ServerItem},
     model::{Hook, Kind},
     options::{self, Options},
+    routes,
     twin::Twin,
 };
 use crate::{
@@ -78,7 +79,14 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
         }
     }
     let parsed = errors.is_empty();
+    let routed = routes::are_there(&hooks, options);
+    if routed {
+        routes::check(&mut hooks, options, &errors);
+    }
     for kind in Kind::ALL {
+        if routed && kind == Kind::Request {
+            continue;
+        }
         let mut always = hooks.iter().filter(|hook| hook.kind == kind && hook.cfgs.is_empty());
         if let (Some(first), Some(second)) = (always.next(), always.next()) {
             let name = kind.name();
@@ -148,6 +156,10 @@ fn put_together(of: &Type, hooks: &[Hook], options: &Options) -> TokenStream {
         }
         let (twin, declared) = declaration(kind, of);
         parts.extend(declared);
+        if kind == Kind::Request && routes::are_there(hooks, options) {
+            parts.extend(routes::handler(&of_kind, &twin, of, options));
+            return Some(twin);
+        }
         for hook in &of_kind {
             let function = &hook.sig.ident;
             let callee = quote_spanned!(function.span()=> <#of>::#function);

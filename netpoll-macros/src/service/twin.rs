@@ -98,7 +98,7 @@ impl Twin<'_> {
     }
 
     /// The statements that take the arguments by value, and the call.
-    fn call(&self, from: &TokenStream) -> (Vec<TokenStream>, TokenStream) {
+    pub(super) fn call(&self, from: &TokenStream) -> (Vec<TokenStream>, TokenStream) {
         let mut takes = Vec::new();
         let shared = self.hook.dispatch.concurrent.is_some();
         let args = self.hook.args.iter().enumerate().map(|(i, arg)| match arg {
