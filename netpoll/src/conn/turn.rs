@@ -59,6 +59,10 @@ impl Turn for Conn {
         }
     }
 
+    fn connection(&self) -> Option<u64> {
+        Some(self.id)
+    }
+
     fn inline(&self) -> bool {
         self.state_word.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }

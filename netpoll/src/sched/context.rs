@@ -15,6 +15,8 @@ thread_local! {
     static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
     /// The shard that runs this thread's turn, while it may be given away.
     static LENT: Cell<Option<(usize, Ticket)>> = const { Cell::new(None) };
+    /// The connection whose turn this thread runs.
+    static CONNECTION: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// This thread works for `shared` until the value is dropped.
@@ -25,6 +27,11 @@ impl ThreadContext {
         SHARED.set(Some(shared.clone()));
         shared.counters.join();
         Self(())
+    }
+
+    /// Notes the connection whose turn this thread runs, if it is one's.
+    pub(super) fn runs(&self, connection: Option<u64>) {
+        CONNECTION.set(connection);
     }
 
     pub(super) fn lent(&self, shard: usize, ticket: Ticket) {
@@ -66,6 +73,11 @@ pub(crate) fn is_late() -> bool {
             .as_ref()
             .is_none_or(|shared| shared.shards[index].ownership.running() != Some(ticket))
     })
+}
+
+/// The number of the connection whose turn this thread runs, if it runs one's.
+pub(crate) fn current_connection() -> Option<u64> {
+    CONNECTION.get()
 }
 
 /// The clock of the runtime whose worker this thread is; elsewhere the system's.

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use super::{
     block_on,
     builder::{LoadBalance, Settings},
+    completion::Completion,
     context,
     monitor::Monitor,
     shard::Shard,
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     /// Told when the last source of a shard goes while the runtime closes.
     emptied: Mutex<Option<Waker>>,
     monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// The shutdown's end: the number of workers that it left behind.
+    stopped: Completion<usize>,
 }
 
 /// Counts that many threads change, seldom enough for a locked instruction.
@@ -91,6 +94,7 @@ impl Shared {
             turn_of: AtomicUsize::new(0),
             emptied: Mutex::default(),
             monitor_thread: Mutex::new(None),
+            stopped: Completion::default(),
         });
         for shard in &shared.shards {
             shared.staff(shard.index);
@@ -182,7 +186,13 @@ impl Shared {
     /// `until` and were left behind.
     pub(super) fn shutdown(&self, until: Moment) -> usize {
         if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
-            return 0;
+            // Another call shuts down: this one ends with it, or at its own deadline. A worker of this
+            // runtime does not wait, since the other call may wait for it.
+            // Something is left in any case.
+            let is_own = context::current().is_some_and(|own| std::ptr::eq(&*own, self));
+            let until = if is_own { Clock::default().after(Duration::ZERO) } else { until };
+            let stopped = block_on::wait_for(self.stopped.wait(), Some(until));
+            return stopped.unwrap_or_else(|| self.pool.late().max(1));
         }
         context::give_away();
         self.tasks.cancel_all();
@@ -208,7 +218,9 @@ impl Shared {
         for shard in &self.shards {
             shard.poller.wake();
         }
-        self.join(until)
+        let left = self.join(until);
+        self.stopped.set(left);
+        left
     }
 
     fn join(&self, until: Moment) -> usize {

@@ -119,6 +119,7 @@ impl Worker {
     /// Runs one turn, with `shard` lent to it. False: the shard is lost.
     fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn super::turn::Turn>) -> bool {
         counters::add(Counter::Turns, 1);
+        self.context.runs(turn.connection());
         if turn.inline() {
             turn.run(&mut self.scratch);
             return true;

@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::open::OpenConnections;
+use super::{lifecycle::Lifecycle, open::OpenConnections};
 use crate::{
     addr::PeerAddress,
     conn::{Settings, core::Conn},
+    error::Error,
     listen::AcceptHandler,
     sched::shared::Shared,
     service::{ConnectionHandler, ConnectionOwner, Service},
@@ -22,6 +23,7 @@ pub(super) struct Acceptance<S> {
     pub(super) settings: Arc<Settings>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) open: Arc<OpenConnections>,
+    pub(super) lifecycle: Arc<Lifecycle>,
 }
 
 impl<S: Service> AcceptHandler for Acceptance<S> {
@@ -48,5 +50,9 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
 
     fn shed(&self, clients: usize) {
         self.runtime.gauges.refused.fetch_add(clients as u64, Relaxed);
+    }
+
+    fn failed(&self, error: Error) {
+        self.lifecycle.listener_failed(error);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use super::{acceptance::Acceptance, event_loop::EventLoop, open::OpenConnections};
+use super::{
+    acceptance::Acceptance, event_loop::EventLoop, lifecycle::Lifecycle, listeners,
+    open::OpenConnections,
+};
 use crate::{
     addr::{Address, ToAddress},
     conn::{ConnectionOptions, Settings, connection_setters},
@@ -10,7 +13,7 @@ use crate::{
     listen::Acceptor,
     sched::Runtime,
     service::Service,
-    sys::{ListenOptions, Listener, take_inherited},
+    sys::{ListenOptions, Listener},
     transport::{self, Transport},
 };
 
@@ -31,6 +34,7 @@ pub struct EventLoopBuilder<S> {
     backlog: u32,
     reuse_port: bool,
     socket_mode: Option<u32>,
+    ipv6_only: Option<bool>,
     max_connections: usize,
     request_timeout: Option<Duration>,
     settings: Settings,
@@ -52,6 +56,7 @@ impl<S: Service> EventLoopBuilder<S> {
             backlog: 4096,
             reuse_port: false,
             socket_mode: None,
+            ipv6_only: None,
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
             settings: Settings::default(),
@@ -148,6 +153,15 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
+    /// Sets whether listeners on IPv6 addresses leave IPv4 clients alone (IPV6_V6ONLY), which concerns
+    /// `[::]` only. Default: the system's rule, which on Linux takes both, unless the server listens on
+    /// `0.0.0.0` with the same port too.
+    #[must_use]
+    pub fn ipv6_only(mut self, yes: bool) -> Self {
+        self.ipv6_only = Some(yes);
+        self
+    }
+
     /// Sets the permissions of the files of Unix sockets, such as `0o660`: only processes that may write to
     /// the file can connect. Default: those that the process's umask leaves.
     ///
@@ -217,37 +231,40 @@ impl<S: Service> EventLoopBuilder<S> {
             backlog: self.backlog,
             reuse_port: self.reuse_port,
             socket_mode: self.socket_mode,
+            ipv6_only: self.ipv6_only,
             stream: self.settings.stream(),
         };
-        let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
+        let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
         for address in &self.listen {
             let address = address.clone()?;
             if address.is_datagram() {
                 datagrams.push(address);
-                continue;
-            }
-            if !S::STREAMS {
+            } else if S::STREAMS {
+                streams.push(address);
+            } else {
                 let why =
                     format!("the server handles datagrams alone: listen on udp://, not {address}");
                 return Err(Error::new(ErrorKind::Config, why));
             }
-            for peer in address.resolve()? {
-                listeners.push(Listener::bind(&peer, &options)?);
-            }
         }
+        let mut listeners = listeners::bind(&streams, &options)?;
         for adopted in self.adopted.drain(..) {
             let listener = adopted.try_clone().and_then(|fd| Listener::adopt(fd, &options));
             listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
         }
         if self.inherit {
-            for inherited in take_inherited(&options)? {
-                let (name, address) = (inherited.name, inherited.listener.address());
-                tracing::info!(?name, %address, "inherited a listener");
-                listeners.push(inherited.listener);
-            }
+            listeners.extend(listeners::inherit(&options)?);
         }
         if listeners.is_empty() && datagrams.is_empty() {
-            let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
+            let why = match self.inherit {
+                true => {
+                    "nothing to listen on: LISTEN_FDS is not set for this process, so there is nothing \
+                         to inherit; start it by a systemd socket unit, or call listen(\"host:port\")"
+                }
+                false => {
+                    "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")"
+                }
+            };
             return Err(Error::new(ErrorKind::Config, why));
         }
         #[cfg(not(feature = "udp"))]
@@ -257,21 +274,31 @@ impl<S: Service> EventLoopBuilder<S> {
         }
         #[cfg(feature = "udp")]
         let datagram_options = self.datagrams.clone();
-        let (runtime, open, acceptance) = self.acceptance()?;
+        let (runtime, acceptance) = self.acceptance(listeners.len())?;
         #[cfg(feature = "udp")]
         let service = acceptance.service.clone();
+        let (open, lifecycle) = (acceptance.open.clone(), acceptance.lifecycle.clone());
         let mut acceptors = Vec::new();
+        let mut failed = None;
         for listener in listeners {
-            acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
+            match Acceptor::new(runtime.shared(), listener, acceptance.clone()) {
+                Ok(acceptor) => acceptors.push(acceptor),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        let event_loop = EventLoop::new(runtime, acceptors, open);
+        // From here on a server that is dropped closes its listeners and connections.
+        let event_loop = EventLoop::new(runtime, acceptors, open, lifecycle);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        event_loop.start()?;
         #[cfg(feature = "udp")]
         let event_loop = event_loop.listen_datagrams(&service, &datagrams, datagram_options)?;
         Ok(event_loop)
     }
 
-    /// Makes all of the server but its listeners.
-    pub(super) fn acceptance(self) -> Result<(Runtime, Arc<OpenConnections>, Arc<Acceptance<S>>)> {
+    /// Makes all of the server but its listeners, of which there are so many.
+    pub(super) fn acceptance(self, listeners: usize) -> Result<(Runtime, Arc<Acceptance<S>>)> {
         self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
@@ -284,9 +311,10 @@ impl<S: Service> EventLoopBuilder<S> {
             runtime: runtime.shared().clone(),
             settings: Arc::new(self.settings),
             request_timeout: self.request_timeout,
-            open: open.clone(),
+            lifecycle: Lifecycle::start(runtime.shared(), &open, listeners),
+            open,
         });
-        Ok((runtime, open, acceptance))
+        Ok((runtime, acceptance))
     }
 
     fn check(&self) -> Result<()> {

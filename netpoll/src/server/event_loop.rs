@@ -1,22 +1,16 @@
 //! A running server, and the handle to it.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    sync::Arc,
-    task::{Poll, Waker},
-    time::Duration,
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    builder::EventLoopBuilder, lifecycle::Lifecycle, open::OpenConnections, report::ShutdownReport,
 };
-
-use parking_lot::Mutex;
-
-use super::{builder::EventLoopBuilder, open::OpenConnections, report::ShutdownReport};
 use crate::{
     addr::PeerAddress,
     conn::Connection,
     error::Result,
     listen::Acceptor,
-    sched::{Runtime, block_on},
+    sched::{self, Runtime, block_on},
     service::Service,
     timer::Clock,
 };
@@ -73,21 +67,13 @@ struct Running {
     acceptors: Vec<Arc<Acceptor>>,
     addresses: Vec<PeerAddress>,
     open: Arc<OpenConnections>,
-    ended: Mutex<Ended>,
+    lifecycle: Arc<Lifecycle>,
     #[cfg(feature = "udp")]
     sockets: Vec<Arc<crate::udp::Serving>>,
 }
 
-#[derive(Default)]
-struct Ended {
-    /// Once it is there.
-    report: Option<ShutdownReport>,
-    /// Who waits for it.
-    waiters: Vec<Waker>,
-}
-
 impl EventLoop {
-    /// The settings of a server for `service`.
+    /// Returns the settings of a server for `service`.
     pub fn builder<S: Service>(service: S) -> EventLoopBuilder<S> {
         EventLoopBuilder::new(service)
     }
@@ -96,6 +82,7 @@ impl EventLoop {
         runtime: Runtime,
         acceptors: Vec<Arc<Acceptor>>,
         open: Arc<OpenConnections>,
+        lifecycle: Arc<Lifecycle>,
     ) -> Self {
         let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
         let running = Running {
@@ -103,30 +90,36 @@ impl EventLoop {
             acceptors,
             addresses,
             open,
-            ended: Mutex::default(),
+            lifecycle,
             #[cfg(feature = "udp")]
             sockets: Vec::new(),
         };
         Self { handle: ServerHandle(Arc::new(running)), armed: true }
     }
 
-    /// Where it listens, with the ports that the system chose.
+    /// Starts to accept at all listeners.
+    pub(super) fn start(&self) -> Result<()> {
+        self.handle.0.acceptors.iter().try_for_each(Acceptor::start)
+    }
+
+    /// Returns the addresses on which it listens, with the ports that the system chose.
     pub fn addresses(&self) -> &[PeerAddress] {
         self.handle.addresses()
     }
 
-    /// A handle, through which other threads look at the server and shut it down.
+    /// Returns a handle, by which other threads observe the server and shut it down.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
 
-    /// Waits until somebody shuts the server down: with the report of that.
+    /// Waits until the server, or its runtime, is shut down, and returns the shutdown's report.
     ///
     /// # Errors
-    /// None today; kept for listeners that fail for good.
+    /// The error of the last listener, if all listeners have failed for good: nobody can connect any more.
+    /// Open connections are served until a handle, or the runtime, shuts them down.
     pub fn serve(mut self) -> Result<ShutdownReport> {
         self.armed = false;
-        Ok(self.handle.wait())
+        block_on(self.handle.0.lifecycle.left().wait())
     }
 }
 
@@ -163,67 +156,62 @@ impl Drop for EventLoop {
 }
 
 impl ServerHandle {
-    /// Where the server listens.
+    /// Returns the addresses on which the server listens.
     pub fn addresses(&self) -> &[PeerAddress] {
         &self.0.addresses
     }
 
-    /// The runtime that it runs on.
+    /// Returns the runtime on which the server runs.
     pub fn runtime(&self) -> &Runtime {
         &self.0.runtime
     }
 
-    /// Connections alive.
+    /// Returns the number of open connections.
     pub fn live(&self) -> usize {
         self.0.open.count()
     }
 
-    /// The connections alive.
+    /// Returns the open connections.
     pub fn connections(&self) -> Vec<Connection> {
         self.0.open.list()
     }
 
-    /// Shuts the server down: stops accepting, lets connections end as soon as their requests are
-    /// answered and their output is sent, cuts those that have not after `deadline`, and reports.
-    /// Later calls wait for the first and give its report.
+    /// Shuts the server down and reports.
+    ///
+    /// It stops accepting, after it has taken those clients that wait in the accept queue; closes
+    /// connections as soon as their requests are answered and their output is sent; and aborts those that
+    /// are open at `deadline`. A deadline of zero drops the accept queue and aborts at once.
+    ///
+    /// Later calls wait for the first and return its report. A handler may call this: the connection of its
+    /// own request is not waited for, and closes after the request is answered.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let until = self.0.runtime.shared().settings.clock.after(deadline);
         let turn = Clock::default().after(TURN);
         for acceptor in &self.0.acceptors {
-            acceptor.close(turn);
-            acceptor.close(until);
+            acceptor.close(!deadline.is_zero());
+        }
+        for acceptor in &self.0.acceptors {
+            acceptor.wait_closed(turn);
+            acceptor.wait_closed(until);
         }
         #[cfg(feature = "udp")]
         super::datagrams::begin_close(&self.0.sockets);
-        let drained = self.0.open.drain(until);
+        let own = sched::current_connection();
+        let begun = self.0.open.begin_drain();
+        let drained = begun.map(|before| self.0.open.finish_drain(before, until, own));
         #[cfg(feature = "udp")]
         super::datagrams::finish_close(&self.0.sockets, until);
         match drained {
+            Some(report) => self.0.lifecycle.end(report),
+            // A handler whose own request the other call waits for gets what there is.
+            None if own.is_some() => self.0.lifecycle.ended().get().unwrap_or_default(),
             None => self.wait(),
-            Some(report) => {
-                let waiters = {
-                    let mut ended = self.0.ended.lock();
-                    ended.report = Some(report.clone());
-                    std::mem::take(&mut ended.waiters)
-                };
-                waiters.into_iter().for_each(Waker::wake);
-                report
-            }
         }
     }
 
-    /// Waits until the server is shut down: with the report of that.
+    /// Waits until the server, or its runtime, is shut down, and returns the shutdown's report.
     pub fn wait(&self) -> ShutdownReport {
-        block_on(poll_fn(|cx| {
-            let mut ended = self.0.ended.lock();
-            if let Some(report) = &ended.report {
-                return Poll::Ready(report.clone());
-            }
-            if !ended.waiters.iter().any(|known| known.will_wake(cx.waker())) {
-                ended.waiters.push(cx.waker().clone());
-            }
-            Poll::Pending
-        }))
+        block_on(self.0.lifecycle.ended().wait())
     }
 }
 

@@ -5,6 +5,8 @@ mod builder;
 #[cfg(feature = "udp")]
 mod datagrams;
 mod event_loop;
+mod lifecycle;
+mod listeners;
 mod open;
 mod registry;
 mod report;

@@ -48,31 +48,44 @@ impl OpenConnections {
         self.registry.snapshot().into_iter().map(Connection::unowned).collect()
     }
 
-    /// Lets each connection close as soon as it has nothing to do, and aborts those that are open at
-    /// `until`. `None` if another call drains.
-    pub(super) fn drain(&self, until: Moment) -> Option<ShutdownReport> {
+    /// Returns true once a drain has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.registry.is_draining()
+    }
+
+    /// Returns the report of a shutdown that cuts all connections that are open now.
+    pub(super) fn report_of_all(&self) -> ShutdownReport {
+        ShutdownReport { drained: 0, cut: self.registry.snapshot().iter().map(cut).collect() }
+    }
+
+    /// Begins the drain, in which each connection closes as soon as it has nothing to do. Returns the
+    /// number of connections that were open, or `None` if a drain had begun before.
+    pub(super) fn begin_drain(&self) -> Option<usize> {
         if !self.registry.begin_drain() {
             return None;
         }
         let open = self.registry.snapshot();
         open.iter().for_each(|conn| conn.schedule(event::WAKE));
-        let before = open.len();
-        drop(open);
-        self.registry.wait_until_empty(Some(until));
-        let left = self.registry.snapshot();
-        let cut: Vec<_> = left
-            .iter()
-            .map(|conn| Cut {
-                id: Connection::unowned(conn.clone()).id(),
-                peer: conn.peer.clone(),
-                pending: conn.pending(),
-            })
-            .collect();
+        Some(open.len())
+    }
+
+    /// Waits for the end of the drain of `before` connections, and aborts those that are open at `until`,
+    /// but for `own`: the one whose handler waits here.
+    pub(super) fn finish_drain(
+        &self,
+        before: usize,
+        until: Moment,
+        own: Option<u64>,
+    ) -> ShutdownReport {
+        self.registry.wait_until_only(own, Some(until));
+        let mut left = self.registry.snapshot();
+        left.retain(|conn| Some(conn.id) != own);
+        let cut: Vec<_> = left.iter().map(cut).collect();
         left.iter().for_each(|conn| conn.end(mark::ABORTING, CloseReason::Shutdown));
         drop(left);
         // A handler that does not return is not waited for.
-        self.registry.wait_until_empty(Some(Clock::default().after(ABORTING)));
-        Some(ShutdownReport { drained: before.saturating_sub(cut.len()), cut })
+        self.registry.wait_until_only(own, Some(Clock::default().after(ABORTING)));
+        ShutdownReport { drained: before.saturating_sub(cut.len()), cut }
     }
 
     /// Reserves a slot for a connection; false, counted and logged, if all are in use.
@@ -99,6 +112,14 @@ impl OpenConnections {
     /// Adds a connection, for which a slot was reserved.
     pub(super) fn insert(&self, conn: &Arc<Conn>) {
         self.registry.insert(conn.id, conn.clone());
+    }
+}
+
+fn cut(conn: &Arc<Conn>) -> Cut {
+    Cut {
+        id: Connection::unowned(conn.clone()).id(),
+        peer: conn.peer.clone(),
+        pending: conn.pending(),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct ListenOptions {
     pub(crate) reuse_port: bool,
     /// Permissions of a Unix socket's file, if the umask is not to decide.
     pub(crate) socket_mode: Option<u32>,
+    /// IPV6_V6ONLY of listeners on IPv6, if the system's rule is not to decide.
+    pub(crate) ipv6_only: Option<bool>,
     /// Options of every accepted connection.
     pub(crate) stream: StreamOptions,
 }
@@ -37,7 +39,7 @@ pub(crate) struct ListenOptions {
 impl Default for ListenOptions {
     fn default() -> Self {
         let stream = StreamOptions::default();
-        Self { backlog: 4096, reuse_port: false, socket_mode: None, stream }
+        Self { backlog: 4096, reuse_port: false, socket_mode: None, ipv6_only: None, stream }
     }
 }
 
@@ -76,6 +78,9 @@ impl Listener {
         if !wanted.is_unix() {
             // A port of which old connections linger may be listened on again.
             socket.set_reuse_address(true)?;
+            if let (Some(only), true) = (options.ipv6_only, wanted.is_ipv6()) {
+                socket.set_only_v6(only)?;
+            }
             if options.reuse_port {
                 socket.set_reuse_port(true)?;
             }
