@@ -24,7 +24,7 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
     sched::timeout_on,
-    sys::{Credentials, Socket},
+    sys::{Credentials, Endpoint},
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -86,7 +86,7 @@ impl Connection {
         if let Some(local) = self.conn.local.get() {
             return Ok(local);
         }
-        let local = self.ask(Socket::local_address)??;
+        let local = self.ask(Endpoint::local_address)??;
         Ok(self.conn.local.get_or_init(|| local))
     }
 
@@ -95,14 +95,14 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection has ended, `Io` if it is no Unix socket.
     pub fn peer_credentials(&self) -> Result<Credentials> {
-        self.ask(Socket::credentials)?
+        self.ask(Endpoint::credentials)?
             .map_err(|e| Error::io(format!("asking who is at {}", self.conn), e))
     }
 
     /// Asks the system something of the socket, after whoever writes to it.
-    fn ask<T>(&self, f: impl Fn(&Socket) -> T) -> Result<T> {
+    fn ask<T>(&self, f: impl Fn(&Endpoint) -> T) -> Result<T> {
         loop {
-            if let Some(told) = self.conn.with_socket(&f) {
+            if let Some(told) = self.conn.with_endpoint(&f) {
                 return Ok(told);
             }
             if self.conn.state_word.load() & mark::FINISHED != 0 {
@@ -128,16 +128,14 @@ impl Connection {
     /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
     pub fn probe(&self) -> bool {
         self.is_active()
-            && self.conn.with_socket(|socket| socket.peek()).is_none_or(
+            && self.conn.with_endpoint(Endpoint::peek).is_none_or(
                 |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
             )
     }
 
     /// Returns true if the socket has bytes that were not read. One system call.
     pub(crate) fn has_unread_input(&self) -> bool {
-        self.conn
-            .with_socket(|socket| socket.peek())
-            .is_some_and(|peeked| matches!(peeked, Ok(1..)))
+        self.conn.with_endpoint(Endpoint::peek).is_some_and(|peeked| matches!(peeked, Ok(1..)))
     }
 
     /// Ready when the connection has ended: with the reason. Under any executor.
@@ -155,11 +153,15 @@ impl Connection {
 
     /// Ends the connection: what was written before is still sent (within `write_timeout`), then both
     /// sides see the end. Waiting readers and writers fail with `Closed`.
+    ///
+    /// In a handler, the answer of a request that is ready when the handler returns is still sent. No
+    /// request that came behind it starts, and requests that wait are dropped.
     pub fn close(&self) {
         self.conn.end(mark::CLOSING, CloseReason::Local);
     }
 
-    /// Ends the connection at once with a reset: what is pending is thrown away.
+    /// Ends the connection at once with a reset: what is pending is thrown away, and no request starts
+    /// any more.
     pub fn abort(&self) {
         self.conn.end(mark::ABORTING, CloseReason::Local);
     }

@@ -29,7 +29,7 @@ use crate::{
         state_word::StateWord,
         turn::{Ready, Scratch, Source, Turn},
     },
-    sys::{AcceptFault, Listener, Socket, SpareFd},
+    sys::{AcceptFault, Endpoint, Listener, SpareFd},
     throttle::Throttle,
     timer::Moment,
 };
@@ -55,7 +55,7 @@ const ACCEPT_LAST: u32 = 1 << 5;
 /// The consumer of accepted sockets.
 pub(crate) trait AcceptHandler: Send + Sync {
     /// Takes an accepted socket.
-    fn accepted(&self, socket: Socket, peer: PeerAddress);
+    fn accepted(&self, endpoint: Endpoint, peer: PeerAddress);
 
     /// Counts clients that were disconnected because no descriptor was left for them.
     fn shed(&self, clients: usize);
@@ -100,7 +100,7 @@ impl Acceptor {
         handler: Arc<dyn AcceptHandler>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
-        listener.suffer(&runtime.settings.faults);
+        listener.inject(&runtime.settings.faults);
         let spare = SpareFd::new().map_err(|e| Error::io("holding a descriptor back", e))?;
         let state = State { registered: None, spare, pause: FIRST_PAUSE, errors: 0, shut: false };
         let acceptor = Arc::new(Self {
@@ -170,7 +170,7 @@ impl Acceptor {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
                     (state.pause, state.errors) = (FIRST_PAUSE, 0);
-                    self.handler.accepted(socket, peer);
+                    self.handler.accepted(socket.into(), peer);
                 }
                 Err(error) => match AcceptFault::of(&error) {
                     AcceptFault::Empty => return After::Wait,
@@ -204,7 +204,7 @@ impl Acceptor {
         let mut errors = 0;
         for _ in 0..LAST {
             match self.listener.accept() {
-                Ok((socket, peer)) => self.handler.accepted(socket, peer),
+                Ok((socket, peer)) => self.handler.accepted(socket.into(), peer),
                 Err(error) => {
                     errors += 1;
                     if errors >= ERRORS || AcceptFault::of(&error) != AcceptFault::Transient {

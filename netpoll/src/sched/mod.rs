@@ -49,4 +49,4 @@ pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub(crate) use sleep::{sleep_on, timeout_on};
 pub use stats::{Stats, Syscalls};
 pub use task::JoinHandle;
-pub(crate) use task::{BoxFuture, CatchPanic, panic_error};
+pub(crate) use task::{BoxFuture, panic_error};

@@ -300,17 +300,6 @@ impl Shared {
     }
 }
 
-/// Turns a panic of the future into an error.
-pub(crate) struct CatchPanic<F: ?Sized>(pub(crate) Pin<Box<F>>);
-
-impl<F: Future + ?Sized> Future for CatchPanic<F> {
-    type Output = Result<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {
-        guard::poll(Place::Task, self.0.as_mut(), cx).map_err(Error::from)
-    }
-}
-
 /// The error for a panic with `payload`, which is counted.
 pub(crate) fn panic_error(payload: &(dyn Any + Send)) -> Error {
     counters::add(Counter::Panics, 1);
