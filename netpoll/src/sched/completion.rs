@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     mem,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use parking_lot::Mutex;
@@ -44,16 +44,19 @@ impl<T: Clone> Completion<T> {
 
     /// Waits for the result.
     pub(crate) fn wait(&self) -> impl Future<Output = T> + '_ {
-        poll_fn(|cx| {
-            let mut state = self.0.lock();
-            if let Some(result) = &state.result {
-                return Poll::Ready(result.clone());
-            }
-            if !state.waiters.iter().any(|known| known.will_wake(cx.waker())) {
-                state.waiters.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
+        poll_fn(|cx| self.poll_wait(cx))
+    }
+
+    /// Polls for the result; the task is woken when it is there.
+    pub(crate) fn poll_wait(&self, cx: &mut Context<'_>) -> Poll<T> {
+        let mut state = self.0.lock();
+        if let Some(result) = &state.result {
+            return Poll::Ready(result.clone());
+        }
+        if !state.waiters.iter().any(|known| known.will_wake(cx.waker())) {
+            state.waiters.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

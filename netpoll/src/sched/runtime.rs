@@ -80,6 +80,11 @@ impl Runtime {
         self.shared().shutdown(clock.after(deadline))
     }
 
+    /// Returns true if both are handles to the same runtime.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.shared(), other.shared())
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.0
     }

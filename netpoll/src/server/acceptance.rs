@@ -29,7 +29,7 @@ pub(super) struct Acceptance<S> {
 impl<S: Service> AcceptHandler for Acceptance<S> {
     fn accepted(&self, endpoint: Endpoint, peer: PeerAddress) {
         self.runtime.gauges.accepted.fetch_add(1, Relaxed);
-        if !self.open.admit() {
+        if !self.open.admit(&peer) {
             return;
         }
         let owner: Arc<dyn ConnectionOwner> = self.open.clone();
@@ -44,7 +44,7 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
             if !made {
                 self.open.release();
             }
-            tracing::warn!(%error, "an accepted connection was lost");
+            self.open.events.lost(&error);
         }
     }
 

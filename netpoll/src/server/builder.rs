@@ -3,7 +3,10 @@
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use super::{
-    acceptance::Acceptance, event_loop::EventLoop, lifecycle::Lifecycle, listeners,
+    acceptance::Acceptance,
+    event_loop::{Drain, EventLoop},
+    lifecycle::Lifecycle,
+    listeners,
     open::OpenConnections,
 };
 use crate::{
@@ -37,6 +40,7 @@ pub struct EventLoopBuilder<S> {
     ipv6_only: Option<bool>,
     max_connections: usize,
     request_timeout: Option<Duration>,
+    drain: Drain,
     settings: Settings,
     #[cfg(feature = "udp")]
     pub(super) datagrams: crate::udp::DatagramOptions,
@@ -59,6 +63,7 @@ impl<S: Service> EventLoopBuilder<S> {
             ipv6_only: None,
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
+            drain: Drain::default(),
             settings: Settings::default(),
             #[cfg(feature = "udp")]
             datagrams: <_>::default(),
@@ -190,6 +195,23 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
+    /// Sets the longest time for a drain that [`serve_until`](EventLoop::serve_until) begins: connections
+    /// that are open after it are aborted. Default: 30 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain.timeout = timeout;
+        self
+    }
+
+    /// Sets the time between the moment at which [`serve_until`](EventLoop::serve_until) is told to stop,
+    /// when the server is [not ready](crate::ServerHandle::is_ready) any more, and the drain. Until then it
+    /// still accepts, so that a balancer has time to notice. Default: none.
+    #[must_use]
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain.delay = delay;
+        self
+    }
+
     /// Sets all options of connections, except for those that this builder's own setters set before or
     /// after.
     #[must_use]
@@ -274,6 +296,7 @@ impl<S: Service> EventLoopBuilder<S> {
         }
         #[cfg(feature = "udp")]
         let datagram_options = self.datagrams.clone();
+        let drain = self.drain;
         let (runtime, acceptance) = self.acceptance(listeners.len())?;
         #[cfg(feature = "udp")]
         let service = acceptance.service.clone();
@@ -287,7 +310,7 @@ impl<S: Service> EventLoopBuilder<S> {
             }
         }
         // From here on a server that is dropped closes its listeners and connections.
-        let event_loop = EventLoop::new(runtime, acceptors, open, lifecycle);
+        let event_loop = EventLoop::new(runtime, acceptors, open, lifecycle).with_drain(drain);
         if let Some(error) = failed {
             return Err(error);
         }

@@ -1,6 +1,13 @@
 //! A running server, and the handle to it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use super::{
     builder::EventLoopBuilder, lifecycle::Lifecycle, open::OpenConnections, report::ShutdownReport,
@@ -12,7 +19,7 @@ use crate::{
     listen::Acceptor,
     sched::{self, Runtime, block_on},
     service::Service,
-    timer::Clock,
+    timer::{Clock, Moment},
 };
 
 /// How long a listener may take until its next turn, in which it closes: a deadline of zero does not skip
@@ -56,6 +63,22 @@ pub struct EventLoop {
     handle: ServerHandle,
     /// Shuts down when the server is dropped.
     armed: bool,
+    drain: Drain,
+}
+
+/// The times of a drain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    /// Before it, while the server is not ready and still accepts.
+    pub(super) delay: Duration,
+    /// Its longest time.
+    pub(super) timeout: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, timeout: Duration::from_secs(30) }
+    }
 }
 
 /// A handle to a running server; clones are handles to the same one.
@@ -94,7 +117,12 @@ impl EventLoop {
             #[cfg(feature = "udp")]
             sockets: Vec::new(),
         };
-        Self { handle: ServerHandle(Arc::new(running)), armed: true }
+        Self { handle: ServerHandle(Arc::new(running)), armed: true, drain: Drain::default() }
+    }
+
+    pub(super) fn with_drain(mut self, drain: Drain) -> Self {
+        self.drain = drain;
+        self
     }
 
     /// Starts to accept at all listeners.
@@ -120,6 +148,46 @@ impl EventLoop {
     pub fn serve(mut self) -> Result<ShutdownReport> {
         self.armed = false;
         block_on(self.handle.0.lifecycle.left().wait())
+    }
+
+    /// Serves until `stop` is ready, then drains, and returns the drain's report.
+    ///
+    /// The phases: the server is not ready any more and still accepts
+    /// ([`drain_delay`](EventLoopBuilder::drain_delay)); it takes the last clients of the accept queue and
+    /// closes its listeners; connections close as soon as they have nothing to do; those that are open after
+    /// [`drain_timeout`](EventLoopBuilder::drain_timeout) are aborted. With
+    /// [`signal::shutdown`](crate::signal::shutdown) as `stop` it is a signal that begins them.
+    ///
+    /// It returns earlier if the server, or its runtime, is shut down meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`serve`](Self::serve).
+    pub fn serve_until<F: Future>(mut self, stop: F) -> Result<ShutdownReport> {
+        self.armed = false;
+        let (handle, drain) = (self.handle.clone(), self.drain);
+        let lifecycle = &handle.0.lifecycle;
+        let clock = handle.0.runtime.shared().settings.clock;
+        let mut left = pin!(lifecycle.left().wait());
+        let mut stop = pin!(stop);
+        let ended = block_on(poll_fn(|cx| match left.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => stop.as_mut().poll(cx).map(|_| None),
+        }));
+        if let Some(result) = ended {
+            return result;
+        }
+        let since = handle.now();
+        lifecycle.retire();
+        tracing::info!(?drain, live = handle.live(), "the server stops");
+        if !drain.delay.is_zero() {
+            let until = clock.after(drain.delay);
+            if let Some(result) = sched::block_on::wait_for(lifecycle.left().wait(), Some(until)) {
+                return result;
+            }
+        }
+        let report = handle.shut_down_since(since, drain.timeout);
+        tracing::info!(%report, "the server has stopped");
+        Ok(report)
     }
 }
 
@@ -166,6 +234,12 @@ impl ServerHandle {
         &self.0.runtime
     }
 
+    /// Returns true while the server accepts clients: false from the beginning of a shutdown on, and once
+    /// all listeners have failed.
+    pub fn is_ready(&self) -> bool {
+        self.0.lifecycle.is_ready()
+    }
+
     /// Returns the number of open connections.
     pub fn live(&self) -> usize {
         self.0.open.count()
@@ -174,6 +248,11 @@ impl ServerHandle {
     /// Returns the open connections.
     pub fn connections(&self) -> Vec<Connection> {
         self.0.open.list()
+    }
+
+    /// Returns the open connections, with the time since each was accepted.
+    pub fn ages(&self) -> Vec<(Connection, Duration)> {
+        self.0.open.ages()
     }
 
     /// Shuts the server down and reports.
@@ -185,6 +264,16 @@ impl ServerHandle {
     /// Later calls wait for the first and return its report. A handler may call this: the connection of its
     /// own request is not waited for, and closes after the request is answered.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        self.shut_down_since(self.now(), deadline)
+    }
+
+    fn now(&self) -> Moment {
+        self.0.runtime.shared().settings.clock.after(Duration::ZERO)
+    }
+
+    /// Shuts down, in a shutdown that began at `since`.
+    fn shut_down_since(&self, since: Moment, deadline: Duration) -> ShutdownReport {
+        self.0.lifecycle.retire();
         let until = self.0.runtime.shared().settings.clock.after(deadline);
         let turn = Clock::default().after(TURN);
         for acceptor in &self.0.acceptors {
@@ -202,7 +291,10 @@ impl ServerHandle {
         #[cfg(feature = "udp")]
         super::datagrams::finish_close(&self.0.sockets, until);
         match drained {
-            Some(report) => self.0.lifecycle.end(report),
+            Some(mut report) => {
+                report.took = self.now().since(since);
+                self.0.lifecycle.end(report)
+            }
             // A handler whose own request the other call waits for gets what there is.
             None if own.is_some() => self.0.lifecycle.ended().get().unwrap_or_default(),
             None => self.wait(),

@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc, OnceLock, Weak,
-    atomic::{AtomicUsize, Ordering::AcqRel},
+    atomic::{
+        AtomicBool, AtomicUsize,
+        Ordering::{AcqRel, Acquire, Release},
+    },
 };
 
 use super::{open::OpenConnections, report::ShutdownReport};
@@ -26,6 +29,8 @@ pub(super) struct Lifecycle {
     left: Completion<Result<ShutdownReport, Error>>,
     /// Listeners that accept.
     listeners: AtomicUsize,
+    /// False from the beginning of the shutdown on.
+    ready: AtomicBool,
     runtime: Arc<Shared>,
     open: Weak<OpenConnections>,
     /// The registration by which the runtime tells that it shuts down.
@@ -43,6 +48,7 @@ impl Lifecycle {
             ended: Completion::default(),
             left: Completion::default(),
             listeners: AtomicUsize::new(listeners),
+            ready: AtomicBool::new(true),
             runtime: runtime.clone(),
             open: Arc::downgrade(open),
             registered: OnceLock::new(),
@@ -54,8 +60,19 @@ impl Lifecycle {
         this
     }
 
+    /// Notes that the server is not ready for new clients from now on.
+    pub(super) fn retire(&self) {
+        self.ready.store(false, Release);
+    }
+
+    /// Returns true while the server is ready for new clients.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Acquire)
+    }
+
     /// Ends the server with `report`; returns the report of its first end.
     pub(super) fn end(&self, report: ShutdownReport) -> ShutdownReport {
+        self.retire();
         self.ended.set(report.clone());
         let report = self.ended.get().unwrap_or(report);
         self.left.set(Ok(report.clone()));
@@ -68,6 +85,7 @@ impl Lifecycle {
     /// Notes that a listener has failed.
     pub(super) fn listener_failed(&self, error: Error) {
         if self.listeners.fetch_sub(1, AcqRel) == 1 {
+            self.retire();
             self.left.set(Err(error));
         }
     }

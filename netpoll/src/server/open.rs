@@ -6,18 +6,20 @@ use std::{
 };
 
 use super::{
+    events::Events,
     registry::Registry,
     report::{Cut, ShutdownReport},
 };
 use crate::{
+    addr::PeerAddress,
     conn::{
         CloseReason, Connection,
         core::Conn,
         state::{event, mark},
     },
+    error::Error,
     sched::shared::Shared,
     service::ConnectionOwner,
-    throttle::Throttle,
     timer::{Clock, Moment},
 };
 
@@ -27,8 +29,8 @@ const ABORTING: Duration = Duration::from_millis(100);
 /// The open connections of a server, whatever its service.
 pub(super) struct OpenConnections {
     runtime: Arc<Shared>,
-    registry: Registry<Arc<Conn>>,
-    full: Throttle,
+    registry: Registry<Entry>,
+    pub(super) events: Events,
 }
 
 impl OpenConnections {
@@ -36,7 +38,7 @@ impl OpenConnections {
         Self {
             runtime: runtime.clone(),
             registry: Registry::new(max),
-            full: Throttle::every(Duration::from_secs(1)),
+            events: Events::new(runtime.settings.clock),
         }
     }
 
@@ -45,7 +47,18 @@ impl OpenConnections {
     }
 
     pub(super) fn list(&self) -> Vec<Connection> {
-        self.registry.snapshot().into_iter().map(Connection::unowned).collect()
+        self.registry.snapshot().into_iter().map(|open| Connection::unowned(open.conn)).collect()
+    }
+
+    /// Returns the open connections, with the time since each was accepted.
+    pub(super) fn ages(&self) -> Vec<(Connection, Duration)> {
+        let now = self.now();
+        let age = |open: Entry| (Connection::unowned(open.conn), now.since(open.since));
+        self.registry.snapshot().into_iter().map(age).collect()
+    }
+
+    fn now(&self) -> Moment {
+        self.runtime.settings.clock.after(Duration::ZERO)
     }
 
     /// Returns true once a drain has begun.
@@ -55,7 +68,8 @@ impl OpenConnections {
 
     /// Returns the report of a shutdown that cuts all connections that are open now.
     pub(super) fn report_of_all(&self) -> ShutdownReport {
-        ShutdownReport { drained: 0, cut: self.registry.snapshot().iter().map(cut).collect() }
+        let cut = self.registry.snapshot().iter().map(cut).collect();
+        ShutdownReport { cut, ..ShutdownReport::default() }
     }
 
     /// Begins the drain, in which each connection closes as soon as it has nothing to do. Returns the
@@ -65,7 +79,7 @@ impl OpenConnections {
             return None;
         }
         let open = self.registry.snapshot();
-        open.iter().for_each(|conn| conn.schedule(event::WAKE));
+        open.iter().for_each(|open| open.conn.schedule(event::WAKE));
         Some(open.len())
     }
 
@@ -79,28 +93,23 @@ impl OpenConnections {
     ) -> ShutdownReport {
         self.registry.wait_until_only(own, Some(until));
         let mut left = self.registry.snapshot();
-        left.retain(|conn| Some(conn.id) != own);
+        left.retain(|open| Some(open.conn.id) != own);
         let cut: Vec<_> = left.iter().map(cut).collect();
-        left.iter().for_each(|conn| conn.end(mark::ABORTING, CloseReason::Shutdown));
+        left.iter().for_each(|open| open.conn.end(mark::ABORTING, CloseReason::Shutdown));
         drop(left);
         // A handler that does not return is not waited for.
         self.registry.wait_until_only(own, Some(Clock::default().after(ABORTING)));
-        ShutdownReport { drained: before.saturating_sub(cut.len()), cut }
+        let drained = before.saturating_sub(cut.len());
+        ShutdownReport { drained, cut, ..ShutdownReport::default() }
     }
 
     /// Reserves a slot for a connection; false, counted and logged, if all are in use.
-    pub(super) fn admit(&self) -> bool {
+    pub(super) fn admit(&self, peer: &PeerAddress) -> bool {
         if self.registry.reserve() {
             return true;
         }
         self.refused();
-        if let Some(skipped) = self.full.admit(self.runtime.settings.clock) {
-            tracing::warn!(
-                max_connections = self.registry.max(),
-                skipped,
-                "a client was sent away: too many"
-            );
-        }
+        self.events.full(self.registry.max(), peer);
         false
     }
 
@@ -111,11 +120,22 @@ impl OpenConnections {
 
     /// Adds a connection, for which a slot was reserved.
     pub(super) fn insert(&self, conn: &Arc<Conn>) {
-        self.registry.insert(conn.id, conn.clone());
+        let entry = Entry { conn: conn.clone(), since: self.now() };
+        self.registry.insert(conn.id, entry);
+        self.events.accepted(&Connection::unowned(conn.clone()));
     }
 }
 
-fn cut(conn: &Arc<Conn>) -> Cut {
+/// A connection in the registry.
+#[derive(Clone)]
+struct Entry {
+    conn: Arc<Conn>,
+    /// When it was accepted.
+    since: Moment,
+}
+
+fn cut(open: &Entry) -> Cut {
+    let conn = &open.conn;
     Cut {
         id: Connection::unowned(conn.clone()).id(),
         peer: conn.peer.clone(),
@@ -132,7 +152,12 @@ impl ConnectionOwner for OpenConnections {
         self.registry.is_draining()
     }
 
+    fn failed(&self, conn: &Connection, error: &Error) {
+        self.events.failed(conn, error);
+    }
+
     fn closed(&self, conn: &Connection) {
+        self.events.closed(conn, conn.conn.reason());
         self.registry.remove(conn.conn.id);
     }
 }

@@ -78,6 +78,7 @@ impl<S: Service> ConnectionHandler<S> {
     }
 
     pub(super) fn on_error(&self, conn: &Connection, error: &Error) {
+        self.owner.failed(conn, error);
         report(&*self.service, conn, error);
     }
 }
