@@ -289,6 +289,10 @@ impl Turn for Acceptor {
         self.tell(after);
     }
 
+    fn is_handler(&self) -> bool {
+        false
+    }
+
     fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let events = self.state_word.begin();
         let after = {
