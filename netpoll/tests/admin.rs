@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    collections::HashSet,
     io::{Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
@@ -90,11 +91,11 @@ fn a_server_that_drains_is_not_ready() {
 fn the_exposition_is_well_formed() {
     let (_server, _client, admin) = bed();
     let text = get(&admin.handle(), "/metrics").1;
-    let (mut family, mut seen) = (String::new(), std::collections::HashSet::new());
+    let (mut family, mut families, mut seen) = (String::new(), HashSet::new(), HashSet::new());
     for line in text.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let name = help.split(' ').next().unwrap();
-            assert!(seen.insert(name.to_owned()), "{name} stands twice");
+            assert!(families.insert(name.to_owned()), "{name} stands twice");
             family = name.to_owned();
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
