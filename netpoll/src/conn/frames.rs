@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    frame::{Frame, Progress, ScanError, Scanner, Window},
+    frame::{Frame, FrameErrorKind, Progress, ScanError, Scanner, Window},
 };
 
 /// Requests that one turn handles at most: then it goes to the back of the queue.
@@ -36,12 +36,24 @@ pub(crate) fn find<F: Frame>(scan: &mut F::Scan, recv: &Recv, max: usize) -> Res
         return Ok(Found::Need(F::MIN.max(1)));
     }
     let window = Window::new(&recv.input);
-    let progress = scan.scan(&window, max.min(F::MAX))?;
+    let progress = scan.scan(&window, max.min(F::MAX)).map_err(|error| refused(error, max))?;
     let found = found(progress, recv, || scan.at_eof(&window))?;
     if matches!(found, Found::Request(_)) {
         *scan = F::Scan::default();
     }
     Ok(found)
+}
+
+/// Says of a frame that is too large which option to change.
+#[cold]
+fn refused(error: ScanError, max_frame: usize) -> Error {
+    match error.kind() {
+        FrameErrorKind::TooLarge { size, max } if *max == max_frame => {
+            let why = format!("frame of {size} bytes exceeds max_frame ({max_frame})");
+            Error::new(ErrorKind::FrameTooLarge, why).with_source(error)
+        }
+        _ => error.into(),
+    }
 }
 
 /// What `progress` means, where `at_eof` says whether the stream's end ends a frame.
