@@ -237,3 +237,21 @@ fn inherit_without_a_parent_that_left_listeners_says_what_is_missing() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("LISTEN_FDS"), "{error}");
 }
+
+#[test]
+fn a_second_listener_in_one_process_is_told_of_as_such() {
+    let runtime = runtime(1);
+    let server = echo(&runtime).listen("127.0.0.1:0").bind().unwrap();
+    let error = echo(&runtime).listen(&server.addresses()[0]).bind().unwrap_err();
+    assert!(error.to_string().contains("this process already listens there"), "{error}");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = echo(&runtime).listen(other.local_addr().unwrap()).bind().unwrap_err();
+    assert!(error.to_string().contains("another program listens there"), "{error}");
+}
+
+#[test]
+fn a_unix_path_that_is_too_long_is_told_of_with_the_number() {
+    let path = format!("/tmp/{}", "x".repeat(195));
+    let error = echo(&runtime(1)).listen(std::path::Path::new(&path)).bind().unwrap_err();
+    assert!(error.to_string().contains("the path has 200 bytes: at most"), "{error}");
+}

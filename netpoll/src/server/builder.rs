@@ -280,8 +280,8 @@ impl<S: Service> EventLoopBuilder<S> {
         if listeners.is_empty() && datagrams.is_empty() {
             let why = match self.inherit {
                 true => {
-                    "nothing to listen on: LISTEN_FDS is not set for this process, so there is nothing \
-                         to inherit; start it by a systemd socket unit, or call listen(\"host:port\")"
+                    "nothing to listen on: LISTEN_FDS is not set for this process (or its listeners were \
+                         taken before), so there is nothing to inherit; start it by a systemd socket unit, or call listen(\"host:port\")"
                 }
                 false => {
                     "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")"

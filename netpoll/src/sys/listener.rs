@@ -5,6 +5,7 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
+use parking_lot::Mutex;
 use socket2::{SockRef, Type};
 
 use super::{
@@ -43,6 +44,20 @@ impl Default for ListenOptions {
     }
 }
 
+/// The addresses of this process's listeners.
+static OWN: Mutex<Vec<PeerAddress>> = Mutex::new(Vec::new());
+
+/// Returns true if this process listens on `address`, or on the same port of all interfaces.
+fn is_own(address: &PeerAddress) -> bool {
+    OWN.lock().iter().any(|own| match (own.inet(), address.inet()) {
+        (Some(own), Some(asked)) => {
+            let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
+            own.port() == asked.port() && (any || own.ip() == asked.ip())
+        }
+        _ => own == address,
+    })
+}
+
 /// A listening socket, non-blocking; closed once, as a [`Socket`] is, with its file removed.
 pub(crate) struct Listener {
     socket: Socket,
@@ -62,6 +77,9 @@ impl Listener {
     pub(crate) fn bind(address: &PeerAddress, options: &ListenOptions) -> Result<Self> {
         Self::try_bind(address, options).map_err(|e| {
             let hint = match e.kind() {
+                io::ErrorKind::AddrInUse if is_own(address) => {
+                    " (this process already listens there)"
+                }
                 io::ErrorKind::AddrInUse => " (another program listens there)",
                 io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
                 io::ErrorKind::PermissionDenied => " (ports below 1024 and paths need rights)",
@@ -116,6 +134,7 @@ impl Listener {
         file: Option<SocketFile>,
     ) -> io::Result<Self> {
         let address = from_system(&SockRef::from(&fd).local_addr()?);
+        OWN.lock().push(address.clone());
         let stream = (!os::ACCEPT_INHERITS).then(|| options.stream.clone());
         Ok(Self { socket: fd.into(), address, stream, file, before_accept: None })
     }
@@ -162,7 +181,14 @@ impl Listener {
         if let Some(file) = &self.file {
             file.remove();
         }
-        self.socket.close()
+        let closes = self.socket.close();
+        if closes {
+            let mut own = OWN.lock();
+            if let Some(at) = own.iter().position(|address| *address == self.address) {
+                own.swap_remove(at);
+            }
+        }
+        closes
     }
 }
 
