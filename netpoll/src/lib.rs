@@ -1,6 +1,8 @@
 //! Non-blocking network library for RPC servers and clients.
 
 mod addr;
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod buf;
 pub mod client;
 mod conn;
@@ -18,6 +20,7 @@ pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
+pub mod signal;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -148,6 +148,11 @@ impl Connection {
             )
     }
 
+    /// Returns true if the socket has bytes that were not read. One system call.
+    pub(crate) fn has_unread_input(&self) -> bool {
+        self.conn.with_endpoint(Endpoint::peek).is_some_and(|peeked| matches!(peeked, Ok(1..)))
+    }
+
     /// Ready when the connection has ended: with the reason. Under any executor.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + '_ {
         self.conn.until(News::End, |conn| {

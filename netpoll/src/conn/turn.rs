@@ -60,6 +60,10 @@ impl Turn for Conn {
         }
     }
 
+    fn connection(&self) -> Option<u64> {
+        Some(self.id)
+    }
+
     fn is_handler(&self) -> bool {
         self.handler().is_none_or(|handler| !handler.brief())
     }

@@ -5,6 +5,9 @@ mod builder;
 #[cfg(feature = "udp")]
 mod datagrams;
 mod event_loop;
+mod events;
+mod lifecycle;
+mod listeners;
 mod open;
 mod registry;
 mod report;

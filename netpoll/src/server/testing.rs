@@ -13,6 +13,7 @@ use crate::{error::Result, listen::AcceptHandler, service::Service};
 pub(crate) fn without_listeners<S: Service>(
     builder: EventLoopBuilder<S>,
 ) -> Result<(EventLoop, Arc<dyn AcceptHandler>)> {
-    let (runtime, open, acceptance) = builder.acceptance()?;
-    Ok((EventLoop::new(runtime, Vec::new(), open), acceptance))
+    let (runtime, acceptance) = builder.acceptance(0)?;
+    let (open, lifecycle) = (acceptance.open.clone(), acceptance.lifecycle.clone());
+    Ok((EventLoop::new(runtime, Vec::new(), open, lifecycle), acceptance))
 }

@@ -24,6 +24,7 @@ mod limits;
 mod listener;
 mod options;
 mod prefetch;
+pub(crate) mod signal;
 mod sockaddr;
 mod socket;
 mod socket_file;
