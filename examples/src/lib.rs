@@ -8,6 +8,7 @@
 //! - [`testing`]: what their tests share.
 
 pub mod cli;
+pub mod dns;
 pub mod http;
 pub mod resp;
 pub mod rpc;

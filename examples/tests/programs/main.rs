@@ -1,5 +1,6 @@
 //! The programs on the macros, each run and asked.
 
+mod dns;
 mod http;
 mod http_framing;
 mod readme;

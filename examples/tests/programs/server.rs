@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -11,6 +11,8 @@ use std::{
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+    /// Kept open: a program that prints more would fail.
+    _printed: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -28,10 +30,11 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut printed = BufReader::new(child.stdout.take().unwrap());
+        printed.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on ").expect("where it listens");
         let address = address.strip_prefix("tcp://").unwrap_or(address).to_owned();
-        Self { child, address }
+        Self { child, address, _printed: printed }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

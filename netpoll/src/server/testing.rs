@@ -5,6 +5,21 @@ use std::sync::Arc;
 use super::{builder::EventLoopBuilder, event_loop::EventLoop};
 use crate::{error::Result, listen::AcceptHandler, service::Service};
 
+/// Starts the server that `builder` describes, for the datagrams of `endpoint` alone.
+///
+/// # Errors
+/// `Config` for options that cannot be, or if the server handles no datagrams.
+#[cfg(feature = "udp")]
+pub(crate) fn over_endpoint<S: Service>(
+    builder: EventLoopBuilder<S>,
+    endpoint: Arc<dyn crate::udp::Endpoint>,
+) -> Result<EventLoop> {
+    let options = builder.datagrams.clone();
+    let (runtime, open, acceptance) = builder.acceptance()?;
+    let event_loop = EventLoop::new(runtime, Vec::new(), open);
+    event_loop.serve_endpoint(&acceptance.service, endpoint, options)
+}
+
 /// Starts the server that `builder` describes, except for its listeners; the handler takes
 /// sockets as if a listener had accepted them.
 ///
