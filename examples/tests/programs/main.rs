@@ -2,8 +2,12 @@
 
 mod http;
 mod http_framing;
+mod memcached;
+mod pubsub;
 mod readme;
 mod server;
+mod thrift;
+mod websocket;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
