@@ -3,8 +3,12 @@
 mod dns;
 mod http;
 mod http_framing;
+mod memcached;
+mod pubsub;
 mod readme;
 mod server;
+mod thrift;
+mod websocket;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
