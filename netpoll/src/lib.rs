@@ -16,6 +16,8 @@ mod random;
 mod sched;
 mod server;
 pub mod service;
+#[cfg(target_os = "linux")]
+mod shm;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;

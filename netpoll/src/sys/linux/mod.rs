@@ -3,6 +3,7 @@
 
 mod epoll;
 mod eventfd;
+mod region;
 mod transfer;
 
 use std::{
@@ -21,6 +22,7 @@ use super::call::check;
 
 pub(crate) use epoll::{RawEvents, Selector};
 pub(crate) use eventfd::Waker;
+pub(crate) use region::Region;
 pub(super) use transfer::{receive, send};
 
 /// Flags of every send: a peer that left is an error, not a signal.
