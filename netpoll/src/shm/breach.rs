@@ -9,20 +9,20 @@ pub(crate) enum Breach {
     Layout(&'static str),
     /// More elements than the queue has places, or fewer than none.
     Queue {
-        /// How many its indices make.
+        /// The number that its indices make.
         elements: u32,
-        /// How many it can have.
+        /// The number that it can have.
         places: u32,
     },
     /// No slice begins there.
     Offset(u32),
     /// The slice's bytes begin or end beyond it.
     Extent {
-        /// Where the slice lies.
+        /// The offset of the slice in the file.
         offset: u32,
-        /// Where its bytes begin.
+        /// The position of its first byte.
         start: u32,
-        /// How many it has.
+        /// The number of its bytes.
         size: u32,
     },
     /// The slice is this side's already: it was given twice, or its chain is a circle.

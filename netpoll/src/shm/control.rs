@@ -31,7 +31,7 @@ const MAGIC: u16 = 0x7758;
 /// The longest body that is taken: a fallback's bytes, of which a sound peer sends no more than a buffer has.
 pub(crate) const BODY_MOST: usize = 64 << 20;
 
-/// What a frame is.
+/// The kind of a control frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {

@@ -57,12 +57,12 @@ fn half(places: u32) -> usize {
     HEADER + ELEMENT * places as usize
 }
 
-/// What one side tells the other about a stream.
+/// A message of one side to the other about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Element {
     /// The stream's number.
     pub(crate) stream: u32,
-    /// Where the first slice of its bytes lies, from the start of the buffer file.
+    /// The offset of the first slice of its bytes in the buffer file.
     pub(crate) offset: u32,
     /// The stream's state; the lowest byte alone counts.
     pub(crate) status: u32,

@@ -53,10 +53,10 @@ pub(crate) struct Slices {
     lists: Vec<List>,
 }
 
-/// What was checked of a list once, and is not read again.
+/// A list as it was checked once; its header is not read again.
 #[derive(Debug)]
 struct List {
-    /// Where its header lies.
+    /// The offset of its header.
     at: u32,
     /// Bytes that one of its slices carries.
     size: u32,
@@ -74,11 +74,11 @@ pub(crate) struct Held {
     index: u32,
 }
 
-/// What a received slice says of its bytes.
+/// A slice that was received, with the extent of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) slice: Held,
-    /// Where its bytes begin, from the start of the file.
+    /// The offset of its first byte in the file.
     pub(crate) at: usize,
     pub(crate) len: usize,
     /// The offset of the message's next slice.
