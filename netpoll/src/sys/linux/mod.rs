@@ -4,6 +4,7 @@
 mod epoll;
 mod eventfd;
 mod region;
+mod rights;
 mod transfer;
 
 use std::{
@@ -23,6 +24,7 @@ use super::call::check;
 pub(crate) use epoll::{RawEvents, Selector};
 pub(crate) use eventfd::Waker;
 pub(crate) use region::Region;
+pub(crate) use rights::{receive_descriptors, send_descriptors};
 pub(super) use transfer::{receive, send};
 
 /// Flags of every send: a peer that left is an error, not a signal.
