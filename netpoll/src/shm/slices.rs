@@ -289,13 +289,18 @@ impl Slices {
         Ok(())
     }
 
-    /// Copies `bytes`, which fit, into a held slice from its start on, and links it to `next`.
-    pub(crate) fn write(&self, slice: Held, bytes: &[u8], next: Option<Held>) {
-        let here = self.offset(slice);
-        let fits = bytes.len() <= self.capacity(slice)
-            && self.region.copy_in((here + SLICE_HEADER) as usize, bytes);
+    /// Copies `bytes`, which fit, to position `at` of a held slice.
+    pub(crate) fn copy_in(&self, slice: Held, at: usize, bytes: &[u8]) {
+        let here = self.offset(slice) + SLICE_HEADER;
+        let fits = at + bytes.len() <= self.capacity(slice)
+            && self.region.copy_in(here as usize + at, bytes);
         assert!(fits, "bytes beyond their slice");
-        self.word(here + 4).store(bytes.len() as u32, Relaxed);
+    }
+
+    /// Says of a held slice how many bytes it has, from its start on, and which slice has the next ones.
+    pub(crate) fn finish(&self, slice: Held, len: usize, next: Option<Held>) {
+        let here = self.offset(slice);
+        self.word(here + 4).store(len as u32, Relaxed);
         self.word(here + 8).store(0, Relaxed);
         let mut flags = IN_USE;
         if let Some(next) = next {
@@ -364,6 +369,13 @@ mod tests {
     use super::*;
 
     const SIZES: [Share; 2] = [(64, 50), (256, 50)];
+
+    impl Slices {
+        fn write(&self, slice: Held, bytes: &[u8], next: Option<Held>) {
+            self.copy_in(slice, 0, bytes);
+            self.finish(slice, bytes.len(), next);
+        }
+    }
 
     fn pair(len: usize) -> (Slices, Slices, Arc<Region>) {
         let region = Arc::new(Region::create(c"slices", len).unwrap());
