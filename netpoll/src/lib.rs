@@ -8,6 +8,7 @@ mod counters;
 mod dial;
 mod error;
 pub mod frame;
+mod guard;
 mod listen;
 pub mod mem;
 pub mod poller;
@@ -23,7 +24,7 @@ mod sys;
 pub mod testing;
 mod throttle;
 mod timer;
-mod transport;
+pub mod transport;
 
 pub use addr::{Address, PeerAddress};
 pub use conn::{

@@ -22,8 +22,8 @@ use crate::{
     sys::prefetch,
 };
 
-/// Bytes of a receiving half that every turn touches.
-const HALF: usize = offset_of!(Recv, linger);
+/// Bytes of the receive state that every turn touches.
+const RECEIVE_STATE: usize = offset_of!(Recv, linger);
 
 /// The same of a handler, about: it comes with its service's session and scanner, of any size.
 const HANDLER: usize = 176;
@@ -53,7 +53,7 @@ impl Turn for Conn {
     }
 
     fn fetch_parts(&self) {
-        prefetch::<HALF>(self.half_at);
+        prefetch::<RECEIVE_STATE>(self.recv_at);
         if let Some(handler) = self.handler() {
             fetch::<HANDLER, _>(&**handler);
         }
@@ -317,10 +317,17 @@ impl Conn {
             self.deadlines.clear(Kind::Frame);
             if waits.is_some_and(|recv| !recv.input.is_empty()) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
+                let said = |conn: &Self| (conn.written(), conn.pending());
+                let before = said(self);
                 handler.failed(conn, &error);
                 self.set_reason(CloseReason::FrameTimeout);
-                self.gate.set(mark::ABORTING);
-                return true;
+                if said(self) == before {
+                    self.gate.set(mark::ABORTING);
+                    return true;
+                }
+                // A last frame that the handler sent reaches the peer before the end does.
+                self.gate.set(mark::CLOSING);
+                return self.is_drained();
             }
         }
         // What has come and was not read yet is no silence; the read sets the deadline anew.

@@ -1,8 +1,9 @@
 //! Bytes of a frame where they lie, in as many pieces as there are nodes.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use super::source::Source;
+use super::input::Input;
+use crate::buf::LinkSlice;
 
 /// A field's bytes where they lie: an iterator over the contiguous pieces. Nothing is copied.
 ///
@@ -21,30 +22,35 @@ pub struct Chunks<'a> {
     /// Bytes left, `first` included.
     left: usize,
     next: usize,
-    src: Source<'a>,
+    src: Input<'a>,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(src: Source<'a>, first: &'a [u8], left: usize, next: usize) -> Self {
+    pub(super) fn new(src: Input<'a>, first: &'a [u8], left: usize, next: usize) -> Self {
         Self { first, left, next, src }
     }
 
-    /// Bytes left.
+    /// Returns the number of bytes left.
     pub fn len(&self) -> usize {
         self.left
     }
 
-    /// Whether no byte is left.
+    /// Returns whether no byte is left.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
 
-    /// All of them, if they lie in one node.
+    /// Returns all of them, if they lie in one node.
     pub fn as_contiguous(&self) -> Option<&'a [u8]> {
         (self.first.len() == self.left).then_some(self.first)
     }
 
-    /// A copy of them.
+    /// Returns them as one slice: borrowed if they lie in one node, else copied.
+    pub fn to_contiguous(&self) -> Cow<'a, [u8]> {
+        self.as_contiguous().map_or_else(|| Cow::Owned(self.to_vec()), Cow::Borrowed)
+    }
+
+    /// Returns a copy of them.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.left);
         self.clone().for_each(|piece| bytes.extend_from_slice(piece));
@@ -54,7 +60,19 @@ impl<'a> Chunks<'a> {
 
 impl<'a> From<&'a [u8]> for Chunks<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self::new(Source::from(bytes), bytes, bytes.len(), 1)
+        Self::new(Input::from(bytes), bytes, bytes.len(), 1)
+    }
+}
+
+impl<'a> From<&'a LinkSlice> for Chunks<'a> {
+    fn from(slice: &'a LinkSlice) -> Self {
+        Self::new(Input::from(slice), slice.node(0), slice.len(), 1)
+    }
+}
+
+impl Default for Chunks<'_> {
+    fn default() -> Self {
+        Self::from(&[][..])
     }
 }
 

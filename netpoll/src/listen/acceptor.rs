@@ -253,15 +253,7 @@ impl Acceptor {
 }
 
 impl Source for Acceptor {
-    fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
-        if let Event::Accepted(fd) = event {
-            // A completion driver has accepted already.
-            let socket = Socket::from(fd);
-            if let Ok(peer) = socket.peer_address() {
-                self.handler.accepted(socket, peer);
-            }
-            return;
-        }
+    fn on_event(self: Arc<Self>, _event: Event, ready: &mut Ready) {
         if Gate::must_queue(self.gate.notify(CAN_ACCEPT)) {
             ready.push(self);
         }

@@ -11,7 +11,7 @@ use crate::{
     sched::Runtime,
     service::Service,
     sys::{ListenOptions, Listener, take_inherited},
-    transport::Transport,
+    transport::{self, Transport},
 };
 
 /// Builds an [`EventLoop`]; each setting has a default.
@@ -184,8 +184,19 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Puts a transport between the wire and each connection's handlers.
     #[must_use]
-    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        self.settings.transport = Some(Arc::new(move || Box::new(make())));
+    pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.try_transport(move || Ok(make()))
+    }
+
+    /// Puts a transport between the wire and each connection's handlers, where making one may fail: then
+    /// the connection ends with that error, which `on_error` gets.
+    #[must_use]
+    pub fn try_transport<T, F>(mut self, make: F) -> Self
+    where
+        T: Transport,
+        F: Fn() -> Result<T> + Send + Sync + 'static,
+    {
+        self.settings.transport = Some(transport::maker(make));
         self
     }
 

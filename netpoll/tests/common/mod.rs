@@ -13,13 +13,14 @@ use netpoll::{
     Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Result, Runtime,
     ServerHandle, Service,
     frame::{
-        Decode, DecodeError, Encode, EncodeError, Frame, Progress, Reader, ScanError, Scanner,
-        Window, Writer,
+        Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Frame, Progress, ScanError,
+        Scanner, Window,
     },
 };
 use parking_lot::Mutex;
 
 pub mod child;
+pub mod namespace;
 pub mod scenario;
 pub mod stopwatch;
 
@@ -35,7 +36,10 @@ impl Scanner for BenchScan {
         let Some(head) = w.array::<4>(0) else { return Ok(Progress::Need(4)) };
         let total = 4 + u32::from_be_bytes(head) as usize;
         if total > max {
-            return Err(ScanError::new(netpoll::frame::Fault::TooLarge { size: total, max }, 0));
+            return Err(ScanError::new(
+                netpoll::frame::FrameErrorKind::TooLarge { size: total, max },
+                0,
+            ));
         }
         Ok(if w.len() >= total { Progress::Ready(total) } else { Progress::Need(total) })
     }
@@ -48,7 +52,7 @@ impl Frame for Bench<'_> {
 }
 
 impl<'a> Decode<'a> for Bench<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let n = u32::from_be_bytes(r.take()?) as usize;
         r.bytes(n).map(Bench)
     }
@@ -59,7 +63,7 @@ impl Encode for Bench<'_> {
         4 + self.0.len()
     }
 
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(&(self.0.len() as u32).to_be_bytes())?;
         w.write(self.0)
     }

@@ -1,0 +1,77 @@
+//! The timer of late calls: one entry of the timer wheel for all [deadlines](super::deadlines) of a
+//! client.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::hub::{CallConnection, Hub};
+use crate::{
+    poller::{Event, Token},
+    sched::{
+        home::Home,
+        shared::Shared,
+        turn::{Ready, Source},
+    },
+    timer::Clock,
+};
+
+/// Wakes the callers of late calls.
+pub(super) struct DeadlineTimer<L: CallConnection>(Arc<Entry<L>>);
+
+/// The source registered with the poller.
+struct Entry<L: CallConnection> {
+    hub: Weak<Hub<L>>,
+    runtime: Arc<Shared>,
+    home: Arc<Home>,
+    token: OnceLock<Token>,
+}
+
+impl<L: CallConnection> DeadlineTimer<L> {
+    pub(super) fn new(hub: Weak<Hub<L>>, runtime: &Arc<Shared>) -> Self {
+        let (runtime, home) = (runtime.clone(), runtime.place().clone());
+        Self(Arc::new(Entry { hub, runtime, home, token: OnceLock::new() }))
+    }
+
+    /// Returns the clock of the deadlines.
+    pub(super) fn clock(&self) -> Clock {
+        self.0.home.clock
+    }
+
+    /// Sets the timer to the tick `at`.
+    pub(super) fn set(&self, at: u64) {
+        let entry = &self.0;
+        let token = *entry.token.get_or_init(|| entry.home.poller.insert(entry.clone()));
+        entry.home.arm(at, token);
+    }
+}
+
+impl<L: CallConnection> Drop for DeadlineTimer<L> {
+    fn drop(&mut self) {
+        self.0.forget();
+    }
+}
+
+impl<L: CallConnection> Entry<L> {
+    fn forget(&self) {
+        if let Some(token) = self.token.get() {
+            self.runtime.remove(&self.home, *token, None);
+        }
+    }
+}
+
+impl<L: CallConnection> Source for Entry<L> {
+    fn on_event(self: Arc<Self>, _: Event, _: &mut Ready) {}
+
+    fn on_timer(self: Arc<Self>, now: u64, _: &mut Ready) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        let (late, next) = hub.connections.late(now);
+        if let Some(at) = next {
+            hub.deadline_timer.set(at);
+        }
+        late.iter().for_each(|call| call.notify_late());
+    }
+
+    /// Does nothing else: a shutdown closes the connections, which ends their calls.
+    fn on_shutdown(self: Arc<Self>) {
+        self.forget();
+    }
+}

@@ -1,0 +1,161 @@
+//! The data that the lock of [`Connections`](super::connections::Connections) guards.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    task::Waker,
+};
+
+use super::{
+    actions::Actions, balance::Endpoint, call::Call, deadlines::Deadlines, hasher::BuildIdHasher,
+};
+use crate::timer::Moment;
+
+/// The connections and the queue of a client.
+pub(super) struct Entries<L> {
+    /// By the endpoints' numbers.
+    pub(super) hosts: Vec<Host>,
+    pub(super) by_id: HashMap<u64, Entry<L>, BuildIdHasher>,
+    pub(super) queue: BTreeMap<u64, Arc<Call<L>>>,
+    pub(super) next_ticket: u64,
+    pub(super) deadlines: Deadlines<L>,
+    pub(super) dialing: usize,
+    pub(super) in_flight: usize,
+    pub(super) phase: Phase,
+    /// Woken when a slot has changed or the last call has ended.
+    pub(super) watchers: Vec<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// New calls are refused.
+    Draining,
+    /// All calls are refused.
+    Closed,
+}
+
+#[derive(Default)]
+pub(super) struct Host {
+    /// Slots of the endpoint.
+    pub(super) used: usize,
+    pub(super) dialing: usize,
+    /// Lanes that have room, the one used last at the end.
+    pub(super) ready: Vec<u64>,
+}
+
+/// A connection with its state for assignment.
+pub(super) struct Entry<L> {
+    pub(super) connection: Arc<L>,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) in_flight: usize,
+    pub(super) ready: bool,
+    /// True if it gets no more calls.
+    pub(super) retired: bool,
+    /// When its last call began, or the connection was made.
+    pub(super) used: Moment,
+}
+
+/// Gauges of a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gauges {
+    pub(super) connections: usize,
+    pub(super) idle: usize,
+    pub(super) dialing: usize,
+    pub(super) waiters: usize,
+    pub(super) in_flight: usize,
+}
+
+impl<L> Entries<L> {
+    pub(super) fn new() -> Self {
+        Self {
+            hosts: Vec::new(),
+            by_id: HashMap::default(),
+            queue: BTreeMap::new(),
+            next_ticket: 0,
+            deadlines: Deadlines::new(),
+            dialing: 0,
+            in_flight: 0,
+            phase: Phase::Open,
+            watchers: Vec::new(),
+        }
+    }
+
+    pub(super) fn host(&mut self, endpoint: &Endpoint) -> &mut Host {
+        if self.hosts.len() <= endpoint.index {
+            self.hosts.resize_with(endpoint.index + 1, Host::default);
+        }
+        &mut self.hosts[endpoint.index]
+    }
+
+    pub(super) fn used(&self, endpoint: &Endpoint) -> usize {
+        self.hosts.get(endpoint.index).map_or(0, |host| host.used)
+    }
+
+    /// Returns whether a connection of `endpoint` has room.
+    pub(super) fn has_room(&self, endpoint: &Endpoint) -> bool {
+        self.is_ready(endpoint.index)
+    }
+
+    /// Returns whether a connection of the endpoint numbered `host` has room.
+    pub(super) fn is_ready(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| !host.ready.is_empty())
+    }
+
+    /// Returns the connection with room that has the fewest calls; of several, the one used last.
+    pub(super) fn least_loaded(&self, host: usize) -> Option<(u64, &Entry<L>)> {
+        let mut best: Option<(u64, &Entry<L>)> = None;
+        for id in self.hosts[host].ready.iter().rev() {
+            let entry = &self.by_id[id];
+            if best.is_none_or(|(_, least)| entry.in_flight < least.in_flight) {
+                best = Some((*id, entry));
+            }
+            if entry.in_flight == 0 {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Removes the connection `id` from those with room.
+    pub(super) fn unready(&mut self, id: u64) {
+        let Some(entry) = self.by_id.get_mut(&id).filter(|entry| entry.ready) else { return };
+        entry.ready = false;
+        let ready = &mut self.hosts[entry.endpoint.index].ready;
+        if let Some(at) = ready.iter().rposition(|known| *known == id) {
+            ready.remove(at);
+        }
+    }
+
+    /// Gives the connection `id` no more calls, and closes it once it has none.
+    pub(super) fn dismiss(&mut self, id: u64, actions: &mut Actions<L>) {
+        self.unready(id);
+        let Some(entry) = self.by_id.get_mut(&id) else { return };
+        entry.retired = true;
+        if entry.in_flight == 0 {
+            actions.more().closes.push(entry.connection.clone());
+        }
+    }
+
+    pub(super) fn tell(&mut self, actions: &mut Actions<L>) {
+        if !self.watchers.is_empty() {
+            actions.more().wakes.append(&mut self.watchers);
+        }
+    }
+
+    pub(super) fn tell_if_drained(&mut self, actions: &mut Actions<L>) {
+        if self.phase != Phase::Open && self.in_flight == 0 && self.queue.is_empty() {
+            self.tell(actions);
+        }
+    }
+
+    pub(super) fn gauges(&self) -> Gauges {
+        Gauges {
+            connections: self.by_id.len(),
+            idle: self.by_id.values().filter(|entry| entry.in_flight == 0).count(),
+            dialing: self.dialing,
+            waiters: self.queue.len(),
+            in_flight: self.in_flight,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The order of the end: `on_disconnect` once if the peer left first, then the close, once.
+//!
+//! ```text
+//!   poller, beside a turn                 turn that ends the connection
+//!   set DISCONNECTED, unless FINISHED     set FINISHED
+//!   on_disconnect                         DISCONNECTED without TOLD: leave
+//!   set TOLD                              neither: on_disconnect falls to it
+//!   FINISHED was set: queue the turn      close, on_close
+//! ```
+//! All steps are of one word, so that they have one order: either the poller sees `FINISHED` and leaves
+//! the telling to the turn, or the turn sees `DISCONNECTED` and waits for `TOLD`.
+
+use super::{state::mark, write_lock};
+use crate::sched::gate::Gate;
+
+/// Beside a turn: whether `on_disconnect` falls to the caller, who says so by [`told`] after it.
+pub(super) fn claim(gate: &Gate) -> bool {
+    // Once it is finished the end itself sees to it.
+    let too_late = mark::DISCONNECTED | mark::FINISHED;
+    gate.load() & mark::OPEN != 0 && gate.set_unless(mark::DISCONNECTED, too_late)
+}
+
+/// After the `on_disconnect` of a [`claim`]. True: the turn that ends the connection waits for this,
+/// and the caller queues it.
+pub(super) fn told(gate: &Gate) -> bool {
+    gate.set(mark::TOLD) & mark::FINISHED != 0
+}
+
+/// The peer's going is not told any more, if it was not yet: this side was the first.
+pub(super) fn waive(gate: &Gate) {
+    gate.set_unless(mark::DISCONNECTED | mark::TOLD, mark::DISCONNECTED);
+}
+
+/// Ends the connection; only by the turn. `None`: a writer uses the socket or `on_disconnect` runs, and
+/// whoever does that queues the turn again. Else the word from before.
+pub(super) fn finish(gate: &Gate) -> Option<u32> {
+    let word = write_lock::finish(gate);
+    let tells = word & (mark::DISCONNECTED | mark::TOLD) == mark::DISCONNECTED;
+    (word & mark::WRITING == 0 && !tells).then_some(word)
+}
+
+/// Whether `on_disconnect` falls to the turn whose [`finish`] gave `word`, if the peer went.
+pub(super) fn is_untold(word: u32) -> bool {
+    word & (mark::DISCONNECTED | mark::TOLD | mark::OPEN) == mark::OPEN
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::{mem, sync::Arc};
+
+    use super::*;
+    use crate::{
+        conn::state::{event, fresh},
+        primitive::{
+            Mutex,
+            atomic::{
+                AtomicUsize,
+                Ordering::{AcqRel, Acquire},
+            },
+            thread,
+        },
+    };
+
+    /// A connection without its bytes: its poller and its turn do what the real ones do at the end.
+    struct Model {
+        gate: Gate,
+        recv: Mutex<Option<()>>,
+        queued: Mutex<usize>,
+        disconnects: AtomicUsize,
+        closes: AtomicUsize,
+    }
+
+    impl Model {
+        fn new() -> Arc<Self> {
+            let model = Self {
+                gate: fresh(),
+                recv: Mutex::new(Some(())),
+                queued: Mutex::default(),
+                disconnects: AtomicUsize::new(0),
+                closes: AtomicUsize::new(0),
+            };
+            model.gate.set(mark::OPEN);
+            Arc::new(model)
+        }
+
+        fn schedule(&self, bits: u32) -> u32 {
+            let before = self.gate.notify(bits);
+            if Gate::must_queue(before) {
+                *self.queued.lock() += 1;
+            }
+            before
+        }
+
+        fn disconnected(&self) {
+            assert_eq!(self.closes.load(Acquire), 0, "a disconnect after the close");
+            assert_eq!(self.disconnects.fetch_add(1, AcqRel), 0, "two disconnects");
+        }
+
+        /// As `Conn::disconnect`.
+        fn disconnect(&self) {
+            if claim(&self.gate) {
+                self.disconnected();
+                if told(&self.gate) {
+                    self.schedule(event::FLUSH);
+                }
+            }
+        }
+
+        /// As `Source::on_event` of a hang-up.
+        fn hang_up(&self) {
+            let before = self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
+            if before & Gate::RUNNING != 0 {
+                self.disconnect();
+            }
+        }
+
+        /// Runs the turn if it is queued: its handler returns and asks for the close.
+        fn turn(&self, word: u32) {
+            if mem::take(&mut *self.queued.lock()) == 0 {
+                return;
+            }
+            let began = self.gate.begin();
+            let recv = self.recv.lock().take();
+            if recv.is_some() {
+                self.gate.set(word);
+                match finish(&self.gate) {
+                    None => *self.recv.lock() = recv,
+                    Some(word) => {
+                        let gone = (began | word) & mark::HUNG_UP != 0;
+                        if gone && is_untold(word) {
+                            self.disconnected();
+                        }
+                        assert_eq!(self.closes.fetch_add(1, AcqRel), 0, "two closes");
+                    }
+                }
+            }
+            if self.gate.end(false) {
+                *self.queued.lock() += 1;
+            }
+        }
+    }
+
+    /// The peer hangs up, and this side closes, while a turn runs: one close, and one disconnect at most
+    /// before it, whoever tells.
+    #[test]
+    fn loom_a_hang_up_is_told_once_before_the_close() {
+        for how in [mark::CLOSING, mark::ABORTING] {
+            loom::model(move || {
+                let model = Model::new();
+                model.schedule(event::WAKE);
+                let poller = thread::spawn({
+                    let model = model.clone();
+                    move || {
+                        model.hang_up();
+                        model.turn(how);
+                    }
+                });
+                let closer = thread::spawn({
+                    let model = model.clone();
+                    move || {
+                        model.schedule(how | event::FLUSH);
+                    }
+                });
+                model.turn(how);
+                poller.join().unwrap();
+                closer.join().unwrap();
+                while *model.queued.lock() > 0 {
+                    model.turn(how);
+                }
+                assert_eq!(model.closes.load(Acquire), 1);
+                assert!(model.recv.lock().is_none());
+            });
+        }
+    }
+
+    /// A turn that tells of the hang-up that a busy handler does not see, and a poller that does.
+    #[test]
+    fn loom_turn_and_poller_tell_once() {
+        loom::model(|| {
+            let model = Model::new();
+            model.schedule(event::IO | mark::READ_CLOSED);
+            let poller = thread::spawn({
+                let model = model.clone();
+                move || model.hang_up()
+            });
+            model.disconnect();
+            model.turn(mark::CLOSING);
+            poller.join().unwrap();
+            while *model.queued.lock() > 0 {
+                model.turn(mark::CLOSING);
+            }
+            assert_eq!(model.disconnects.load(Acquire), 1);
+            assert_eq!(model.closes.load(Acquire), 1);
+        });
+    }
+
+    /// A side that closed first tells of no peer, unless the peer's going is being told already.
+    #[test]
+    fn loom_a_waived_disconnect_is_not_told() {
+        loom::model(|| {
+            let model = Model::new();
+            model.schedule(event::FLUSH | mark::CLOSING);
+            let poller = thread::spawn({
+                let model = model.clone();
+                move || model.hang_up()
+            });
+            waive(&model.gate);
+            let before = model.disconnects.load(Acquire);
+            model.turn(mark::CLOSING);
+            poller.join().unwrap();
+            while *model.queued.lock() > 0 {
+                model.turn(mark::CLOSING);
+            }
+            assert_eq!(model.disconnects.load(Acquire), before);
+            assert_eq!(model.closes.load(Acquire), 1);
+        });
+    }
+}

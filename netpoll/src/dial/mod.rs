@@ -1,0 +1,268 @@
+//! Dialling: outgoing connections.
+
+mod asking;
+mod lookup;
+
+use std::{
+    future::{Future, poll_fn},
+    io::{
+        self,
+        ErrorKind::{TimedOut, WouldBlock},
+    },
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::Poll,
+    time::Duration,
+};
+
+pub(crate) use asking::ask;
+pub(crate) use lookup::look_up;
+
+use crate::{
+    addr::{Address, PeerAddress},
+    conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
+    error::{Error, ErrorKind, Result},
+    sched::{Runtime, park, sleep_on},
+    sys::{Connecting, Socket},
+    timer::Moment,
+    transport::{self, Transport},
+};
+
+/// A maker of outgoing connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
+///
+/// The addresses of a name are tried in turn, each with its share of the time that is left.
+///
+/// ```
+/// use std::time::Duration;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let dialer = netpoll::Dialer::new().connect_timeout(Duration::from_secs(2));
+/// let conn = dialer.dial(&listener.local_addr()?.to_string())?;
+/// assert!(conn.is_active());
+///
+/// let refused = dialer.dial("127.0.0.1:1").unwrap_err();
+/// assert_eq!(refused.io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    runtime: Option<Runtime>,
+    timeout: Duration,
+    settings: Arc<Settings>,
+}
+
+impl Default for Dialer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Pause before a Unix listener with a full accept queue is tried again; no event reports room.
+const RETRY: Duration = Duration::from_millis(2);
+
+impl Dialer {
+    /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
+    pub fn new() -> Self {
+        Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
+    }
+
+    /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
+    #[must_use]
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the options of the connections.
+    #[must_use]
+    pub fn options(mut self, options: ConnectionOptions) -> Self {
+        Arc::make_mut(&mut self.settings).public = options;
+        self
+    }
+
+    /// Puts a transport between the wire and each connection.
+    #[must_use]
+    pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.try_transport(move || Ok(make()))
+    }
+
+    /// Puts a transport between the wire and each connection, where making one may fail: then the dial
+    /// fails with that error.
+    #[must_use]
+    pub fn try_transport<T, F>(mut self, make: F) -> Self
+    where
+        T: Transport,
+        F: Fn() -> Result<T> + Send + Sync + 'static,
+    {
+        Arc::make_mut(&mut self.settings).transport = Some(transport::maker(make));
+        self
+    }
+
+    /// Connects to `address` and blocks this thread meanwhile. A worker gives its poller away.
+    ///
+    /// # Errors
+    /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with the system's error for the
+    /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
+    pub fn dial(&self, address: &str) -> Result<Connection> {
+        let address: Address = address.parse()?;
+        let until = self.deadline();
+        park::wait_for(self.connect(&address, until), Some(until))
+            .unwrap_or_else(|| Err(dialling(&address, None, self.late("no connection"))))
+    }
+
+    /// Connects to `address` without blocking the thread, under any executor.
+    ///
+    /// # Errors
+    /// Those of [`dial`](Self::dial).
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the dial up and closes its socket.
+    pub async fn dial_async(&self, address: &str) -> Result<Connection> {
+        let address: Address = address.parse()?;
+        self.connect(&address, self.deadline()).await
+    }
+
+    fn late(&self, what: &str) -> Error {
+        Error::new(ErrorKind::TimedOut, format!("{what} within {:?}", self.timeout))
+    }
+
+    fn deadline(&self) -> Moment {
+        self.owner().shared().settings.clock.after(self.timeout)
+    }
+
+    /// Looks the address up and tries what it finds, one after the other.
+    async fn connect(&self, address: &Address, until: Moment) -> Result<Connection> {
+        let peers = if address.needs_resolver() {
+            let found = self.within(until, look_up(address)).await;
+            let late = || self.late("the name was not resolved");
+            found.unwrap_or_else(|| Err(late()))
+        } else {
+            address.resolve()
+        };
+        let peers = peers.map_err(|error| dialling(address, None, error))?;
+        let mut last = None;
+        for (i, peer) in peers.iter().enumerate() {
+            match self.connect_to(peer, share(until, peers.len() - i)).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => last = Some(dialling(address, Some(peer), error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            dialling(address, None, Error::new(ErrorKind::Address, "it has no address"))
+        }))
+    }
+
+    async fn connect_to(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
+        let (conn, state) = loop {
+            match self.begin_before(until, peer)? {
+                Some(begun) => break begun,
+                None => sleep_on(self.owner().shared(), RETRY).await,
+            }
+        };
+        if state == Connecting::InProgress {
+            let asked = conn.conn.clone();
+            let waits = conn.conn.until(move |_| asked.connected());
+            let told = self.within(until, waits).await;
+            return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
+        }
+        finish(conn, Ok(()))
+    }
+
+    /// Waits for `future` until a deadline. Unlike a bare timer this works on a runtime that shuts down
+    /// too, for a thread that watches the deadline itself.
+    async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut sleep = pin!(sleep_on(self.owner().shared(), until.left()));
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            let over = until.has_passed() || sleep.as_mut().poll(cx).is_ready();
+            if over { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Returns a client's dialer: its connections have the idle timeout `idle`, and the user timeout
+    /// `silent` unless their options set one.
+    pub(crate) fn for_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
+        let options = &mut Arc::make_mut(&mut self.settings).public;
+        options.idle_timeout = idle;
+        options.user_timeout.get_or_insert(silent);
+        self
+    }
+
+    /// Returns the runtime of the connections.
+    pub(crate) fn owner(&self) -> &Runtime {
+        self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
+    }
+
+    /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
+    fn begin_before(
+        &self,
+        until: Moment,
+        peer: &PeerAddress,
+    ) -> Result<Option<(Connection, Connecting)>> {
+        match self.begin(peer) {
+            Err(error) if error.io_kind() == Some(WouldBlock) => {
+                let late = || Error::io("the accept queue is full", TimedOut.into());
+                if until.has_passed() { Err(late()) } else { Ok(None) }
+            }
+            begun => begun.map(Some),
+        }
+    }
+
+    /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
+    fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
+        let runtime = self.owner().shared();
+        let (socket, state) =
+            Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
+                .map_err(plain)?;
+        let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
+        // The dial has a deadline of its own.
+        conn.deadlines.clear(Kind::Idle);
+        Ok((Connection::owned(conn), state))
+    }
+}
+
+/// Returns the deadline for one of `addresses` that are left.
+fn share(until: Moment, addresses: usize) -> Moment {
+    until.share(u32::try_from(addresses).unwrap_or(u32::MAX))
+}
+
+/// Adds to `error` what was dialled; the peer only if the address does not name it.
+fn dialling(address: &Address, peer: Option<&PeerAddress>, error: Error) -> Error {
+    let (address, peer) = (address.to_string(), peer.map(ToString::to_string));
+    match peer.filter(|peer| *peer != address) {
+        Some(peer) => error.context(format_args!("dialling {address} ({peer})")),
+        None => error.context(format_args!("dialling {address}")),
+    }
+}
+
+/// Returns the error of a connect, whose address its caller adds.
+fn plain(error: io::Error) -> Error {
+    let text = error.to_string();
+    Error::io("", error).with_message(text)
+}
+
+/// Finishes a connect that has ended as `told`.
+fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
+    match told {
+        Ok(()) => {
+            conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+            conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
+            conn.conn.arm();
+            Ok(conn)
+        }
+        Err(error) => {
+            conn.abort();
+            Err(plain(error))
+        }
+    }
+}

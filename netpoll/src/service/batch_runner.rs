@@ -1,0 +1,177 @@
+//! The batch runner: handles the waiting requests of a connection, batch by batch.
+
+use std::{
+    future::Future,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    Service,
+    batch::{self, BatchOwner},
+    call::{Call, Flow, Out},
+    concurrent_task::ConcurrentTask,
+    connection_handler::Done,
+    in_flight::{Completed, InFlight},
+    request::Take,
+};
+use crate::{
+    buf::LinkBuffer,
+    conn::{Connection, Deadline, state::event},
+    error::{Error, Result},
+    sched::{
+        BoxFuture, is_late, panic_error,
+        turn::{Desk, Turn},
+    },
+};
+
+/// A request that waits.
+pub(super) struct Job<S: Service> {
+    pub(super) held: <S::Request as Take>::Held,
+    pub(super) session: S::Session,
+    pub(super) deadline: Deadline,
+}
+
+/// The runner of a connection's batches. It is in the run queue once for each queued batch.
+pub(super) struct BatchRunner<S: Service> {
+    table: Arc<InFlight<Job<S>>>,
+    service: Arc<S>,
+    conn: Connection,
+}
+
+/// A handler's request and surroundings, on the heap: a future that is not ready at once takes it along.
+struct RequestContext<S: Service> {
+    service: Arc<S>,
+    conn: Connection,
+    ordered: bool,
+    job: Option<Job<S>>,
+    /// Continues in the memory block of the answer before.
+    out: LinkBuffer,
+}
+
+impl<S: Service> BatchRunner<S> {
+    pub(super) fn new(
+        table: &Arc<InFlight<Job<S>>>,
+        service: &Arc<S>,
+        conn: &Connection,
+    ) -> Arc<Self> {
+        let (table, service, conn) = (table.clone(), service.clone(), conn.clone());
+        Arc::new(Self { table, service, conn })
+    }
+
+    fn context(&self) -> Box<RequestContext<S>> {
+        Box::new(RequestContext {
+            service: self.service.clone(),
+            conn: self.conn.clone(),
+            ordered: self.table.ordered,
+            job: None,
+            out: LinkBuffer::new(),
+        })
+    }
+}
+
+impl<S: Service> BatchOwner for BatchRunner<S> {
+    type Job = Job<S>;
+
+    fn in_flight(&self) -> &InFlight<Job<S>> {
+        &self.table
+    }
+
+    fn queue_batches(self: &Arc<Self>, batches: usize) {
+        for _ in 0..batches {
+            self.conn.conn.home.push(self.clone());
+        }
+    }
+
+    fn wake_turn(&self) {
+        self.conn.conn.schedule(event::WAKE);
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.conn.conn.runtime.spawn_at(&self.conn.conn.home, task);
+    }
+
+    fn is_late(&self) -> bool {
+        is_late()
+    }
+}
+
+impl<S: Service> Turn for BatchRunner<S> {
+    fn run(self: Arc<Self>, _desk: &mut Desk) {
+        let mut slot = Box::pin(None);
+        let mut spare: Option<Box<RequestContext<S>>> = None;
+        batch::run(&self, |number, job| {
+            let deadline = job.deadline;
+            let mut context = spare.take().unwrap_or_else(|| self.context());
+            context.job = Some(job);
+            slot.set(Some(handle(context)));
+            let future = slot.as_mut().as_pin_mut().expect("it was just set");
+            // No waker is needed: a future that is not ready is polled again as a task.
+            let done = match poll(future, &mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok((mut context, result))) => {
+                    let out = context.take_out();
+                    spare = Some(context);
+                    Done { out, result }
+                }
+                Poll::Ready(Err(error)) => Done { out: LinkBuffer::new(), result: Err(error) },
+                Poll::Pending => {
+                    let mut future = mem::replace(&mut slot, Box::pin(None));
+                    let work = async move {
+                        let future = future.as_mut().as_pin_mut().expect("it is under way");
+                        let (mut context, result) = future.await;
+                        Done { out: context.take_out(), result }
+                    };
+                    ConcurrentTask::start(&self, number, deadline, Box::pin(work));
+                    return None;
+                }
+            };
+            slot.set(None);
+            Some(Completed::new(done, false))
+        });
+    }
+}
+
+impl<S: Service> RequestContext<S> {
+    /// Takes the answer. The next one continues behind it.
+    fn take_out(&mut self) -> LinkBuffer {
+        let next = self.out.split_spare();
+        mem::replace(&mut self.out, next)
+    }
+}
+
+/// Handles the request of `context`, and returns the context without it.
+async fn handle<S: Service>(
+    mut context: Box<RequestContext<S>>,
+) -> (Box<RequestContext<S>>, Result<Flow>) {
+    let this = &mut *context;
+    let result = match this.job.as_mut() {
+        None => Ok(Flow::Continue),
+        Some(job) => match S::Request::at(&mut job.held) {
+            Err(error) => Err(error),
+            Ok(request) => {
+                let out = match this.ordered {
+                    true => Out::held(&this.conn, &mut this.out),
+                    false => Out::new(&this.conn, &mut this.out),
+                };
+                let (session, deadline) = (&mut job.session, job.deadline);
+                let call = Call { conn: &this.conn, session, out, deadline };
+                this.service.on_request(call, request).await
+            }
+        },
+    };
+    context.job = None;
+    context.out.flush();
+    (context, result)
+}
+
+/// Polls `future`; a panic becomes an error.
+pub(super) fn poll<F: Future + ?Sized>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Error>> {
+    catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
+        .map_or_else(|payload| Poll::Ready(Err(panic_error(&*payload))), |polled| polled.map(Ok))
+}
