@@ -193,11 +193,15 @@ fn frame(item: &Item) -> TokenStream {
             }
         }
     });
+    let scan = match item.attrs.datagram {
+        Some(_) => q!(p::ToEnd),
+        None => q!(p::Scan<#fixed>),
+    };
     q! {
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
         impl #params p::Frame for #ty #bounds {
-            type Scan = p::Scan<#fixed>;
+            type Scan = #scan;
             type At<'__b> = #borrowed;
             const FIXED: ::core::option::Option<usize> =
                 <#fixed as p::Wire<'static, p::Be>>::FIXED;

@@ -68,6 +68,8 @@ pub(super) struct TypeAttrs {
     pub(super) depth: Option<Expr>,
     pub(super) krate: Option<Path>,
     pub(super) part: Option<Ident>,
+    /// It ends where its datagram ends.
+    pub(super) datagram: Option<Ident>,
 }
 
 /// A field.

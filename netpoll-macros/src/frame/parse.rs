@@ -16,8 +16,8 @@ use super::model::{
 };
 use crate::errors::{Errors, nearest, with_help};
 
-const TYPE_KEYS: [&str; 9] =
-    ["be", "le", "max", "tag", "args", "trailing", "recursive", "crate", "part"];
+const TYPE_KEYS: [&str; 10] =
+    ["be", "le", "max", "tag", "args", "trailing", "recursive", "crate", "part", "datagram"];
 
 const FIELD_KEYS: [&str; 32] = [
     "be",
@@ -181,6 +181,7 @@ fn type_attr(input: ParseStream<'_>, attrs: &mut TypeAttrs) -> syn::Result<()> {
             attrs.krate = Some(input.call(Path::parse_mod_style)?);
         }
         "part" => attrs.part = Some(key),
+        "datagram" => attrs.datagram = Some(key),
         _ => return Err(unknown(&key, &TYPE_KEYS)),
     }
     Ok(())

@@ -1,6 +1,13 @@
 //! The handle of a connection, as its users hold it.
 
-use std::{fmt, future::Future, io, sync::Arc, thread};
+use std::{
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    io,
+    sync::Arc,
+    thread,
+};
 
 use super::{
     cancel::Cancel,
@@ -98,7 +105,7 @@ impl Connection {
             if let Some(told) = self.conn.with_socket(&f) {
                 return Ok(told);
             }
-            if self.conn.gate.load() & mark::FINISHED != 0 {
+            if self.conn.state_word.load() & mark::FINISHED != 0 {
                 return Err(self.conn.closed_error());
             }
             // Another thread is in a system call that writes.
@@ -129,7 +136,7 @@ impl Connection {
     /// Ready when the connection has ended: with the reason. Under any executor.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + '_ {
         self.conn.until(|conn| {
-            let finished = conn.gate.load() & mark::FINISHED != 0;
+            let finished = conn.state_word.load() & mark::FINISHED != 0;
             finished.then(|| conn.reason().unwrap_or(CloseReason::Local))
         })
     }
@@ -152,7 +159,7 @@ impl Connection {
 
     /// Tells the peer that nothing more comes, after what was written before; reading goes on.
     pub fn shutdown_write(&self) {
-        self.conn.gate.set(mark::SHUT);
+        self.conn.state_word.set(mark::SHUT);
         self.conn.schedule(event::FLUSH);
     }
 
@@ -231,7 +238,7 @@ impl Connection {
     /// # Errors
     /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.
     pub fn reader(&self) -> Result<Reader> {
-        if self.conn.gate.load() & (OVER | mark::CLOSING) != 0 {
+        if self.conn.state_word.load() & (OVER | mark::CLOSING) != 0 {
             return Err(self.conn.closed_error());
         }
         if self.conn.handler().is_some() {
@@ -255,6 +262,12 @@ impl PartialEq for Connection {
 }
 
 impl Eq for Connection {}
+
+impl Hash for Connection {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.conn.id.hash(state);
+    }
+}
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

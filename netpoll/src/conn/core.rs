@@ -30,7 +30,7 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, Result},
     poller::{Event, Interest, Token},
-    sched::{gate::Gate, home::Home, shared::Shared},
+    sched::{shard::Shard, shared::Shared, state_word::StateWord},
     sys::{Connecting, Socket},
     transport::Transport,
 };
@@ -45,7 +45,7 @@ pub(super) type OnClose = Box<dyn FnOnce(&Connection, CloseReason) + Send>;
 // is a miss.
 #[repr(C)]
 pub(crate) struct Conn {
-    pub(crate) gate: Gate,
+    pub(crate) state_word: StateWord,
     pub(super) socket: Socket,
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,
@@ -55,7 +55,7 @@ pub(crate) struct Conn {
     /// Address of the state in `recv`, whoever has it, for prefetching.
     pub(super) recv_at: usize,
     pub(crate) options: Arc<Settings>,
-    pub(crate) home: Arc<Home>,
+    pub(crate) shard: Arc<Shard>,
     pub(crate) runtime: Arc<Shared>,
     /// Between the wire and `recv`, `send`; none: plain bytes.
     pub(super) transport: Option<Box<Mutex<Box<dyn Transport>>>>,
@@ -73,7 +73,7 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// A connection on `socket`, registered with a home. Its first turn has the handler open it.
+    /// A connection on `socket`, registered with a shard. Its first turn has the handler open it.
     ///
     /// `handler` is called when the connection is there and before anything can happen to it.
     ///
@@ -87,15 +87,15 @@ impl Conn {
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
-        let home = runtime.place().clone();
+        let shard = runtime.place().clone();
         socket.suffer(&runtime.settings.faults);
         let recv = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            gate: state::fresh(),
+            state_word: state::fresh(),
             socket,
             runtime: runtime.clone(),
-            home,
+            shard,
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
@@ -123,7 +123,7 @@ impl Conn {
         {
             unreachable!("a new connection has no handler");
         }
-        let registered = conn.home.poller.register_with(fd, Interest::Stream, |token| {
+        let registered = conn.shard.poller.register_with(fd, Interest::Stream, |token| {
             conn.token.set(token).expect("a connection is registered once");
             conn.clone()
         });
@@ -133,10 +133,10 @@ impl Conn {
             return Err(Error::io(format!("registering the connection of {}", conn.peer), e));
         }
         conn.socket.registered(|| {
-            let (home, token) = (conn.home.clone(), conn.token.get().copied());
+            let (shard, token) = (conn.shard.clone(), conn.token.get().copied());
             move |now| {
                 if let Some(token) = token {
-                    home.poller.post(token, Event::Ready(now));
+                    shard.poller.post(token, Event::Ready(now));
                 }
             }
         });
@@ -151,16 +151,16 @@ impl Conn {
         let live = &self.runtime.gauges.connections;
         if by > 0 {
             live.fetch_add(1, Relaxed);
-            self.home.load.fetch_add(1, Relaxed);
+            self.shard.load.fetch_add(1, Relaxed);
         } else {
             live.fetch_sub(1, Relaxed);
-            self.home.load.fetch_sub(1, Relaxed);
+            self.shard.load.fetch_sub(1, Relaxed);
         }
     }
 
     /// What the turn calls, unless it was detached.
     pub(crate) fn handler(&self) -> Option<&Arc<dyn Handler>> {
-        self.handler.get().filter(|_| self.gate.load() & mark::DETACHED == 0)
+        self.handler.get().filter(|_| self.state_word.load() & mark::DETACHED == 0)
     }
 
     /// Sets the handler of a connection that has none. False: it has one.
@@ -176,16 +176,16 @@ impl Conn {
         let inline = handler.inline();
         let set = self.handler.set(handler).is_ok();
         if set && inline {
-            self.gate.set(mark::INLINE);
+            self.state_word.set(mark::INLINE);
         }
         set
     }
 
     /// Notes `bits`, and queues a turn if none is.
     pub(crate) fn schedule(self: &Arc<Self>, bits: u32) {
-        let before = self.gate.notify(bits);
-        if Gate::must_queue(before) {
-            self.home.push(self.clone());
+        let before = self.state_word.notify(bits);
+        if StateWord::must_queue(before) {
+            self.shard.push(self.clone());
         }
     }
 
@@ -194,23 +194,23 @@ impl Conn {
         if let Some(at) = self.deadlines.to_arm()
             && let Some(token) = self.token.get()
         {
-            self.home.arm(at, *token);
+            self.shard.arm(at, *token);
         }
     }
 
     /// Sets a deadline `timeout` from now.
     pub(crate) fn set_deadline(&self, kind: Kind, timeout: Option<std::time::Duration>) {
         if let Some(timeout) = timeout {
-            self.deadlines.set(kind, self.home.clock.tick_after(timeout));
+            self.deadlines.set(kind, self.shard.clock.tick_after(timeout));
         }
     }
 
     /// How a connect went, if the selector has told anything since the last look.
     pub(crate) fn connected(self: &Arc<Self>) -> Option<io::Result<()>> {
-        if self.gate.load() & (mark::HEARD | OVER) == 0 {
+        if self.state_word.load() & (mark::HEARD | OVER) == 0 {
             return None;
         }
-        self.gate.clear(mark::HEARD);
+        self.state_word.clear(mark::HEARD);
         match self.with_socket(Socket::connect_finish) {
             None => Some(Err(io::ErrorKind::NotConnected.into())),
             Some(Ok(Connecting::InProgress)) => None,
@@ -225,16 +225,16 @@ impl Conn {
 
     /// Takes the turn's `handler` off; the connection goes on raw.
     pub(crate) fn detach(&self) {
-        self.gate.set(mark::DETACHED);
+        self.state_word.set(mark::DETACHED);
     }
 
     /// Whether neither side has ended it, as far as is known.
     pub(crate) fn is_active(&self) -> bool {
-        self.gate.load() & GONE == 0
+        self.state_word.load() & GONE == 0
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.gate.load() & OVER != 0
+        self.state_word.load() & OVER != 0
     }
 
     pub(crate) fn pending(&self) -> usize {

@@ -1,6 +1,6 @@
-//! The bits of a connection's state word: one [`Gate`] says who has it and what happened to it.
+//! The bits of a connection's state word: one [`StateWord`] says who has it and what happened to it.
 
-use crate::sched::gate::Gate;
+use crate::sched::state_word::StateWord;
 
 /// Events: taken by the turn that begins.
 pub(crate) mod event {
@@ -65,6 +65,6 @@ pub(crate) const OVER: u32 = mark::ABORTING | mark::FINISHED;
 pub(crate) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
 
 /// The word of a connection whose socket was just made.
-pub(super) fn fresh() -> Gate {
-    Gate::new(mark::WRITABLE)
+pub(super) fn fresh() -> StateWord {
+    StateWord::new(mark::WRITABLE)
 }

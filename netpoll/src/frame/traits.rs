@@ -149,6 +149,28 @@ pub fn decode<'a, F: Frame>(
     F::At::decode(&mut Decoder::new(source, n, arena))
 }
 
+/// Decodes the one frame that `bytes`, a datagram's, are.
+///
+/// # Errors
+/// The frame is longer or shorter, or the bytes are not of its format.
+#[cfg(feature = "udp")]
+#[inline]
+pub(crate) fn decode_whole<'a, F: Frame>(
+    bytes: &'a [u8],
+    arena: &'a Arena,
+) -> crate::Result<F::At<'a>> {
+    let (mut scan, window) = (F::Scan::default(), Window::new(bytes));
+    let found = match scan.scan(&window, F::MAX)? {
+        Progress::Ready(n) => n,
+        Progress::Need(n) => scan.at_eof(&window)?.unwrap_or(n),
+    };
+    if found != bytes.len() {
+        let why = format!("a frame of {found} bytes or more in a datagram of {}", bytes.len());
+        return Err(Error::new(ErrorKind::Malformed, why));
+    }
+    Ok(decode::<F>(bytes, found, arena)?)
+}
+
 /// Encodes `frame` behind what `out` holds, and flushes it there; gives its length in bytes.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use crate::{
 
 /// How new connections are given to pollers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LoadBalance {
     /// To the one of two, chosen at random, that has fewer connections. The default: it does not
     /// drift when connections live for different times.
@@ -22,6 +23,12 @@ pub enum LoadBalance {
     /// To a random one.
     Random,
 }
+
+/// The largest number of pollers: beyond it a mistake is likelier than a machine.
+const MAX_POLLERS: usize = 4096;
+
+/// The largest size of a worker's read block.
+const MAX_BUFFER: usize = 64 << 20;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -118,12 +125,20 @@ impl Builder {
         let Settings { pollers, max_workers, buffer_size, handoff_after, .. } = self.0;
         let fault = if pollers == 0 {
             Some("pollers is 0: at least 1 is needed".into())
+        } else if pollers > MAX_POLLERS {
+            Some(format!("pollers is {pollers}: at most {MAX_POLLERS} are possible"))
         } else if max_workers < pollers {
             Some(format!(
                 "max_workers is {max_workers}: at least {pollers} are needed, one for each poller"
             ))
         } else if buffer_size < 1024 {
             Some(format!("buffer_size is {buffer_size}: at least 1024 bytes are needed"))
+        } else if buffer_size > MAX_BUFFER {
+            Some(format!("buffer_size is {buffer_size}: at most {MAX_BUFFER} bytes are possible"))
+        } else if let Some(limit) = self.0.memory_limit.filter(|limit| *limit < buffer_size) {
+            Some(format!(
+                "memory_limit is {limit}: nothing could be read with less than buffer_size ({buffer_size})"
+            ))
         } else if handoff_after < Duration::from_micros(10) {
             Some(format!("handoff_after is {handoff_after:?}: at least 10us are needed"))
         } else {

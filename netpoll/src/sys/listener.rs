@@ -89,11 +89,11 @@ impl Listener {
         Self::from_listening(socket.into(), options, file)
     }
 
-    /// Takes a socket over that somebody else bound, and that listens.
+    /// Takes over a socket that already listens. The file of a Unix socket is left alone.
     ///
     /// # Errors
-    /// `InvalidInput` if `fd` is no listening stream socket.
-    pub(super) fn adopt(fd: OwnedFd, options: &ListenOptions) -> io::Result<Self> {
+    /// `InvalidInput` if `fd` is not a listening stream socket.
+    pub(crate) fn adopt(fd: OwnedFd, options: &ListenOptions) -> io::Result<Self> {
         let socket = SockRef::from(&fd);
         if socket.r#type()? != Type::STREAM || !os::is_listening(&socket)? {
             let why = "it is not a listening stream socket";

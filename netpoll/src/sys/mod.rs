@@ -30,6 +30,8 @@ mod socket_file;
 mod tap;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
+#[cfg(feature = "udp")]
+pub(crate) mod udp;
 
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -32,7 +32,7 @@ pub fn pair(
     link: &Link,
 ) -> Result<(Connection, MemoryPeer)> {
     let (socket, peer) = link.make()?;
-    let settings = Arc::new(Settings { public: options, ..Settings::default() });
+    let settings = Arc::new(Settings::from(options));
     let conn = Conn::open(runtime.shared(), socket, PeerAddress::Unnamed, settings, |_| None)?;
     conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
     Ok((Connection::owned(conn), peer))

@@ -24,8 +24,8 @@ pub use size::{Size, ends, gap, least, stands, sum};
 
 pub use super::{
     Ascii, Auto, Be, Checksum, Cursor, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder,
-    Find, Fixed, Frame, FrameErrorKind, Le, ListSkip, Prefix, Repr, Scan, Sequenced, Stop, U24,
-    Varint, Wire, WireArgs, Zigzag,
+    Find, Fixed, Frame, FrameErrorKind, Le, ListSkip, Prefix, Repr, Scan, Sequenced, Stop, ToEnd,
+    U24, Varint, Wire, WireArgs, Zigzag,
     ints::boolean,
     list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
 };
