@@ -14,6 +14,7 @@ pub mod mem;
 pub mod poller;
 mod primitive;
 mod random;
+pub mod rpc;
 mod sched;
 mod server;
 pub mod service;

@@ -24,7 +24,7 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
     sched::timeout_on,
-    sys::{Credentials, Socket},
+    sys::{Credentials, Endpoint},
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -86,7 +86,7 @@ impl Connection {
         if let Some(local) = self.conn.local.get() {
             return Ok(local);
         }
-        let local = self.ask(Socket::local_address)??;
+        let local = self.ask(Endpoint::local_address)??;
         Ok(self.conn.local.get_or_init(|| local))
     }
 
@@ -95,14 +95,14 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection has ended, `Io` if it is no Unix socket.
     pub fn peer_credentials(&self) -> Result<Credentials> {
-        self.ask(Socket::credentials)?
+        self.ask(Endpoint::credentials)?
             .map_err(|e| Error::io(format!("asking who is at {}", self.conn), e))
     }
 
     /// Asks the system something of the socket, after whoever writes to it.
-    fn ask<T>(&self, f: impl Fn(&Socket) -> T) -> Result<T> {
+    fn ask<T>(&self, f: impl Fn(&Endpoint) -> T) -> Result<T> {
         loop {
-            if let Some(told) = self.conn.with_socket(&f) {
+            if let Some(told) = self.conn.with_endpoint(&f) {
                 return Ok(told);
             }
             if self.conn.state_word.load() & mark::FINISHED != 0 {
@@ -128,7 +128,7 @@ impl Connection {
     /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
     pub fn probe(&self) -> bool {
         self.is_active()
-            && self.conn.with_socket(|socket| socket.peek()).is_none_or(
+            && self.conn.with_endpoint(Endpoint::peek).is_none_or(
                 |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
             )
     }

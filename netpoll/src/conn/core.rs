@@ -30,8 +30,8 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, Result},
     poller::{Event, Interest, Token},
-    sched::{shard::Shard, shared::Shared, state_word::StateWord},
-    sys::{Connecting, Socket},
+    sched::{shard::Shard, shared::Shared, state_word::StateWord, turn::Source},
+    sys::{Connecting, Endpoint},
     transport::Transport,
 };
 
@@ -46,7 +46,7 @@ pub(super) type OnClose = Box<dyn FnOnce(&Connection, CloseReason) + Send>;
 #[repr(C)]
 pub(crate) struct Conn {
     pub(crate) state_word: StateWord,
-    pub(super) socket: Socket,
+    pub(super) endpoint: Endpoint,
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,
     /// Empty while a reader has taken it.
@@ -57,12 +57,12 @@ pub(crate) struct Conn {
     pub(crate) options: Arc<Settings>,
     pub(crate) shard: Arc<Shard>,
     pub(crate) runtime: Arc<Shared>,
-    /// Between the wire and `recv`, `send`; none: plain bytes.
-    pub(super) transport: Option<Box<Mutex<Box<dyn Transport>>>>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
     pub(crate) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
+    /// See [`Conn::transport`].
+    transport: Option<Mutex<Box<dyn Transport>>>,
     pub(super) waiters: Waiters,
     pub(super) token: OnceLock<Token>,
     pub(crate) id: u64,
@@ -73,27 +73,26 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// A connection on `socket`, registered with a shard. Its first turn has the handler open it.
+    /// A connection on `endpoint`, registered with a shard. Its first turn has the handler open it.
     ///
     /// `handler` is called when the connection is there and before anything can happen to it.
     ///
     /// # Errors
-    /// `Closed` if the runtime shuts down; `Io` if the socket cannot be registered.
+    /// `Closed` if the runtime shuts down; `Io` if the endpoint cannot be registered.
     pub(crate) fn open(
         runtime: &Arc<Shared>,
-        mut socket: Socket,
+        endpoint: Endpoint,
         peer: PeerAddress,
         options: Arc<Settings>,
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
         let shard = runtime.place().clone();
-        socket.suffer(&runtime.settings.faults);
         let recv = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            state_word: state::fresh(),
-            socket,
+            state_word: state::fresh(options.transport.is_some()),
+            endpoint: runtime.settings.faults.around(endpoint),
             runtime: runtime.clone(),
             shard,
             token: OnceLock::new(),
@@ -102,7 +101,7 @@ impl Conn {
             recv_at: (&raw const *recv).addr(),
             recv: ReceiveSlot::new(Some(recv)),
             transport: match &options.transport {
-                Some(make) => Some(Box::new(Mutex::new(make()?))),
+                Some(make) => Some(Mutex::new(make()?)),
                 None => None,
             },
             options,
@@ -116,35 +115,45 @@ impl Conn {
             on_close: Mutex::default(),
         });
         conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
-        let fd = conn.socket.fd().map_err(|e| Error::io("a new connection", e))?;
         conn.count(1);
         if let Some(handler) = handler(&conn)
             && !conn.put_handler(handler)
         {
             unreachable!("a new connection has no handler");
         }
-        let registered = conn.shard.poller.register_with(fd, Interest::Stream, |token| {
+        let source = |token| {
             conn.token.set(token).expect("a connection is registered once");
-            conn.clone()
-        });
+            conn.clone() as Arc<dyn Source>
+        };
+        let poller = &conn.shard.poller;
+        let registered = match conn.endpoint.descriptor() {
+            Some(fd) => poller.register_with(fd, Interest::Stream, source),
+            None => Ok(poller.insert_with(source)),
+        };
         if let Err(e) = registered {
             // It ends as all do, in a turn, with its handler told.
             conn.end(mark::ABORTING, CloseReason::Local);
             return Err(Error::io(format!("registering the connection of {}", conn.peer), e));
         }
-        conn.socket.registered(|| {
+        conn.endpoint.watch(|| {
             let (shard, token) = (conn.shard.clone(), conn.token.get().copied());
-            move |now| {
+            Arc::new(move |now| {
                 if let Some(token) = token {
                     shard.poller.post(token, Event::Ready(now));
                 }
-            }
+            })
         });
         if conn.handler().is_some() {
             // Its first turn runs `on_connect`, whether the peer says something or not.
             conn.schedule(event::WAKE);
         }
         Ok(conn)
+    }
+
+    /// The layer between the wire and `recv`, `send`; none: plain bytes.
+    pub(super) fn transport(&self) -> Option<&Mutex<Box<dyn Transport>>> {
+        // A plain connection does not touch the field, which lies behind what its turns touch.
+        if self.state_word.load() & mark::TRANSPORT == 0 { None } else { self.transport.as_ref() }
     }
 
     pub(super) fn count(&self, by: isize) {
@@ -211,7 +220,7 @@ impl Conn {
             return None;
         }
         self.state_word.clear(mark::HEARD);
-        match self.with_socket(Socket::connect_finish) {
+        match self.with_endpoint(Endpoint::connect_finish) {
             None => Some(Err(io::ErrorKind::NotConnected.into())),
             Some(Ok(Connecting::InProgress)) => None,
             Some(told) => Some(told.map(drop)),
@@ -219,8 +228,8 @@ impl Conn {
     }
 
     /// Lets `f` use the socket while nobody can close it. `None`: it has ended, or somebody writes.
-    pub(super) fn with_socket<T>(self: &Arc<Self>, f: impl FnOnce(&Socket) -> T) -> Option<T> {
-        write_lock::borrow(self, || f(&self.socket))
+    pub(super) fn with_endpoint<T>(self: &Arc<Self>, f: impl FnOnce(&Endpoint) -> T) -> Option<T> {
+        write_lock::borrow(self, || f(&self.endpoint))
     }
 
     /// Takes the turn's `handler` off; the connection goes on raw.
@@ -264,10 +273,8 @@ mod tests {
     use super::*;
     use crate::sched::turn::{COUNTS, TOUCHED};
 
-    /// A socket is its descriptor, and in the test kit what stands before it.
     #[test]
     fn what_a_turn_touches_is_fetched_before_it_runs() {
-        let kit = size_of::<Socket>() - size_of::<std::os::fd::RawFd>();
-        assert!(offset_of!(Conn, deadlines) - kit < TOUCHED - COUNTS);
+        assert!(offset_of!(Conn, deadlines) < TOUCHED - COUNTS);
     }
 }

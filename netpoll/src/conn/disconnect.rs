@@ -73,7 +73,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             let model = Self {
-                state_word: fresh(),
+                state_word: fresh(false),
                 recv: Mutex::new(Some(())),
                 queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),

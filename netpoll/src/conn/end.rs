@@ -65,14 +65,14 @@ impl Conn {
         };
         drop(recv);
         if let Some(token) = self.token.get() {
-            let fd = self.socket.fd().ok();
+            let fd = self.endpoint.descriptor();
             self.runtime.remove(&self.shard, *token, fd);
         }
         if self.state_word.load() & mark::ABORTING != 0 {
             // Best effort: without it the peer reads an end instead of an error.
-            let _ = self.socket.reset_on_close();
+            let _ = self.endpoint.reset_on_close();
         }
-        self.socket.close();
+        self.endpoint.close();
         self.send.lock().clear();
         self.pending.store(0, Relaxed);
         let reason = self.set_reason(CloseReason::Local);

@@ -43,8 +43,8 @@ impl Conn {
         let mut left = match recv.linger {
             Some(left) => left,
             None => {
-                let unread = !recv.input.is_empty() || matches!(self.socket.peek(), Ok(1..));
-                if !unread || self.socket.shutdown_write().is_err() {
+                let unread = !recv.input.is_empty() || matches!(self.endpoint.peek(), Ok(1..));
+                if !unread || self.endpoint.shutdown_write().is_err() {
                     return Linger::Over;
                 }
                 // A peer that goes from now on was not the first.

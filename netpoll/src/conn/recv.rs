@@ -143,7 +143,7 @@ impl Recv {
         }
         let block = block.as_mut().expect("it was just made");
         let asked = block.spare_len();
-        let read = conn.socket.read(block.spare_mut());
+        let read = conn.endpoint.read(block.spare_mut());
         if let Ok(n) = read
             && n > 0
         {
@@ -157,7 +157,7 @@ impl Recv {
     fn read_into_input(&mut self, conn: &Conn, want: usize) -> Result<io::Result<(usize, usize)>> {
         let asked = want.min(GROWTH.max(2 * self.input.len()));
         let arriving = self.arriving(conn);
-        let read = conn.socket.read(arriving.malloc_uncleared(asked)?);
+        let read = conn.endpoint.read(arriving.malloc_uncleared(asked)?);
         arriving.malloc_ack(*read.as_ref().unwrap_or(&0));
         arriving.flush();
         Ok(read.map(|n| (n, asked)))
@@ -165,7 +165,7 @@ impl Recv {
 
     /// Where the bytes of the wire go.
     fn arriving(&mut self, conn: &Conn) -> &mut LinkBuffer {
-        if conn.transport.is_some() { &mut self.wire } else { &mut self.input }
+        if conn.transport().is_some() { &mut self.wire } else { &mut self.input }
     }
 }
 

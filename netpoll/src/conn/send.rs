@@ -43,7 +43,7 @@ impl Conn {
     /// Sends what is readable in `bytes` after all that was given before, and leaves none of it there.
     /// What the socket does not take waits.
     pub(crate) fn send(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        let Some(transport) = &self.transport else { return self.send_wire(bytes) };
+        let Some(transport) = self.transport() else { return self.send_wire(bytes) };
         // Held until the output is in its place: what is sealed first goes out first.
         let mut transport = transport.lock();
         let mut wire = LinkBuffer::new();
@@ -67,7 +67,7 @@ impl Conn {
     /// As [`send`](Self::send), for one of many that send at the same time: while the poller is at work it
     /// leaves the writing to the connection's turn, which writes for all of them at once.
     pub(crate) fn send_with_others(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        if self.transport.is_some() || self.shard.poller.is_parked() {
+        if self.transport().is_some() || self.shard.poller.is_parked() {
             return self.send(bytes);
         }
         self.put_in_line(bytes);
@@ -134,7 +134,7 @@ impl Conn {
         let mut asked_again = false;
         while !out.is_empty() {
             let result = match out.node_count() {
-                1 => self.socket.write(out.node(0)),
+                1 => self.endpoint.write(out.node(0)),
                 _ => self.write_nodes(out),
             };
             if let Ok(n) = result {
@@ -174,7 +174,7 @@ impl Conn {
     fn write_nodes(&self, out: &LinkBuffer) -> io::Result<usize> {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let n = out.io_slices(&mut parts);
-        self.socket.writev(&parts[..n])
+        self.endpoint.write_vectored(&parts[..n])
     }
 
     fn progress(self: &Arc<Self>, n: usize) {
@@ -198,7 +198,7 @@ impl Conn {
     fn broken(self: &Arc<Self>, error: &io::Error) {
         tracing::debug!(%error, connection = self.id, "a write failed");
         // The peer has not all that was sent: its stream must not end as if it had.
-        let _ = self.socket.reset_on_close();
+        let _ = self.endpoint.reset_on_close();
         let mut waiting = self.send.lock();
         self.less_pending(waiting.len());
         waiting.clear();
@@ -245,7 +245,7 @@ impl Conn {
         wire: &mut LinkBuffer,
         plain: &mut LinkBuffer,
     ) -> Result<()> {
-        let Some(transport) = &self.transport else { return Ok(()) };
+        let Some(transport) = self.transport() else { return Ok(()) };
         let mut transport = transport.lock();
         let mut reply = LinkBuffer::new();
         let opened = transport.open(wire, plain, &mut reply);
@@ -281,7 +281,7 @@ impl Conn {
         if shut && self.is_drained() {
             self.state_word.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
-            let _ = self.socket.shutdown_write();
+            let _ = self.endpoint.shutdown_write();
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
-    sys::{Connecting, Socket},
+    sys::{Connecting, Endpoint},
     timer::Moment,
     transport::{self, Transport},
 };
@@ -264,10 +264,10 @@ impl Dialer {
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
         let runtime = self.owner().shared();
-        let (socket, state) =
-            Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
+        let (endpoint, state) =
+            Endpoint::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;
-        let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
+        let conn = Conn::open(runtime, endpoint, peer.clone(), self.settings.clone(), |_| None)?;
         // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))

@@ -26,7 +26,7 @@ use crate::{
         state_word::StateWord,
         turn::{Ready, Scratch, Source, Turn},
     },
-    sys::{AcceptFault, Listener, Socket, SpareFd},
+    sys::{AcceptFault, Endpoint, Listener, SpareFd},
     throttle::Throttle,
     timer::Moment,
 };
@@ -45,7 +45,7 @@ const CLOSE: u32 = 1 << 4;
 /// The consumer of accepted sockets.
 pub(crate) trait AcceptHandler: Send + Sync {
     /// Takes an accepted socket.
-    fn accepted(&self, socket: Socket, peer: PeerAddress);
+    fn accepted(&self, endpoint: Endpoint, peer: PeerAddress);
 
     /// Counts clients that were disconnected because no descriptor was left for them.
     fn shed(&self, clients: usize);
@@ -85,7 +85,7 @@ impl Acceptor {
         handler: Arc<dyn AcceptHandler>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
-        listener.suffer(&runtime.settings.faults);
+        listener.inject(&runtime.settings.faults);
         let spare = SpareFd::new().map_err(|e| Error::io("holding a descriptor back", e))?;
         let (pause, waiters) = (FIRST_PAUSE, Vec::new());
         let state = State { registered: None, spare, pause, closed: false, waiters };
@@ -155,7 +155,7 @@ impl Acceptor {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
                     state.pause = FIRST_PAUSE;
-                    self.handler.accepted(socket, peer);
+                    self.handler.accepted(socket.into(), peer);
                 }
                 Err(error) => match AcceptFault::of(&error) {
                     AcceptFault::Empty => return false,

@@ -6,7 +6,7 @@ use super::{runtime::Runtime, shared::Shared};
 use crate::{
     error::{Error, ErrorKind, Result},
     mem,
-    sys::Faults,
+    sys::FaultLayer,
     timer::Clock,
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) buffer_size: usize,
     pub(crate) handoff_after: Duration,
     pub(crate) memory_limit: Option<usize>,
-    pub(crate) faults: Faults,
+    pub(crate) faults: FaultLayer,
     pub(crate) clock: Clock,
 }
 
@@ -62,7 +62,7 @@ impl Default for Builder {
             buffer_size: 64 * 1024,
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
-            faults: Faults::default(),
+            faults: FaultLayer::default(),
             clock: Clock::default(),
         })
     }

@@ -446,7 +446,8 @@ impl Link {
         if let Some(stream) = streams.open.get(&id) {
             return Some(stream.clone());
         }
-        let accept = begun.as_mut().filter(|_| may_begin && id > streams.highest && !streams.broken)?;
+        let accept =
+            begun.as_mut().filter(|_| may_begin && id > streams.highest && !streams.broken)?;
         streams.highest = id;
         let shared = Shared::new(self.clone(), id);
         streams.open.insert(id, shared.clone());
@@ -464,7 +465,8 @@ impl Link {
         body: &[u8],
         mut begun: Option<&mut dyn FnMut(ShmStream)>,
     ) -> Result<(), Breach> {
-        let Some((&[i0, i1, i2, i3, _, _, _, status], bytes)) = body.split_first_chunk::<8>() else {
+        let Some((&[i0, i1, i2, i3, _, _, _, status], bytes)) = body.split_first_chunk::<8>()
+        else {
             return Err(Breach::Layout("a fallback without a stream"));
         };
         let id = u32::from_be_bytes([i0, i1, i2, i3]);

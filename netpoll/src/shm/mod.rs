@@ -13,7 +13,9 @@
 
 mod breach;
 mod control;
+mod link;
 mod queue;
 mod slices;
+mod stream;
 
 pub(crate) use breach::Breach;
