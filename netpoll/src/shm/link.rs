@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     addr::PeerAddress,
-    sys::{Credentials, Readiness, Socket},
+    sys::{Credentials, Endpoint, Readiness},
 };
 
 /// A stream's state in an element, as shmipc numbers them.
@@ -59,7 +59,7 @@ pub(crate) struct Link {
     any_waiting: AtomicBool,
     /// Bytes over the socket that no stream has read.
     copied: AtomicUsize,
-    socket: Arc<Socket>,
+    socket: Arc<Endpoint>,
     address: PeerAddress,
     version: u8,
 }
@@ -92,7 +92,7 @@ impl Link {
     pub(super) fn new(
         slices: Slices,
         producer: Producer,
-        socket: Arc<Socket>,
+        socket: Arc<Endpoint>,
         version: u8,
     ) -> Arc<Self> {
         let address = socket.local_address().unwrap_or(PeerAddress::Unnamed);

@@ -27,7 +27,10 @@ use super::{link::Link, slices::Received};
 use crate::{
     addr::PeerAddress,
     counters::{self, Counter},
-    sys::{Credentials, Notifier, Readiness, Stream},
+    sys::{
+        Credentials, Readiness,
+        endpoint::{Notifier, Stream},
+    },
 };
 
 /// The bytes of one write: what a message of several slices has at most.
@@ -264,7 +267,7 @@ impl Stream for ShmStream {
         let set = self.0.notifier.set(notifier).is_ok();
         debug_assert!(set, "a stream is watched once");
         // What came before is told now.
-        self.0.notify(Readiness::default());
+        self.0.notify(Readiness::READABLE | Readiness::WRITABLE);
     }
 
     fn local_address(&self) -> io::Result<PeerAddress> {
