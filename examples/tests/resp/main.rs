@@ -3,6 +3,7 @@
 mod atomic;
 mod client;
 mod deadlines;
+mod edges;
 mod over_tcp;
 mod real_clients;
 mod replies;
