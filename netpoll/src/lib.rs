@@ -18,7 +18,7 @@ pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "shm/elsewhere.rs")]
 mod shm;
 mod sys;
 #[cfg(feature = "testing")]

@@ -9,6 +9,7 @@ use std::{
         self,
         ErrorKind::{TimedOut, WouldBlock},
     },
+    path::Path,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
@@ -26,6 +27,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
+    shm,
     sys::{Connecting, Endpoint},
     timer::Moment,
     transport::{self, Transport},
@@ -152,6 +154,11 @@ impl Dialer {
 
     /// Looks the address up and tries what it finds, one after the other.
     async fn connect(&self, address: &Address, until: Moment) -> Result<Connection> {
+        if let Address::SharedMemory(path) = address {
+            let stream = self.within(until, self.connect_shared(path)).await;
+            let late = || Err(self.late("no session"));
+            return stream.unwrap_or_else(late).map_err(|error| dialling(address, None, error));
+        }
         let peers = if address.needs_resolver() {
             let found = self.within(until, look_up(address)).await;
             let late = || self.late("the name was not resolved");
@@ -170,6 +177,19 @@ impl Dialer {
         Err(last.unwrap_or_else(|| {
             dialling(address, None, Error::new(ErrorKind::Address, "it has no address"))
         }))
+    }
+
+    /// Opens a stream in shared memory.
+    async fn connect_shared(&self, path: &Path) -> Result<Connection> {
+        let runtime = self.owner().shared();
+        let peer = PeerAddress::Path(path.to_owned());
+        let begin = || {
+            let (stream, faults) = (self.settings.stream(), &runtime.settings.faults);
+            Endpoint::connect_start(&peer, &stream, faults).map(|(endpoint, _)| endpoint)
+        };
+        let endpoint = shm::connect(runtime, path, begin).await?;
+        let conn = Conn::open(runtime, endpoint, peer.clone(), self.settings.clone(), |_| None)?;
+        finish(Connection::owned(conn), Ok(()))
     }
 
     async fn connect_to(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {

@@ -7,9 +7,10 @@ use crate::{
     addr::{Address, ToAddress},
     conn::{ConnectionOptions, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
-    listen::Acceptor,
+    listen::{Acceptor, Sessions},
     sched::Runtime,
     service::Service,
+    shm,
     sys::{ListenOptions, Listener, take_inherited},
     transport::{self, Transport},
 };
@@ -219,7 +220,7 @@ impl<S: Service> EventLoopBuilder<S> {
             socket_mode: self.socket_mode,
             stream: self.settings.stream(),
         };
-        let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
+        let (mut listeners, mut sessions, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
         for address in &self.listen {
             let address = address.clone()?;
             if address.is_datagram() {
@@ -231,7 +232,12 @@ impl<S: Service> EventLoopBuilder<S> {
                     format!("the server handles datagrams alone: listen on udp://, not {address}");
                 return Err(Error::new(ErrorKind::Config, why));
             }
+            let shared = matches!(address, Address::SharedMemory(_));
+            if shared {
+                shm::check()?;
+            }
             for peer in address.resolve()? {
+                let listeners = if shared { &mut sessions } else { &mut listeners };
                 listeners.push(Listener::bind(&peer, &options)?);
             }
         }
@@ -246,7 +252,7 @@ impl<S: Service> EventLoopBuilder<S> {
                 listeners.push(inherited.listener);
             }
         }
-        if listeners.is_empty() && datagrams.is_empty() {
+        if listeners.is_empty() && sessions.is_empty() && datagrams.is_empty() {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
@@ -263,6 +269,10 @@ impl<S: Service> EventLoopBuilder<S> {
         let mut acceptors = Vec::new();
         for listener in listeners {
             acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
+        }
+        for listener in sessions {
+            let handler = Sessions::before(runtime.shared(), acceptance.clone());
+            acceptors.push(Acceptor::start(runtime.shared(), listener, handler)?);
         }
         let event_loop = EventLoop::new(runtime, acceptors, open);
         #[cfg(feature = "udp")]

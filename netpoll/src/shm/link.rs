@@ -10,13 +10,13 @@
 //! No stream's notifier is called under a lock.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{self, IoSlice},
     sync::{
         Arc,
         atomic::{
             AtomicBool, AtomicUsize,
-            Ordering::{AcqRel, Acquire, Relaxed},
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
 };
@@ -46,6 +46,9 @@ const UNSENT_MOST: usize = 256 << 10;
 /// Bytes over the socket that no stream has read, past which the socket is not read.
 const COPIED_MOST: usize = 16 << 20;
 
+/// Numbers of streams that may be left out for a while.
+const SKIPPED_MOST: u32 = 4096;
+
 /// Elements that one drain of the queue takes.
 const BUDGET: usize = 256;
 
@@ -62,6 +65,8 @@ pub(crate) struct Link {
     socket: Arc<Endpoint>,
     address: PeerAddress,
     version: u8,
+    /// Queues a turn of the session.
+    poke: Box<dyn Fn() + Send + Sync>,
 }
 
 struct Sending {
@@ -73,10 +78,27 @@ struct Sending {
 #[derive(Default)]
 struct Streams {
     open: HashMap<u32, Arc<Shared>>,
-    /// The highest number that was used: what comes for one below it, and is not open, is for a stream that
-    /// has ended.
+    /// The highest number that was used.
     highest: u32,
+    /// Numbers below it that were not used yet: streams begin out of order, as their threads come. What
+    /// comes for a number that is neither open nor here is for a stream that has ended.
+    skipped: HashSet<u32>,
     broken: bool,
+}
+
+impl Streams {
+    /// Notes that the peer uses the number `id`; false if it has done so before.
+    fn is_new(&mut self, id: u32) -> bool {
+        if id <= self.highest {
+            return self.skipped.remove(&id);
+        }
+        // A peer that leaves more out than this does not come back to them.
+        let least = id.saturating_sub(SKIPPED_MOST).max(self.highest + 1);
+        self.skipped.extend(least..id);
+        self.skipped.retain(|&skipped| skipped >= id.saturating_sub(SKIPPED_MOST));
+        self.highest = id;
+        true
+    }
 }
 
 /// The result of a drain.
@@ -94,6 +116,7 @@ impl Link {
         producer: Producer,
         socket: Arc<Endpoint>,
         version: u8,
+        poke: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
         let address = socket.local_address().unwrap_or(PeerAddress::Unnamed);
         Arc::new(Self {
@@ -107,6 +130,7 @@ impl Link {
             socket,
             address,
             version,
+            poke,
         })
     }
 
@@ -137,18 +161,32 @@ impl Link {
         Ok(ShmStream(shared))
     }
 
-    pub(super) fn is_broken(&self) -> bool {
-        self.streams.lock().broken
+    /// Ends a session that has no stream, so that none can be opened; false if it has one.
+    pub(super) fn end_if_unused(&self) -> bool {
+        let mut streams = self.streams.lock();
+        streams.broken |= streams.open.is_empty();
+        streams.broken
     }
 
-    /// The number of open streams.
-    pub(super) fn len(&self) -> usize {
-        self.streams.lock().open.len()
+    /// Returns whether no stream is open.
+    pub(super) fn is_unused(&self) -> bool {
+        self.streams.lock().open.is_empty()
+    }
+
+    /// Returns whether writers wait for room.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.any_waiting.load(Acquire)
     }
 
     pub(super) fn forget(&self, id: u32) {
-        let stream = self.streams.lock().open.remove(&id);
+        let (stream, last) = {
+            let mut streams = self.streams.lock();
+            (streams.open.remove(&id), streams.open.is_empty())
+        };
         drop(stream);
+        if last {
+            (self.poke)();
+        }
     }
 
     /// Gives a slice back, and lets those write on that waited for one.
@@ -173,7 +211,8 @@ impl Link {
     fn wait(&self, id: u32) -> io::Error {
         if let Some(stream) = self.streams.lock().open.get(&id) {
             self.waiting.lock().push(stream.clone());
-            self.any_waiting.store(true, std::sync::atomic::Ordering::Release);
+            self.any_waiting.store(true, Release);
+            (self.poke)();
         }
         io::ErrorKind::WouldBlock.into()
     }
@@ -280,15 +319,16 @@ impl Link {
         Ok(wanted)
     }
 
-    /// Tells the peer that a stream sends no more.
-    pub(super) fn end_stream(&self, id: u32) {
+    /// Tells the peer that a stream sends no more, behind what it sent: `over_socket` if that went there.
+    pub(super) fn end_stream(&self, id: u32, over_socket: bool) {
         let mut sending = self.sending.lock();
         let element = Element { stream: id, offset: 0, status: CLOSED };
-        let told = match sending.producer.put(element) {
+        let put = if over_socket { Ok(false) } else { sending.producer.put(element) };
+        let told = match put {
             Ok(true) => self.wake_peer(&mut sending),
             Ok(false) => {
-                // It may pass elements that the queue has: the peer takes those first, as the socket's
-                // reader drains the queue before it handles this.
+                // Elements that the queue has are the peer's first: it drains the queue before it handles
+                // what comes over the socket.
                 let header = Header::write(Kind::StreamEnd, self.version, 4);
                 sending.unsent.extend(header);
                 sending.unsent.extend(id.to_be_bytes());
@@ -312,13 +352,6 @@ impl Link {
             self.send(sending)?;
         }
         Ok(())
-    }
-
-    /// Queues control bytes, and sends what the socket takes.
-    pub(super) fn say(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut sending = self.sending.lock();
-        sending.unsent.extend(bytes);
-        self.send(&mut sending)
     }
 
     /// Sends control bytes that wait; true if none are left.

@@ -15,7 +15,8 @@ mod breach;
 mod control;
 mod link;
 mod queue;
+mod session;
 mod slices;
 mod stream;
 
-pub(crate) use breach::Breach;
+pub(crate) use session::{Accept, check, connect, serve};

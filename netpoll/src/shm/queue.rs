@@ -128,6 +128,15 @@ pub(crate) fn create(region: &Arc<Region>, places: u32) -> Result<(Producer, Con
     Ok((Producer::new(ring(0)), Consumer::new(ring(half(places)))))
 }
 
+/// Takes up the rings that this side made by [`create`], and a peer has taken up too.
+///
+/// # Errors
+/// Those of [`attach`].
+pub(crate) fn take_up(region: &Arc<Region>) -> Result<(Producer, Consumer), Breach> {
+    let (theirs, ours) = attach(region)?;
+    Ok((Producer::new(ours.ring), Consumer::new(theirs.ring)))
+}
+
 /// Takes up the rings that a peer made: its consumer is fed by this side's producer.
 ///
 /// # Errors

@@ -191,11 +191,6 @@ impl Slices {
         Ok(Self { region, lists })
     }
 
-    /// The bytes of the largest slice.
-    pub(crate) fn largest(&self) -> usize {
-        self.lists.last().map_or(0, |list| list.size as usize)
-    }
-
     fn word(&self, at: u32) -> &AtomicU32 {
         self.region.word(at as usize).expect("lists lie within the file, which was checked")
     }

@@ -15,7 +15,7 @@ use std::{
         Arc, OnceLock,
         atomic::{
             AtomicBool,
-            Ordering::{AcqRel, Acquire},
+            Ordering::{AcqRel, Acquire, Release},
         },
     },
 };
@@ -102,7 +102,7 @@ impl Shared {
         let mut inbox = self.inbox.lock();
         if !self.closed.load(Acquire) && inbox.end == End::Open {
             // What this side sends has to go the same way, as the protocol has it.
-            self.fallen_back.store(true, std::sync::atomic::Ordering::Release);
+            self.fallen_back.store(true, Release);
             inbox.items.push_back(Item::Copied(bytes));
         }
     }
@@ -215,7 +215,7 @@ impl Stream for ShmStream {
         let n = match n {
             Some(n) => n,
             None => {
-                stream.fallen_back.store(true, std::sync::atomic::Ordering::Release);
+                stream.fallen_back.store(true, Release);
                 stream.link.fall_back(stream.id, parts, wanted)?
             }
         };
@@ -235,7 +235,7 @@ impl Stream for ShmStream {
 
     fn shutdown_write(&self) -> io::Result<()> {
         if !self.0.ended.swap(true, AcqRel) {
-            self.0.link.end_stream(self.0.id);
+            self.0.link.end_stream(self.0.id, self.0.fallen_back.load(Acquire));
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Stream for ShmStream {
             return false;
         }
         if !stream.ended.swap(true, AcqRel) {
-            stream.link.end_stream(stream.id);
+            stream.link.end_stream(stream.id, stream.fallen_back.load(Acquire));
         }
         stream.link.forget(stream.id);
         let items = std::mem::take(&mut stream.inbox.lock().items);

@@ -81,6 +81,12 @@ pub(super) fn credentials(socket: BorrowedFd<'_>) -> io::Result<super::Credentia
     Ok(super::Credentials { pid: u32::try_from(them.pid).ok(), uid: them.uid, gid: them.gid })
 }
 
+/// Returns the user that this process acts as.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// What an accept error means that only this system has.
 pub(super) fn classify_accept(code: libc::c_int) -> super::AcceptFault {
     match code {
