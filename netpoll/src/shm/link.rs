@@ -479,9 +479,10 @@ impl Link {
         if let Some(stream) = streams.open.get(&id) {
             return Some(stream.clone());
         }
-        let accept =
-            begun.as_mut().filter(|_| may_begin && id > streams.highest && !streams.broken)?;
-        streams.highest = id;
+        let accept = begun.as_mut().filter(|_| may_begin && !streams.broken)?;
+        if !streams.is_new(id) {
+            return None;
+        }
         let shared = Shared::new(self.clone(), id);
         streams.open.insert(id, shared.clone());
         drop(streams);
