@@ -74,6 +74,7 @@ mod assignment;
 mod balance;
 mod builder;
 mod call;
+mod call_connection;
 mod call_error;
 mod call_future;
 mod connections;

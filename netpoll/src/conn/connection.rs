@@ -148,11 +148,15 @@ impl Connection {
 
     /// Ends the connection: what was written before is still sent (within `write_timeout`), then both
     /// sides see the end. Waiting readers and writers fail with `Closed`.
+    ///
+    /// In a handler, the answer of a request that is ready when the handler returns is still sent. No
+    /// request that came behind it starts, and requests that wait are dropped.
     pub fn close(&self) {
         self.conn.end(mark::CLOSING, CloseReason::Local);
     }
 
-    /// Ends the connection at once with a reset: what is pending is thrown away.
+    /// Ends the connection at once with a reset: what is pending is thrown away, and no request starts
+    /// any more.
     pub fn abort(&self) {
         self.conn.end(mark::ABORTING, CloseReason::Local);
     }

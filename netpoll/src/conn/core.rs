@@ -246,6 +246,11 @@ impl Conn {
         self.state_word.load() & OVER != 0
     }
 
+    /// Returns whether this side has asked for the end: no request starts after that.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.state_word.load() & (OVER | mark::CLOSING) != 0
+    }
+
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(std::sync::atomic::Ordering::Acquire)
     }

@@ -1,9 +1,6 @@
 //! The end of a connection: asked for by anyone, carried out by its turn.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     connection::Connection,
@@ -16,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    sched::panic_error,
+    guard::{self, Place},
 };
 
 impl Conn {
@@ -120,8 +117,6 @@ fn peer_went(word: u32) -> Option<CloseReason> {
 
 /// Runs a callback of the user's, whose panic ends with it.
 fn run_callback(conn: &Connection, reason: CloseReason, callback: OnClose) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(conn, reason))) {
-        let error = panic_error(&*payload);
-        tracing::warn!(%error, %reason, "a callback for a connection's end");
-    }
+    // An error has been counted and logged.
+    let _ = guard::run(Place::CloseCallback, || callback(conn, reason));
 }

@@ -48,6 +48,8 @@ pub(crate) enum After {
     Again,
     /// A future is under way, whose waker schedules the turn. Nothing is read meanwhile.
     Busy,
+    /// Requests are in flight, whose completion schedules the turn. Reading goes on meanwhile.
+    Pending,
     /// Pending output is past the mark.
     Full,
     /// What was answered goes out, then the connection ends.

@@ -13,11 +13,11 @@ use crate::{
 /// They find peers that vanished. They are not an idle timeout, because a live peer answers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Silence before the first probe.
+    /// Silence before the first probe: whole seconds from 1 to 32,767; other values count as the nearest.
     pub idle: Duration,
-    /// Time between probes.
+    /// Time between probes: whole seconds from 1 to 32,767; other values count as the nearest.
     pub interval: Duration,
-    /// Probes without an answer after which the connection is dead.
+    /// Probes without an answer after which the connection is dead: from 1 to 127.
     pub count: u32,
 }
 

@@ -183,7 +183,7 @@ impl Conn {
             self.deadlines.clear(Kind::Frame);
             return false;
         };
-        recv.busy = matches!(after, After::Busy);
+        recv.busy = matches!(after, After::Busy | After::Pending);
         recv.full = matches!(after, After::Full);
         let mut again = false;
         match after {
@@ -196,6 +196,7 @@ impl Conn {
             }
             After::Again => again = true,
             After::Busy => self.deadlines.clear(Kind::Frame),
+            After::Pending => self.watch_frame(&mut recv),
             After::Full => {
                 self.deadlines.clear(Kind::Frame);
                 return self.await_low_mark(Some(recv));
@@ -315,7 +316,8 @@ impl Conn {
         let waits = recv.filter(|recv| !recv.busy && !recv.full);
         if self.deadlines.passed(Kind::Frame, now) {
             self.deadlines.clear(Kind::Frame);
-            if waits.is_some_and(|recv| !recv.input.is_empty()) {
+            // No deadline is set while a frame may not be read.
+            if recv.is_some_and(|recv| !recv.input.is_empty()) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
                 let said = |conn: &Self| (conn.written(), conn.pending());
                 let before = said(self);

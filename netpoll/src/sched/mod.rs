@@ -47,5 +47,5 @@ pub use runtime::Runtime;
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub(crate) use sleep::{sleep_on, timeout_on};
 pub use stats::{Stats, Syscalls};
+pub(crate) use task::BoxFuture;
 pub use task::JoinHandle;
-pub(crate) use task::{BoxFuture, CatchPanic, panic_error};
