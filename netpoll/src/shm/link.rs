@@ -424,13 +424,11 @@ impl Link {
                     break;
                 }
             };
-            match stream {
-                Some(stream) if stream.arrive(&mut slices) => {
-                    if !told.last().is_some_and(|(last, _)| Arc::ptr_eq(last, &stream)) {
-                        told.push((stream, Readiness::READABLE));
-                    }
-                }
-                _ => {}
+            if let Some(stream) = stream
+                && stream.arrive(&mut slices)
+                && !told.last().is_some_and(|(last, _)| Arc::ptr_eq(last, &stream))
+            {
+                told.push((stream, Readiness::READABLE));
             }
             // Slices that nobody reads.
             for slice in slices {

@@ -101,7 +101,7 @@ impl List {
     /// Returns the slice that lies at `offset` from the first one.
     fn index(&self, offset: u32) -> Option<u32> {
         let index = offset / self.stride();
-        (index < self.slices() && offset % self.stride() == 0).then_some(index)
+        (index < self.slices() && offset.is_multiple_of(self.stride())).then_some(index)
     }
 
     /// Notes that this process holds the slice.
@@ -131,7 +131,7 @@ impl Slices {
         for &(size, part) in shares {
             let stride = SLICE_HEADER + size;
             let slices = (u64::from(room) * u64::from(part) / 100) as u32 / stride;
-            if slices < 2 || size == 0 || size % 4 != 0 || part > 100 {
+            if slices < 2 || size == 0 || !size.is_multiple_of(4) || part > 100 {
                 return Err(Breach::Layout("a size of slices of which it has fewer than two"));
             }
             let first = at + LIST_HEADER;
@@ -177,7 +177,7 @@ impl Slices {
             let Some(end) = end.filter(|&end| end as usize <= region.len()) else {
                 return Err(Breach::Layout("a list beyond the end"));
             };
-            if slices == 0 || size == 0 || size % 4 != 0 {
+            if slices == 0 || size == 0 || !size.is_multiple_of(4) {
                 return Err(Breach::Layout(
                     "slices of no size, or of one that is no multiple of 4",
                 ));
@@ -327,7 +327,7 @@ impl Slices {
         let next = self.word(offset + 12).load(Acquire);
         let has_next = self.flags(offset).load(Acquire) & HAS_NEXT != 0;
         let end = start.checked_add(size);
-        if !end.is_some_and(|end| end as usize <= self.capacity(slice)) {
+        if end.is_none_or(|end| end as usize > self.capacity(slice)) {
             return Err(Breach::Extent { offset, start, size });
         }
         if !self.lists[slice.list].hold(slice.index) {

@@ -95,8 +95,10 @@ pub(crate) fn receive_descriptors(
             // SAFETY: it computes an address behind `header`.
             let data = unsafe { libc::CMSG_DATA(header) }.cast::<RawFd>();
             for i in 0..count {
-                // SAFETY: the system wrote `count` numbers there, whatever their alignment.
-                let fd = unsafe { data.add(i).read_unaligned() };
+                // SAFETY: one of the `count` numbers that the system wrote there.
+                let at = unsafe { data.add(i) };
+                // SAFETY: it is a number, whatever its alignment.
+                let fd = unsafe { at.read_unaligned() };
                 // SAFETY: a new descriptor that the system gave to this call alone.
                 fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
             }
