@@ -89,7 +89,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     }
 
     /// Sets the runtime whose pollers serve the connections, and whose workers dial. Default:
-    /// [`Runtime::global`].
+    /// [`Runtime::current`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.own = self.own.runtime(runtime);
         self

@@ -51,7 +51,10 @@ pub(super) fn of(
                 .with_message(format!("{context}: connection reset by the peer ({traffic})"));
         }
         CloseReason::Eof => ErrorKind::Eof,
+        CloseReason::Truncated => ErrorKind::Truncated,
+        CloseReason::HandshakeFailed => ErrorKind::Handshake,
         CloseReason::FrameTimeout
+        | CloseReason::HandshakeTimeout
         | CloseReason::WriteTimeout
         | CloseReason::IdleTimeout
         | CloseReason::HandlerTimeout => ErrorKind::TimedOut,

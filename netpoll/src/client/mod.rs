@@ -82,6 +82,8 @@ mod connections;
 mod connections_models;
 #[cfg(all(test, not(loom)))]
 mod connections_tests;
+#[cfg(feature = "udp")]
+pub(crate) mod datagram;
 mod deadline_timer;
 mod deadlines;
 mod endpoints;
@@ -101,6 +103,8 @@ mod source;
 mod stats;
 
 pub use builder::{ClientBuilder, Mux, Pool};
+#[cfg(feature = "udp")]
+pub use datagram::{Arrived, Attempts, UdpClient, UdpClientBuilder};
 pub use handle::Client;
 pub use mux::{MuxFrame, SequenceNumber};
 pub use options::CallOptions;

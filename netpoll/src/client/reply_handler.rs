@@ -87,6 +87,7 @@ fn reason(error: &Error) -> CloseReason {
         ErrorKind::Limit => CloseReason::MemoryLimit,
         ErrorKind::Panic => CloseReason::Panic,
         ErrorKind::Eof => CloseReason::Eof,
+        ErrorKind::Truncated => CloseReason::Truncated,
         _ => CloseReason::Malformed,
     }
 }

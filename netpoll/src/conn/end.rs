@@ -70,12 +70,16 @@ impl Conn {
             let _ = self.endpoint.reset_on_close();
         }
         self.endpoint.close();
+        self.drop_transport();
         self.send.lock().clear();
         self.pending.store(0, Relaxed);
         let reason = self.set_reason(CloseReason::Local);
         self.wake_waiters(self.state_word.load());
         let conn = Connection::unowned(self.clone());
         if let Some(handler) = self.handler() {
+            if let Some(error) = self.take_failure() {
+                handler.failed(&conn, &error);
+            }
             // The peer may have gone although this side's reason was the first.
             let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
             if let Some(why) = gone

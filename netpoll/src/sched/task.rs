@@ -128,6 +128,10 @@ impl Turn for Task {
             self.queue();
         }
     }
+
+    fn is_handler(&self) -> bool {
+        false
+    }
 }
 
 impl Task {

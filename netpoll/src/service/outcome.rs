@@ -42,6 +42,7 @@ impl<S: Service> ConnectionHandler<S> {
             ErrorKind::Malformed => CloseReason::Malformed,
             ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
             ErrorKind::Limit => CloseReason::MemoryLimit,
+            ErrorKind::Truncated => CloseReason::Truncated,
             ErrorKind::TimedOut => CloseReason::HandlerTimeout,
             _ => CloseReason::HandlerError,
         })
