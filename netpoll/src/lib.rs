@@ -20,6 +20,8 @@ pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
+#[cfg_attr(not(target_os = "linux"), path = "shm/elsewhere.rs")]
+mod shm;
 pub mod signal;
 mod sys;
 #[cfg(feature = "testing")]

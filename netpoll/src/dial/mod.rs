@@ -9,6 +9,7 @@ use std::{
         self,
         ErrorKind::{TimedOut, WouldBlock},
     },
+    path::Path,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
@@ -26,6 +27,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
+    shm,
     sys::{Connecting, Endpoint},
     timer::Moment,
     transport::{self, Role, Transport},
@@ -155,6 +157,10 @@ impl Dialer {
 
     /// Looks the address up and tries what it finds, one after the other.
     async fn connect(&self, address: &Address, until: Moment) -> Result<Connection> {
+        if let Address::SharedMemory(path) = address {
+            let connected = self.connect_shared(path, until).await;
+            return connected.map_err(|error| dialling(address, None, error));
+        }
         let peers = if address.needs_resolver() {
             let found = self.within(until, look_up(address)).await;
             let late = || self.late("the name was not resolved");
@@ -174,6 +180,22 @@ impl Dialer {
         Err(last.unwrap_or_else(|| {
             dialling(address, None, Error::new(ErrorKind::Address, "it has no address"))
         }))
+    }
+
+    /// Opens a stream in shared memory.
+    async fn connect_shared(&self, path: &Path, until: Moment) -> Result<Connection> {
+        let owner = self.owner();
+        let runtime = owner.shared();
+        let peer = PeerAddress::Path(path.to_owned());
+        let begin = || {
+            let (stream, faults) = (self.settings.stream(), &runtime.settings.faults);
+            Endpoint::connect_start(&peer, &stream, faults).map(|(endpoint, _)| endpoint)
+        };
+        let session = self.within(until, shm::connect(runtime, path, begin)).await;
+        let endpoint = session.unwrap_or_else(|| Err(self.late("no session")))?;
+        let settings = self.settings.clone();
+        let conn = Conn::open(runtime, endpoint, peer.clone(), settings, Role::Client, |_| None)?;
+        self.shake(Connection::owned(conn), None, until).await
     }
 
     async fn connect_to(
@@ -197,6 +219,16 @@ impl Dialer {
                 return Err(plain(error));
             }
         }
+        self.shake(conn, server_name, until).await
+    }
+
+    /// Has the transport of a connection that is made shake hands, if it has one.
+    async fn shake(
+        &self,
+        conn: Connection,
+        server_name: Option<&str>,
+        until: Moment,
+    ) -> Result<Connection> {
         conn.conn.begin_handshake(server_name);
         let shaken = self.within(until, conn.conn.until(News::Setup, Conn::shaken)).await;
         if let Err(error) = shaken.unwrap_or_else(|| Err(self.late("no handshake"))) {

@@ -20,7 +20,6 @@ use parking_lot::Mutex;
 use crate::{
     addr::PeerAddress,
     error::{Error, Result},
-    guard,
     poller::{Event, Interest, Token},
     sched::{
         block_on,

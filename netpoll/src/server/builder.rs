@@ -13,9 +13,10 @@ use crate::{
     addr::{Address, ToAddress},
     conn::{ConnectionOptions, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
-    listen::Acceptor,
+    listen::{Acceptor, Sessions},
     sched::Runtime,
     service::Service,
+    shm,
     sys::{ListenOptions, Listener},
     transport::{self, Transport},
 };
@@ -256,11 +257,14 @@ impl<S: Service> EventLoopBuilder<S> {
             ipv6_only: self.ipv6_only,
             stream: self.settings.stream(),
         };
-        let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
+        let (mut streams, mut shared, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
         for address in &self.listen {
             let address = address.clone()?;
             if address.is_datagram() {
                 datagrams.push(address);
+            } else if matches!(address, Address::SharedMemory(_)) && S::STREAMS {
+                shm::check()?;
+                shared.push(address);
             } else if S::STREAMS {
                 streams.push(address);
             } else {
@@ -270,6 +274,7 @@ impl<S: Service> EventLoopBuilder<S> {
             }
         }
         let mut listeners = listeners::bind(&streams, &options)?;
+        let sessions = listeners::bind(&shared, &options)?;
         for adopted in self.adopted.drain(..) {
             let listener = adopted.try_clone().and_then(|fd| Listener::adopt(fd, &options));
             listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
@@ -277,7 +282,7 @@ impl<S: Service> EventLoopBuilder<S> {
         if self.inherit {
             listeners.extend(listeners::inherit(&options)?);
         }
-        if listeners.is_empty() && datagrams.is_empty() {
+        if listeners.is_empty() && sessions.is_empty() && datagrams.is_empty() {
             let why = match self.inherit {
                 true => {
                     "nothing to listen on: LISTEN_FDS is not set for this process (or its listeners were \
@@ -297,7 +302,7 @@ impl<S: Service> EventLoopBuilder<S> {
         #[cfg(feature = "udp")]
         let datagram_options = self.datagrams.clone();
         let drain = self.drain;
-        let (runtime, acceptance) = self.acceptance(listeners.len())?;
+        let (runtime, acceptance) = self.acceptance(listeners.len() + sessions.len())?;
         #[cfg(feature = "udp")]
         let service = acceptance.service.clone();
         let (open, lifecycle) = (acceptance.open.clone(), acceptance.lifecycle.clone());
@@ -305,6 +310,13 @@ impl<S: Service> EventLoopBuilder<S> {
         let mut failed = None;
         for listener in listeners {
             match Acceptor::new(runtime.shared(), listener, acceptance.clone()) {
+                Ok(acceptor) => acceptors.push(acceptor),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        for listener in sessions {
+            let handler = Sessions::before(runtime.shared(), acceptance.clone());
+            match Acceptor::new(runtime.shared(), listener, handler) {
                 Ok(acceptor) => acceptors.push(acceptor),
                 Err(error) => failed = failed.or(Some(error)),
             }

@@ -16,7 +16,6 @@ use crate::{
     addr::PeerAddress,
     conn::Connection,
     error::Result,
-    guard,
     listen::Acceptor,
     sched::{self, Runtime, block_on},
     service::Service,
