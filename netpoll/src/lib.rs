@@ -21,6 +21,8 @@ mod sys;
 pub mod testing;
 mod throttle;
 mod timer;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 
 pub use addr::{Address, PeerAddress};
