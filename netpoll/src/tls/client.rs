@@ -28,7 +28,7 @@ impl TlsClient {
     /// Trusts the authorities that the system trusts.
     ///
     /// # Errors
-    /// As [`TlsClientBuilder::build`].
+    /// Those of [`TlsClientBuilder::build`].
     pub fn new() -> Result<Self> {
         Self::builder().build()
     }

@@ -1,4 +1,4 @@
-//! Certificates of clients: whether a server asks for them (mutual TLS).
+//! Certificates of clients (mutual TLS).
 
 use std::{path::Path, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether a server asks its clients for certificates, and whom it trusts to have signed them.
+/// A server's demand for certificates of its clients, and the authorities that may have signed them.
 ///
 /// ```no_run
 /// use netpoll::tls::{ClientAuth, TlsServer};

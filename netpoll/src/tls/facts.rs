@@ -1,4 +1,4 @@
-//! What a handshake found out.
+//! The results of a handshake.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// What a handshake found out about a connection: protocol, names, certificates.
+/// The results of a handshake: protocol, names, certificates.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TlsFacts {
     version: TlsVersion,

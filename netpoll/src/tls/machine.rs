@@ -59,7 +59,7 @@ enum Side {
     Server(Box<UnbufferedServerConnection>),
 }
 
-/// Where rustls stopped.
+/// The point at which rustls stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stopped {
     /// It wants more records, or nothing more can come.
@@ -157,7 +157,7 @@ impl Machine {
     /// Writes this side's last word (`close_notify`) to `wire`, if the handshake is over.
     ///
     /// # Errors
-    /// As [`seal`](Self::seal).
+    /// Those of [`seal`](Self::seal).
     pub(super) fn close(&mut self, wire: &mut LinkBuffer) -> Result<()> {
         if !self.open {
             return Ok(());
@@ -231,7 +231,7 @@ impl Machine {
 /// Seals what its caller has, into the buffer given.
 type SealInto<'s> = dyn FnMut(&mut dyn Seals, &mut LinkBuffer) -> Result<()> + 's;
 
-/// What rustls lets its user do once the handshake is over, on either side.
+/// The operations that rustls offers once the handshake is over, on either side.
 trait Seals {
     /// Seals `plain` into `out`; how many bytes that were, or how many are wanted.
     fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<usize, EncryptError>;
@@ -405,12 +405,12 @@ fn refused(error: rustls::Error) -> Error {
     Error::new(ErrorKind::Config, format!("TLS cannot begin: {error}")).with_source(error)
 }
 
-/// The peer broke the protocol, is not trusted, or says that it does not trust this side.
+/// Makes the error of a peer that broke the protocol, is not trusted, or does not trust this side.
 fn broken(error: rustls::Error) -> Error {
     Error::new(ErrorKind::Malformed, format!("TLS: {error}")).with_source(error)
 }
 
-/// What rustls has to say cannot be written.
+/// Makes the error of a record that cannot be written.
 fn unsaid(error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Malformed, format!("TLS: sealing: {error}"))
 }

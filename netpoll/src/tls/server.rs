@@ -31,7 +31,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct TlsServer(Arc<Inner>);
 
 struct Inner {
-    /// What it is made from; none for a configuration of rustls' own.
+    /// The options it was made from; none for a configuration of rustls' own.
     source: Option<Source>,
     current: RwLock<Arc<ServerConfig>>,
     watched: Mutex<Watched>,
@@ -71,7 +71,7 @@ impl TlsServer {
     /// sessions that clients hold tickets of can still be resumed.
     ///
     /// # Errors
-    /// As [`from_pem_files`](Self::from_pem_files); what was in use stays in use.
+    /// Those of [`from_pem_files`](Self::from_pem_files); the certificates in use stay in use.
     /// `Config`, if it was made [from a configuration](Self::from) of rustls' own: there is nothing to
     /// read.
     pub fn reload(&self) -> Result<()> {
