@@ -35,7 +35,7 @@ const _: () = {
             ::core::result::Result::Ok(())
         }
         #[inline]
-        fn get(r: &mut p::Reader<'a>) -> ::core::result::Result<Self, p::DecodeError> {
+        fn get(r: &mut p::Decoder<'a>) -> ::core::result::Result<Self, p::DecodeError> {
             let b = p::run::<4usize>(r, &[("n", 4usize)])?;
             let f0 = p::Auto::new(<u32 as p::Fixed<p::Be>>::load(&b[0usize..]));
             let f1 = {
@@ -54,7 +54,7 @@ const _: () = {
         #[inline]
         fn put(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             let Self { n: f0, body: f1 } = self;
             let mut b = [0u8; 4usize];
@@ -93,7 +93,7 @@ const _: () = {
     impl<'a> p::Decode<'a> for Bench<'a> {
         #[inline]
         fn decode(
-            r: &mut p::Reader<'a>,
+            r: &mut p::Decoder<'a>,
         ) -> ::core::result::Result<Self, p::DecodeError> {
             let value = <Self as p::Wire<'a, p::Be>>::get(r)?;
             r.finish()?;
@@ -109,7 +109,7 @@ const _: () = {
         #[inline]
         fn encode(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             <Self as p::Wire<'a, p::Be>>::put(self, w)
         }

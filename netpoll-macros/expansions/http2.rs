@@ -40,7 +40,7 @@ const _: () = {
             ::core::result::Result::Ok(())
         }
         #[inline]
-        fn get(r: &mut p::Reader<'a>) -> ::core::result::Result<Self, p::DecodeError> {
+        fn get(r: &mut p::Decoder<'a>) -> ::core::result::Result<Self, p::DecodeError> {
             let b = p::run::<
                 9usize,
             >(
@@ -82,7 +82,7 @@ const _: () = {
         #[inline]
         fn put(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             let Self { n: f0, kind: f1, flags: f2, r: f3, stream: f4, payload: f5 } = self;
             let mut b = [0u8; 9usize];
@@ -136,7 +136,7 @@ const _: () = {
     impl<'a> p::Decode<'a> for H2<'a> {
         #[inline]
         fn decode(
-            r: &mut p::Reader<'a>,
+            r: &mut p::Decoder<'a>,
         ) -> ::core::result::Result<Self, p::DecodeError> {
             let value = <Self as p::Wire<'a, p::Be>>::get(r)?;
             r.finish()?;
@@ -152,7 +152,7 @@ const _: () = {
         #[inline]
         fn encode(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             <Self as p::Wire<'a, p::Be>>::put(self, w)
         }

@@ -49,7 +49,7 @@ const _: () = {
             ::core::result::Result::Ok(())
         }
         #[inline]
-        fn get(r: &mut p::Reader<'a>) -> ::core::result::Result<Self, p::DecodeError> {
+        fn get(r: &mut p::Decoder<'a>) -> ::core::result::Result<Self, p::DecodeError> {
             let b = p::run::<
                 12usize,
             >(r, &[("n", 4usize), ("api", 6usize), ("ver", 8usize), ("corr", 12usize)])?;
@@ -146,7 +146,7 @@ const _: () = {
         #[inline]
         fn put(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             let Self {
                 n: f0,
@@ -222,7 +222,7 @@ const _: () = {
                         let ver = *f2;
                         flexible(api, ver)
                     }) == f5.is_some(),
-                    || p::Fault::Presence,
+                    || p::FrameErrorKind::Presence,
                 )
                 .map_err(|e| e.in_field("tags"))?;
             match f5 {
@@ -257,7 +257,7 @@ const _: () = {
     {
         #[inline]
         fn decode(
-            r: &mut p::Reader<'a>,
+            r: &mut p::Decoder<'a>,
         ) -> ::core::result::Result<Self, p::DecodeError> {
             let value = <Self as p::Wire<'a, p::Be>>::get(r)?;
             r.finish()?;
@@ -276,7 +276,7 @@ const _: () = {
         #[inline]
         fn encode(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             <Self as p::Wire<'a, p::Be>>::put(self, w)
         }

@@ -121,7 +121,7 @@ const _: () = {
                             }
                             _ => {
                                 return ::core::result::Result::Err(
-                                    c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
+                                    c.fail(p::FrameErrorKind::Tag(tag as i128)).in_field("tag"),
                                 );
                             }
                         }
@@ -149,7 +149,7 @@ const _: () = {
             )
         }
         #[inline]
-        fn get(r: &mut p::Reader<'a>) -> ::core::result::Result<Self, p::DecodeError> {
+        fn get(r: &mut p::Decoder<'a>) -> ::core::result::Result<Self, p::DecodeError> {
             r.nest(
                 32,
                 |r| {
@@ -243,7 +243,7 @@ const _: () = {
                             }
                             tag => {
                                 return ::core::result::Result::Err(
-                                    p::DecodeError::new(p::Fault::Tag(tag as i128), at)
+                                    p::DecodeError::new(p::FrameErrorKind::Tag(tag as i128), at)
                                         .in_field("tag"),
                                 );
                             }
@@ -295,7 +295,7 @@ const _: () = {
         #[inline]
         fn put(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             match self {
                 Self::Simple { 0: f0 } => {
@@ -369,7 +369,7 @@ const _: () = {
     impl<'a> p::Decode<'a> for Resp<'a> {
         #[inline]
         fn decode(
-            r: &mut p::Reader<'a>,
+            r: &mut p::Decoder<'a>,
         ) -> ::core::result::Result<Self, p::DecodeError> {
             let value = <Self as p::Wire<'a, p::Be>>::get(r)?;
             r.finish()?;
@@ -385,7 +385,7 @@ const _: () = {
         #[inline]
         fn encode(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             <Self as p::Wire<'a, p::Be>>::put(self, w)
         }

@@ -100,7 +100,7 @@ const _: () = {
             ::core::result::Result::Ok(())
         }
         #[inline]
-        fn get(r: &mut p::Reader<'a>) -> ::core::result::Result<Self, p::DecodeError> {
+        fn get(r: &mut p::Decoder<'a>) -> ::core::result::Result<Self, p::DecodeError> {
             let b = p::run::<
                 2usize,
             >(
@@ -221,7 +221,7 @@ const _: () = {
         #[inline]
         fn put(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             let Self {
                 fin: f0,
@@ -253,7 +253,7 @@ const _: () = {
                         let n7 = *f4;
                         n7 == 126
                     }) == f5.is_some(),
-                    || p::Fault::Presence,
+                    || p::FrameErrorKind::Presence,
                 )
                 .map_err(|e| e.in_field("n16"))?;
             match f5 {
@@ -269,7 +269,7 @@ const _: () = {
                         let n7 = *f4;
                         n7 == 127
                     }) == f6.is_some(),
-                    || p::Fault::Presence,
+                    || p::FrameErrorKind::Presence,
                 )
                 .map_err(|e| e.in_field("n64"))?;
             match f6 {
@@ -285,7 +285,7 @@ const _: () = {
                         let mask = *f3;
                         mask
                     }) == f7.is_some(),
-                    || p::Fault::Presence,
+                    || p::FrameErrorKind::Presence,
                 )
                 .map_err(|e| e.in_field("key"))?;
             match f7 {
@@ -325,7 +325,7 @@ const _: () = {
     impl<'a> p::Decode<'a> for Ws<'a> {
         #[inline]
         fn decode(
-            r: &mut p::Reader<'a>,
+            r: &mut p::Decoder<'a>,
         ) -> ::core::result::Result<Self, p::DecodeError> {
             let value = <Self as p::Wire<'a, p::Be>>::get(r)?;
             r.finish()?;
@@ -341,7 +341,7 @@ const _: () = {
         #[inline]
         fn encode(
             &self,
-            w: &mut p::Writer<'_>,
+            w: &mut p::Encoder<'_>,
         ) -> ::core::result::Result<(), p::EncodeError> {
             <Self as p::Wire<'a, p::Be>>::put(self, w)
         }

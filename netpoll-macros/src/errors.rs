@@ -20,34 +20,34 @@ impl Errors {
         self.0.borrow_mut().push(error);
     }
 
-    /// Whether none was noted.
+    /// Returns whether none was noted.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }
 
-    /// How many were noted.
+    /// Returns how many were noted.
     pub(crate) fn count(&self) -> usize {
         self.0.borrow().len()
     }
 
-    /// All of them, as the compiler takes them.
+    /// Returns all of them, as the compiler takes them.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.into_inner().iter().map(syn::Error::to_compile_error).collect()
     }
 }
 
-/// A stable macro cannot attach notes: the help is a second line of the message.
+/// Returns a stable macro cannot attach notes: the help is a second line of the message.
 pub(crate) fn with_help(message: impl Display, help: impl Display) -> String {
     format!("{message}\nhelp: {help}")
 }
 
-/// `: did you mean ..?` for the name of `known` that is nearest to `name`, if one is near.
+/// Returns `: did you mean ..?` for the name of `known` that is nearest to `name`, if one is near.
 pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let near = known.into_iter().map(|k| (distance(name, k), k)).min()?;
     (near.0 <= 1 + name.len() / 3).then_some(near.1)
 }
 
-/// How many characters to insert, remove or replace.
+/// Returns how many characters to insert, remove or replace.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! Dialling: connections that this side begins.
+//! Dialling: outgoing connections.
 
 use std::{
     io::{
@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsClient};
 use crate::{
     addr::{Address, PeerAddress},
     conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
@@ -16,12 +18,12 @@ use crate::{
     sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
     sys::{Connecting, Socket},
     timer::Moment,
-    transport::Transport,
+    transport::{self, Transport},
 };
 
-/// Makes connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
+/// A maker of outgoing connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
 ///
-/// A name's addresses are tried in turn, each with its share of the time that is left.
+/// The addresses of a name are tried in turn, each with its share of the time that is left.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,30 +49,30 @@ impl Default for Dialer {
     }
 }
 
-/// How long a full queue of a Unix listener is left alone before the next try; no event tells.
+/// Pause before a Unix listener with a full accept queue is tried again; no event reports room.
 const RETRY: Duration = Duration::from_millis(2);
 
 impl Dialer {
-    /// A dialler on the default runtime, with a connect timeout of 10 s.
+    /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
         Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
     }
 
-    /// The runtime whose pollers serve the connections. Default: [`Runtime::global`].
+    /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Longest time for a dial, over all addresses of a name. Default: 10 s.
+    /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Options of the connections.
+    /// Sets the options of the connections.
     #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
         Arc::make_mut(&mut self.settings).public = options;
@@ -79,17 +81,42 @@ impl Dialer {
 
     /// Puts a transport between the wire and each connection.
     #[must_use]
-    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        let settings = Arc::make_mut(&mut self.settings);
-        settings.transport = Some(Arc::new(move || Box::new(make())));
+    pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.try_transport(move || Ok(make()))
+    }
+
+    /// Puts a transport between the wire and each connection, where making one may fail: then the dial
+    /// fails with that error.
+    #[must_use]
+    pub fn try_transport<T, F>(mut self, make: F) -> Self
+    where
+        T: Transport,
+        F: Fn() -> Result<T> + Send + Sync + 'static,
+    {
+        Arc::make_mut(&mut self.settings).transport = Some(transport::maker(make));
         self
     }
 
-    /// Connects, and blocks this thread meanwhile (a worker gives its poller away).
+    /// Speaks TLS on each connection; a dial returns after the handshake. The server's certificate has to be
+    /// for the host that is dialled, unless `tls` names [another](crate::tls::TlsClient::with_server_name).
+    ///
+    /// ```no_run
+    /// use netpoll::{Dialer, tls::TlsClient};
+    /// let dialer = Dialer::new().tls(TlsClient::new()?);
+    /// let conn = dialer.dial("example.org:443")?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsClient) -> Self {
+        self.transport(move || tls::Session::client(&tls))
+    }
+
+    /// Connects to `address` and blocks this thread meanwhile. A worker gives its poller away.
     ///
     /// # Errors
-    /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with what the system says of
-    /// the last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
+    /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with the system's error for the
+    /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
         let until = self.owner().shared().settings.clock.after(self.timeout);
@@ -111,11 +138,13 @@ impl Dialer {
         })
     }
 
-    /// As [`dial`](Self::dial), without blocking the thread; a name is resolved on a worker. Under any
-    /// executor.
+    /// Connects to `address` without blocking the thread, under any executor.
     ///
     /// # Errors
-    /// As [`dial`](Self::dial).
+    /// Those of [`dial`](Self::dial).
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the dial up and closes its socket.
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
         let until = self.owner().shared().settings.clock.after(self.timeout);
@@ -174,21 +203,21 @@ impl Dialer {
         Err(failed(address, last))
     }
 
-    /// The same for a client: connections are idle for so long at most, and dead if what was sent is
-    /// not acknowledged for so long, unless their options say otherwise.
-    pub(crate) fn of_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
+    /// Returns a client's dialer: its connections have the idle timeout `idle`, and the user timeout
+    /// `silent` unless their options set one.
+    pub(crate) fn for_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
         let options = &mut Arc::make_mut(&mut self.settings).public;
         options.idle_timeout = idle;
         options.user_timeout.get_or_insert(silent);
         self
     }
 
-    /// The runtime of the connections.
+    /// Returns the runtime of the connections.
     pub(crate) fn owner(&self) -> &Runtime {
         self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
     }
 
-    /// As [`begin`](Self::begin). `None`: a Unix listener's queue is full, and there is time to try again.
+    /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
     fn begin_before(
         &self,
         until: Moment,
@@ -203,21 +232,20 @@ impl Dialer {
         }
     }
 
-    /// Begins to connect, registered so that the poller tells the end. A dial that is given up drops
-    /// the connection, which closes it.
+    /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
         let runtime = self.owner().shared();
         let (socket, state) =
             Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
-        // There is nobody yet who could be silent; the dial has a time of its own.
+        // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))
     }
 }
 
-/// The time for one of `addresses` that are left.
+/// Returns the deadline for one of `addresses` that are left.
 fn share(until: Moment, addresses: usize) -> Moment {
     until.share(u32::try_from(addresses).unwrap_or(u32::MAX))
 }
@@ -229,7 +257,7 @@ fn failed(address: &Address, last: Option<Error>) -> Error {
     }
 }
 
-/// A connect has ended as `told`.
+/// Finishes a connect that has ended as `told`.
 fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
     match told {
         Ok(()) => {

@@ -13,6 +13,10 @@ pub enum ErrorKind {
     Closed,
     /// The peer closed its side and all that it sent has been read.
     Eof,
+    /// The wire ended before the peer's last word: a transport cannot tell whether something is missing.
+    Truncated,
+    /// A transport's handshake failed: no protocol in common, a certificate that is not trusted.
+    Handshake,
     /// A deadline or timeout passed.
     TimedOut,
     /// The work was given up: its peer left, or its runtime shuts down.
@@ -139,12 +143,13 @@ impl From<Error> for io::Error {
     fn from(e: Error) -> Self {
         let kind = match e.kind() {
             ErrorKind::Closed => io::ErrorKind::NotConnected,
-            ErrorKind::Eof => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Eof | ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Cancelled => io::ErrorKind::Interrupted,
             ErrorKind::Malformed | ErrorKind::FrameTooLarge => io::ErrorKind::InvalidData,
             ErrorKind::Address | ErrorKind::Config => io::ErrorKind::InvalidInput,
             ErrorKind::Limit => io::ErrorKind::OutOfMemory,
+            ErrorKind::Handshake => io::ErrorKind::ConnectionAborted,
             ErrorKind::Panic | ErrorKind::Io => e.io_kind().unwrap_or(io::ErrorKind::Other),
         };
         io::Error::new(kind, e)

@@ -8,6 +8,7 @@ mod counters;
 mod dial;
 mod error;
 pub mod frame;
+mod guard;
 mod listen;
 pub mod mem;
 pub mod poller;
@@ -23,7 +24,7 @@ mod throttle;
 mod timer;
 #[cfg(feature = "tls")]
 pub mod tls;
-mod transport;
+pub mod transport;
 
 pub use addr::{Address, PeerAddress};
 pub use conn::{
@@ -40,7 +41,7 @@ pub use sched::{
     Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
     sleep, timeout,
 };
-pub use server::{Cut, EventLoop, EventLoopBuilder, Handle, ShutdownReport, serve};
+pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
 pub use service::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
     IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,

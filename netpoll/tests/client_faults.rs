@@ -18,7 +18,7 @@ use common::{Bench, Echo, frame, read_frame, serve, wait_until};
 use netpoll::{
     Dialer, ErrorKind, Runtime, Transport,
     buf::LinkBuffer,
-    client::{Builder, Client, Pool},
+    client::{Client, ClientBuilder, Pool},
 };
 use parking_lot::Mutex;
 
@@ -39,7 +39,7 @@ fn peer(treat: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
     address
 }
 
-fn pool(runtime: &Runtime, address: &str) -> Builder<Bench<'static>, Bench<'static>, Pool> {
+fn pool(runtime: &Runtime, address: &str) -> ClientBuilder<Bench<'static>, Bench<'static>, Pool> {
     BenchClient::pool(address).runtime(runtime)
 }
 

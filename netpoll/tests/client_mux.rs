@@ -16,7 +16,7 @@ use std::{
 
 use common::wait_until;
 use netpoll::{
-    ErrorKind, EventLoop, Frame, Handle, Runtime, State,
+    ErrorKind, EventLoop, Frame, Runtime, ServerHandle, State,
     client::{CallOptions, Client},
     frame::Auto,
 };
@@ -54,7 +54,7 @@ type MuxClient = Client<Message<'static>, Message<'static>>;
 
 struct Serving {
     runtime: Runtime,
-    server: Handle,
+    server: ServerHandle,
     address: String,
     begun: Arc<AtomicUsize>,
 }

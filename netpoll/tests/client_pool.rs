@@ -14,13 +14,13 @@ use std::{
 
 use common::{Answer, Bench, Echo, serve, sleepy, wait_until};
 use netpoll::{
-    ErrorKind, Handle, Runtime,
+    ErrorKind, Runtime, ServerHandle,
     client::{CallOptions, Client},
 };
 
 type BenchClient = Client<Bench<'static>, Bench<'static>>;
 
-fn client(runtime: &Runtime, server: &Handle, max: usize) -> BenchClient {
+fn client(runtime: &Runtime, server: &ServerHandle, max: usize) -> BenchClient {
     Client::pool(server.addresses()[0].to_string())
         .runtime(runtime)
         .max_connections(max)

@@ -14,8 +14,8 @@ use common::{connect, serve, wait_until};
 use netpoll::{
     Call, Coded, Connection, Dispatch, Error, ErrorKind, Flow, Frame, Out, Result, Service,
     frame::{
-        Auto, Codec, Decode, DecodeError, Encode, EncodeError, Fault, Progress, Reader, ScanError,
-        Scanner, Window, Writer,
+        Auto, Codec, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, FrameErrorKind,
+        Progress, ScanError, Scanner, Window,
     },
     service::Free,
 };
@@ -61,7 +61,7 @@ impl Codec for Talk {
         if self.greeted { word.scan(w, max) } else { hello.scan(w, max) }
     }
 
-    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<In<'a>, DecodeError> {
+    fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<In<'a>, DecodeError> {
         if !self.greeted {
             self.greeted = true;
             return Hello::decode(r).map(|hello| In::Hello(hello.0));
@@ -72,10 +72,10 @@ impl Codec for Talk {
             return Ok(In::Word(word.to_owned()));
         }
         let known = self.came.get(usize::from(number) - 1);
-        known.cloned().map(In::Word).ok_or_else(|| r.fail(Fault::Tag(number.into())))
+        known.cloned().map(In::Word).ok_or_else(|| r.fail(FrameErrorKind::Tag(number.into())))
     }
 
-    fn encode(&mut self, word: &&str, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&mut self, word: &&str, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         if let Some(&number) = self.sent.get(*word) {
             return Word { length: Auto::default(), number, word: "" }.encode(w);
         }

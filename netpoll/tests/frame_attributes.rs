@@ -10,8 +10,8 @@ use netpoll::{
     Frame,
     buf::{LinkBuffer, LinkSlice},
     frame::{
-        self, Adler32, Arena, Auto, Chunks, Crc32, Crc32c, DecodeError, EncodeError, Fault,
-        Progress, Reader, Scan, Scanner, Stop, U24, Varint, Window, Wire, Writer,
+        self, Adler32, Arena, Auto, Chunks, Crc32, Crc32c, DecodeError, Decoder, EncodeError,
+        Encoder, FrameErrorKind, Progress, Scan, Scanner, Stop, U24, Varint, Window, Wire,
     },
 };
 
@@ -59,7 +59,7 @@ fn byte_orders() {
     assert_eq!(<Orders as Frame>::FIXED, Some(wire.len()));
     check::<Orders>(wire, &value);
     let e = frame::encode(&Orders { d: 1 << 23, ..value }, &mut LinkBuffer::new()).unwrap_err();
-    assert_eq!((e.field(), e.fault()), ("d", &Fault::Range(1 << 23)));
+    assert_eq!((e.field(), e.kind()), ("d", &FrameErrorKind::Range(1 << 23)));
     let mut broken = wire.to_vec();
     broken[42] = 2;
     let e = decoded::<Orders>(&nodes([&broken[..]]), broken.len()).unwrap_err();
@@ -143,7 +143,7 @@ fn checksums() {
     wire[10] ^= 1;
     let e = decoded::<Summed<'_>>(&nodes([&wire[..]]), wire.len()).unwrap_err();
     assert_eq!(e.field(), "before");
-    assert!(matches!(e.fault(), Fault::Checksum { .. }));
+    assert!(matches!(e.kind(), FrameErrorKind::Checksum { .. }));
 }
 
 #[derive(Debug, Frame)]
@@ -160,14 +160,14 @@ mod nibbles {
     pub(super) fn skip(c: &mut netpoll::frame::Cursor<'_>) -> Result<(), Stop> {
         c.skip(1)
     }
-    pub(super) fn get(r: &mut Reader<'_>) -> Result<(u8, u8), DecodeError> {
+    pub(super) fn get(r: &mut Decoder<'_>) -> Result<(u8, u8), DecodeError> {
         let [byte] = r.take()?;
         Ok((byte >> 4, byte & 15))
     }
     pub(super) fn size(_: &(u8, u8)) -> usize {
         1
     }
-    pub(super) fn put((high, low): &(u8, u8), w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    pub(super) fn put((high, low): &(u8, u8), w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(&[high << 4 | low])
     }
 }
@@ -176,14 +176,14 @@ mod nibbles {
 mod shouted {
     use super::*;
 
-    pub(super) fn get<'a>(r: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+    pub(super) fn get<'a>(r: &mut Decoder<'a>) -> Result<&'a str, DecodeError> {
         let text = <&str as Wire<'_>>::get(r)?;
-        text.strip_suffix('!').ok_or_else(|| r.fail(Fault::Magic))
+        text.strip_suffix('!').ok_or_else(|| r.fail(FrameErrorKind::Magic))
     }
     pub(super) fn size(text: &&str) -> usize {
         text.len() + 1
     }
-    pub(super) fn put(text: &&str, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    pub(super) fn put(text: &&str, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(text.as_bytes())?;
         w.write(b"!")
     }
@@ -283,7 +283,7 @@ fn arguments() {
     let other = Envelope { kind: 9, wide: false, body: Payload::Other(9, 3), number: narrow() };
     check::<Envelope<'_>>(b"\x09\0\x03\x04", &other);
     let e = frame::encode(&Envelope { kind: 8, ..other }, &mut LinkBuffer::new()).unwrap_err();
-    assert_eq!((e.field(), e.fault()), ("body", &Fault::Tag(8)));
+    assert_eq!((e.field(), e.kind()), ("body", &FrameErrorKind::Tag(8)));
 }
 
 #[derive(Debug, Frame)]
@@ -340,11 +340,11 @@ fn counts_ranges_and_lengths_of_any_kind() {
     };
     check::<Counts<'_>>(wire, &value);
     let e = frame::encode(&Counts { pairs: 1, ..value }, &mut LinkBuffer::new()).unwrap_err();
-    assert_eq!((e.field(), e.fault()), ("list", &Fault::Length(2)));
+    assert_eq!((e.field(), e.kind()), ("list", &FrameErrorKind::Length(2)));
     let mut longer = wire.to_vec();
     longer[2] = 7;
     let e = decoded::<Counts<'_>>(&nodes([&longer[..]]), longer.len()).unwrap_err();
-    assert_eq!((e.field(), e.at(), e.fault()), ("second", 9, &Fault::Trailing(1)));
+    assert_eq!((e.field(), e.at(), e.kind()), ("second", 9, &FrameErrorKind::Trailing(1)));
 }
 
 #[derive(Debug, Frame)]
@@ -380,7 +380,7 @@ fn trailing_bytes_and_inclusive_lengths() {
     let value = Inclusive { kind: 1, n: auto(5), body: b"abc" };
     check::<Inclusive<'_>>(b"\x01\x05abc", value);
     let e = Scan::<Inclusive<'_>>::default().scan(&Window::new(&b"\x01\x01"[..]), 99).unwrap_err();
-    assert_eq!((e.field(), e.fault()), ("n", &Fault::Length(-1)));
+    assert_eq!((e.field(), e.kind()), ("n", &FrameErrorKind::Length(-1)));
 }
 
 #[derive(Debug, Frame)]
@@ -506,7 +506,7 @@ fn a_limit_of_its_own() {
     assert_eq!(Limited::MAX, 16);
     check::<Limited<'_>>(b"\0\x01x", Limited { body: b"x" });
     let e = Scan::<Limited<'_>>::default().scan(&Window::new(&b"\0\x0f"[..]), 99).unwrap_err();
-    assert!(matches!(e.fault(), Fault::TooLarge { size: 17, max: 16 }), "{e}");
+    assert!(matches!(e.kind(), FrameErrorKind::TooLarge { size: 17, max: 16 }), "{e}");
 }
 
 #[derive(Frame)]
@@ -588,7 +588,7 @@ struct Few {
 fn elements_have_a_most() {
     check::<Few>(b"\0\x02ab", Few { list: b"ab".into() });
     let e = Scan::<Few>::default().scan(&Window::new(&b"\0\x03"[..]), 99).unwrap_err();
-    assert_eq!((e.field(), e.fault()), ("list", &Fault::TooLarge { size: 3, max: 2 }));
+    assert_eq!((e.field(), e.kind()), ("list", &FrameErrorKind::TooLarge { size: 3, max: 2 }));
     assert!(decoded::<Few>(&nodes([&b"\0\x03abc"[..]]), 5).is_err());
     assert!(frame::encode(&Few { list: vec![0; 3] }, &mut LinkBuffer::new()).is_err());
 }

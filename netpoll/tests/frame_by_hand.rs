@@ -8,8 +8,9 @@ use netpoll::{
     ErrorKind,
     buf::LinkBuffer,
     frame::{
-        self, Arena, Cursor, Decode, DecodeError, Encode, EncodeError, Fault, Find, Frame, Mark,
-        Progress, Reader, Scan, ScanError, Scanner, Stop, Window, Wire, Writer,
+        self, Arena, Checkpoint, Cursor, Decode, DecodeError, Decoder, Encode, EncodeError,
+        Encoder, Find, Frame, FrameErrorKind, Progress, Scan, ScanError, Scanner, Stop, Window,
+        Wire,
     },
 };
 
@@ -24,16 +25,16 @@ impl<'a> Wire<'a> for Echo<'a> {
         let n = u32::from_be_bytes(c.take()?) as usize;
         c.finish(c.pos() + n, 0)
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let n = u32::from_be_bytes(r.take().map_err(|e| e.in_field("length"))?) as usize;
         r.bytes(n).map(Echo).map_err(|e| e.in_field("body"))
     }
     fn size(&self) -> usize {
         4 + self.0.len()
     }
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let n =
-            u32::try_from(self.0.len()).map_err(|_| w.fail(Fault::Range(self.0.len() as i128)))?;
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        let n = u32::try_from(self.0.len())
+            .map_err(|_| w.fail(FrameErrorKind::Range(self.0.len() as i128)))?;
         w.write(&n.to_be_bytes())?;
         w.write(self.0)
     }
@@ -46,7 +47,7 @@ impl Frame for Echo<'_> {
 }
 
 impl<'a> Decode<'a> for Echo<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let echo = Self::get(r)?;
         r.finish()?;
         Ok(echo)
@@ -57,7 +58,7 @@ impl Encode for Echo<'_> {
     fn encoded_len(&self) -> usize {
         self.size()
     }
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         self.put(w)
     }
 }
@@ -90,7 +91,7 @@ fn echo_says_where_it_is_wrong() {
     let e = frame::decode::<Echo<'_>>(&b"\0\0\0\x05hell"[..], 8, &arena).unwrap_err();
     assert_eq!(e.to_string(), "field `body`, byte 8: ends 1 bytes too early");
     let e = frame::decode::<Echo<'_>>(&b"\0\0\0\x05hello!"[..], 10, &arena).unwrap_err();
-    assert_eq!((e.at(), e.fault()), (9, &Fault::Trailing(1)));
+    assert_eq!((e.at(), e.kind()), (9, &FrameErrorKind::Trailing(1)));
     assert_eq!(netpoll::Error::from(e).kind(), ErrorKind::Malformed);
     let e = Scan::<Echo<'_>>::default().scan(&Window::new(&b"\xff\0\0\0"[..]), 100).unwrap_err();
     assert_eq!(netpoll::Error::from(e).kind(), ErrorKind::FrameTooLarge);
@@ -103,9 +104,9 @@ fn a_failed_encoding_leaves_no_byte() {
         fn encoded_len(&self) -> usize {
             8
         }
-        fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
             w.zeros(4)?;
-            Err(w.fail(Fault::Range(-1)))
+            Err(w.fail(FrameErrorKind::Range(-1)))
         }
     }
     let mut out = LinkBuffer::new();
@@ -122,7 +123,7 @@ struct Request<'a>(Vec<&'a [u8]>);
 
 #[derive(Default)]
 struct RequestScan {
-    mark: Mark,
+    mark: Checkpoint,
     line: Find,
     /// Strings that are missing, once the header was read.
     owed: Option<usize>,
@@ -146,7 +147,7 @@ impl RequestScan {
             // A string has at least five bytes: `$0 CR LF CR LF` less its mark.
             c.owe(owed.saturating_mul(6));
             if c.take()? != *b"$" {
-                return Err(c.fault(Fault::Magic));
+                return Err(c.fail(FrameErrorKind::Magic));
             }
             c.owe(2);
             let n = number(c)?;
@@ -160,7 +161,7 @@ impl RequestScan {
 
 fn number(c: &mut Cursor<'_>) -> Result<usize, Stop> {
     let (text, n) = c.text::<20>(b"\r\n")?;
-    parse(&text[..n]).ok_or_else(|| c.fault(Fault::Digits))
+    parse(&text[..n]).ok_or_else(|| c.fail(FrameErrorKind::Digits))
 }
 
 fn parse(digits: &[u8]) -> Option<usize> {
@@ -172,13 +173,13 @@ impl Scanner for RequestScan {
         let mut c = Cursor::resume(w, self.mark, max);
         let size = match self.advance(&mut c) {
             Ok(()) => return Ok(Progress::Ready(c.pos())),
-            Err(Stop::Fault(e)) => return Err(e),
+            Err(Stop::Error(e)) => return Err(e),
             Err(Stop::Need(size)) => size,
         };
         if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, c.pos()));
+            return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, c.pos()));
         }
-        self.mark = c.mark();
+        self.mark = c.checkpoint();
         Ok(Progress::Need(size))
     }
 }
@@ -189,13 +190,13 @@ impl Frame for Request<'_> {
 }
 
 impl<'a> Decode<'a> for Request<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let line = r.until(b"\r\n", 64 << 10)?;
         let Some(count) = line.strip_prefix(b"*") else {
             let words = line.split(|b| *b == b' ').filter(|w| !w.is_empty());
             return Ok(Self(words.collect()));
         };
-        let count = parse(count).ok_or_else(|| DecodeError::new(Fault::Digits, 1))?;
+        let count = parse(count).ok_or_else(|| DecodeError::new(FrameErrorKind::Digits, 1))?;
         let mut strings = Vec::with_capacity(count.min(r.left() / 6));
         for i in 0..count {
             strings.push(bulk(r).map_err(|e| e.in_element(i))?);
@@ -204,16 +205,16 @@ impl<'a> Decode<'a> for Request<'a> {
     }
 }
 
-fn bulk<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+fn bulk<'a>(r: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
     if r.take()? != *b"$" {
-        return Err(r.fail(Fault::Magic));
+        return Err(r.fail(FrameErrorKind::Magic));
     }
     let digits = r.until(b"\r\n", 20)?;
-    let n = parse(digits).ok_or_else(|| r.fail(Fault::Digits))?;
+    let n = parse(digits).ok_or_else(|| r.fail(FrameErrorKind::Digits))?;
     let bytes = r.bytes(n)?;
     match r.take()? {
         [b'\r', b'\n'] => Ok(bytes),
-        _ => Err(r.fail(Fault::Magic)),
+        _ => Err(r.fail(FrameErrorKind::Magic)),
     }
 }
 
@@ -223,7 +224,7 @@ impl Encode for Request<'_> {
         let bulk = |b: &&[u8]| head(b.len()) + b.len() + 2;
         head(self.0.len()) + self.0.iter().map(bulk).sum::<usize>()
     }
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(format!("*{}\r\n", self.0.len()).as_bytes())?;
         for b in &self.0 {
             w.write(format!("${}\r\n", b.len()).as_bytes())?;
@@ -258,5 +259,5 @@ fn a_count_asks_for_what_its_strings_need_at_least() {
     assert!(matches!(found, Progress::Need(n) if n > 6000), "{found:?}");
     add(&mut input, b"$2\r\n");
     let e = RequestScan::default().scan(&Window::new(&input), 1000).unwrap_err();
-    assert!(matches!(e.fault(), Fault::TooLarge { .. }), "{e}");
+    assert!(matches!(e.kind(), FrameErrorKind::TooLarge { .. }), "{e}");
 }

@@ -8,7 +8,7 @@ use frame_support::{check, decoded, nodes};
 use netpoll::{
     Frame,
     buf::LinkBuffer,
-    frame::{self, Arena, DecodeError, EncodeError, Reader, Writer},
+    frame::{self, Arena, DecodeError, Decoder, EncodeError, Encoder},
 };
 
 #[derive(Debug, Frame)]
@@ -52,7 +52,7 @@ mod masking {
         bytes.zip(key.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
     }
 
-    pub(super) fn get<'a>(r: &mut Reader<'a>) -> Result<Payload<'a>, DecodeError> {
+    pub(super) fn get<'a>(r: &mut Decoder<'a>) -> Result<Payload<'a>, DecodeError> {
         let flags = r.since(0).flatten().nth(1);
         if flags.is_none_or(|flags| flags & 0x80 == 0) {
             return Ok(Payload { key: None, data: r.bytes(r.left())?.into() });
@@ -67,7 +67,7 @@ mod masking {
         payload.key.map_or(0, |key| key.len()) + payload.data.len()
     }
 
-    pub(super) fn put(payload: &Payload<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    pub(super) fn put(payload: &Payload<'_>, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         match payload.key {
             None => w.write(&payload.data),
             Some(key) => {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use netpoll::{
     buf::{LinkBuffer, LinkSlice},
-    frame::{self, EncodeError, Fault, Writer},
+    frame::{self, EncodeError, Encoder, FrameErrorKind},
 };
 
 /// Bytes that the first block of a buffer holds.
@@ -17,7 +17,7 @@ fn slice(n: usize) -> LinkSlice {
 }
 
 /// A frame with all that a writer can do; what it is goes to `expected`.
-fn put(w: &mut Writer<'_>, size: usize, expected: &mut Vec<u8>) -> Result<(), EncodeError> {
+fn put(w: &mut Encoder<'_>, size: usize, expected: &mut Vec<u8>) -> Result<(), EncodeError> {
     let (shared, large) = (slice(size), Bytes::from(vec![b'L'; size * 8]));
     let start = expected.len();
     let length = w.reserve(4)?;
@@ -88,7 +88,7 @@ fn what_fails_or_panics_leaves_the_buffer_as_it_was() {
             let (mut out, before) = filled(spare);
             let failed = frame::write(&mut out, |w| {
                 put(w, size, &mut Vec::new())?;
-                Err(w.fail(Fault::Presence))
+                Err(w.fail(FrameErrorKind::Presence))
             });
             assert_eq!(failed.unwrap_err().at(), 4 + 4 + size + size + 2 + 8 * size + 70 + 3);
             assert_eq!((out.len(), out.malloc_len()), (0, before.len()));

@@ -15,7 +15,7 @@ use common::{
 };
 use netpoll::{
     Call, CloseReason, Connection, ConnectionOptions, Dispatch, Error, ErrorKind, EventLoopBuilder,
-    Flow, Handle, Result, Runtime, Service,
+    Flow, Result, Runtime, ServerHandle, Service,
 };
 use parking_lot::Mutex;
 
@@ -112,7 +112,7 @@ impl<const ASYNC: bool> Service for Script<ASYNC> {
 /// A server whose hooks are noted.
 struct Stage {
     runtime: Runtime,
-    server: Handle,
+    server: ServerHandle,
     log: Log,
 }
 
@@ -431,7 +431,7 @@ impl<const ASYNC: bool> Service for Works<ASYNC> {
 }
 
 /// Has a request begin, and waits until it has.
-fn begin(server: &Handle, log: &Log, how: &[u8]) -> TcpStream {
+fn begin(server: &ServerHandle, log: &Log, how: &[u8]) -> TcpStream {
     let mut client = connect(server);
     client.write_all(&frame(how)).unwrap();
     wait_until(|| log.lock().iter().any(|line| line == "begins"));

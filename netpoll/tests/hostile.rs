@@ -15,7 +15,7 @@ use std::{
 };
 
 use common::{Echo, Log, call, connect, frame, serve, stopwatch::Stopwatch, wait_until};
-use netpoll::{EventLoopBuilder, Handle, mem};
+use netpoll::{EventLoopBuilder, ServerHandle, mem};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -23,7 +23,7 @@ const MS: Duration = Duration::from_millis(1);
 /// attackers' connections, in order, without `connect`.
 fn attacked(
     with: impl FnOnce(EventLoopBuilder<Echo>) -> EventLoopBuilder<Echo>,
-    attack: impl FnOnce(&Handle, &Log),
+    attack: impl FnOnce(&ServerHandle, &Log),
 ) -> Vec<String> {
     let service = Echo::default();
     let log = service.log.clone();

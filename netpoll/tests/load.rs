@@ -22,7 +22,7 @@ use common::{
     stopwatch::Stopwatch,
     wait_until,
 };
-use netpoll::{Call, ErrorKind, Flow, Handle, mem};
+use netpoll::{Call, ErrorKind, Flow, ServerHandle, mem};
 use parking_lot::Mutex;
 
 const MS: Duration = Duration::from_millis(1);
@@ -118,7 +118,7 @@ fn floods_of_connections_leave_nothing() {
 }
 
 /// Calls until told to stop. How long each took, but for those that this machine held up.
-fn calls(server: &Handle, stop: impl Fn() -> bool) -> Vec<Duration> {
+fn calls(server: &ServerHandle, stop: impl Fn() -> bool) -> Vec<Duration> {
     let mut client = connect(server);
     let mut took = Vec::new();
     while !stop() {

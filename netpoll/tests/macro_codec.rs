@@ -6,8 +6,11 @@ use std::io::{Read, Write};
 
 use common::{connect, serve, wait_until};
 use netpoll::{
-    Flow, Handle, IntoErrorReply, Replies, Result,
-    frame::{Codec, DecodeError, EncodeError, Fault, Progress, Reader, ScanError, Window, Writer},
+    Flow, IntoErrorReply, Replies, Result, ServerHandle,
+    frame::{
+        Codec, DecodeError, Decoder, EncodeError, Encoder, FrameErrorKind, Progress, ScanError,
+        Window,
+    },
     service::{Free, Reply},
 };
 
@@ -37,14 +40,15 @@ impl Codec for Differences {
         Ok(if w.len() < 4 { Progress::Need(4) } else { Progress::Ready(4) })
     }
 
-    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<Came<'a>, DecodeError> {
+    fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<Came<'a>, DecodeError> {
         let digits = r.bytes(4)?;
         let by = i32::from_be_bytes(digits.try_into().expect("four bytes"));
-        self.came = self.came.checked_add(by).ok_or_else(|| r.fail(Fault::Range(by.into())))?;
+        self.came =
+            self.came.checked_add(by).ok_or_else(|| r.fail(FrameErrorKind::Range(by.into())))?;
         Ok(Came { number: self.came, digits })
     }
 
-    fn encode(&mut self, answer: &Answer, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&mut self, answer: &Answer, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(&answer.0.wrapping_sub(self.sent).to_be_bytes())?;
         self.sent = answer.0;
         Ok(())
@@ -95,7 +99,7 @@ fn count(came: Came<'_>) -> Replies<impl Iterator<Item = Flow<Answer>> + use<>> 
 }
 
 /// Sends numbers in single bytes, and reads so many answers.
-fn ask(server: &Handle, numbers: &[i32], answers: usize) -> Vec<i32> {
+fn ask(server: &ServerHandle, numbers: &[i32], answers: usize) -> Vec<i32> {
     let mut client = connect(server);
     client.set_nodelay(true).unwrap();
     let mut before = 0;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::{call, connect, serve, wait_until};
 use netpoll::{
-    CloseReason, Connection, Deadline, Error, Frame, Handle, Peer, Result, State, frame::Auto,
-    service::Free,
+    CloseReason, Connection, Deadline, Error, Frame, Peer, Result, ServerHandle, State,
+    frame::Auto, service::Free,
 };
 use parking_lot::Mutex;
 
@@ -156,7 +156,7 @@ impl Shared {
     }
 }
 
-fn kv() -> (std::sync::Arc<Kv>, netpoll::Runtime, Handle) {
+fn kv() -> (std::sync::Arc<Kv>, netpoll::Runtime, ServerHandle) {
     let kv = std::sync::Arc::new(Kv::default());
     let (runtime, server) = serve(Shared(kv.clone()), |b| b);
     (kv, runtime, server)

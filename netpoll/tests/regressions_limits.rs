@@ -251,7 +251,7 @@ impl Frame for Byte {
     const MIN: usize = 1;
 }
 impl<'a> netpoll::frame::Decode<'a> for Byte {
-    fn decode(r: &mut netpoll::frame::Reader<'a>) -> Result<Self, netpoll::frame::DecodeError> {
+    fn decode(r: &mut netpoll::frame::Decoder<'a>) -> Result<Self, netpoll::frame::DecodeError> {
         Ok(Byte(r.take::<1>()?[0]))
     }
 }

@@ -21,7 +21,7 @@ use common::{
     scenario::{self, length, rounds},
     serve_on, wait_until,
 };
-use netpoll::{Call, CloseReason, Connection, Dispatch, Flow, Handle, In, Result, Service};
+use netpoll::{Call, CloseReason, Connection, Dispatch, Flow, In, Result, ServerHandle, Service};
 use parking_lot::Mutex;
 
 /// What is sent: so that a byte tells its place.
@@ -113,7 +113,7 @@ fn read(client: &mut TcpStream, into: &mut [u8]) -> usize {
     }
 }
 
-fn send_then_close(server: &Handle, told: &mpsc::Receiver<usize>) {
+fn send_then_close(server: &ServerHandle, told: &mpsc::Receiver<usize>) {
     for n in sizes(2 << 20) {
         for half in [false, true] {
             let mut client = connect(server);
@@ -144,7 +144,7 @@ fn slowly(client: &mut TcpStream) -> Vec<u8> {
 }
 
 /// The client sends more than anybody reads: that must not become a reset.
-fn answer_then_close(server: &Handle, sent: &AtomicBool, unread: usize) {
+fn answer_then_close(server: &ServerHandle, sent: &AtomicBool, unread: usize) {
     for n in sizes(12 << 20) {
         sent.store(false, SeqCst);
         let mut client = connect(server);

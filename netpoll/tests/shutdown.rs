@@ -19,7 +19,7 @@ use common::{
     Answer, Bench, Echo, call, connect, frame, read_frame, serve_on, sleepy, stopwatch::Stopwatch,
     wait_until,
 };
-use netpoll::{Call, Dialer, ErrorKind, EventLoop, Flow, Handle, Runtime, Service};
+use netpoll::{Call, Dialer, ErrorKind, EventLoop, Flow, Runtime, ServerHandle, Service};
 use parking_lot::{Mutex, MutexGuard};
 
 const MS: Duration = Duration::from_millis(1);
@@ -167,7 +167,7 @@ fn ends(client: &mut TcpStream) -> bool {
 fn a_drain_answers_what_is_in_flight_and_reports_what_it_cuts() {
     let baseline = Baseline::take();
     let runtime = runtime();
-    let handle: Handle = serve_on(&runtime, Answer::by(sleepy), |b| b);
+    let handle: ServerHandle = serve_on(&runtime, Answer::by(sleepy), |b| b);
     let mut idle: Vec<_> = (0..5).map(|_| connect(&handle)).collect();
     idle.iter_mut().for_each(|client| drop(call(client, b"hello")));
     let mut soon = connect(&handle);
@@ -297,7 +297,7 @@ fn a_runtime_dropped_by_its_own_worker() {
 fn a_handler_shuts_its_own_server_down() {
     let baseline = Baseline::take();
     let runtime = Runtime::builder().pollers(1).build().unwrap();
-    let own: Arc<Mutex<Option<Handle>>> = Arc::default();
+    let own: Arc<Mutex<Option<ServerHandle>>> = Arc::default();
     let asked = Arc::new(AtomicBool::new(false));
     let service = {
         let (own, asked) = (own.clone(), asked.clone());

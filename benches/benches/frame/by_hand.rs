@@ -1,8 +1,8 @@
 //! The formats, written by hand over the same readers and writers: what a user would write.
 
 use netpoll::frame::{
-    Cursor, Decode, DecodeError, Encode, EncodeError, Fault, Find, Frame, Prefix, Reader, Repr,
-    Scan, Stop, Varint, Wire, Writer,
+    Cursor, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Find, Frame,
+    FrameErrorKind, Prefix, Repr, Scan, Stop, Varint, Wire,
 };
 
 use super::samples::{flexible, ws_len};
@@ -15,7 +15,7 @@ macro_rules! frame {
         }
 
         impl<'a> Decode<'a> for $name<'a> {
-            fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 let value = Self::get(r)?;
                 r.finish()?;
                 Ok(value)
@@ -26,15 +26,15 @@ macro_rules! frame {
             fn encoded_len(&self) -> usize {
                 self.size()
             }
-            fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 self.put(w)
             }
         }
     };
 }
 
-fn length<T: TryFrom<usize>>(w: &Writer<'_>, n: usize) -> Result<T, EncodeError> {
-    n.try_into().map_err(|_| w.fail(Fault::Range(n as i128)))
+fn length<T: TryFrom<usize>>(w: &Encoder<'_>, n: usize) -> Result<T, EncodeError> {
+    n.try_into().map_err(|_| w.fail(FrameErrorKind::Range(n as i128)))
 }
 
 pub(crate) struct Bench<'a> {
@@ -51,14 +51,14 @@ impl<'a> Wire<'a> for Bench<'a> {
         let n = u32::from_be_bytes(c.take()?) as usize;
         c.finish(c.pos() + n, 0)
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let n = u32::from_be_bytes(r.take()?) as usize;
         Ok(Self { body: r.bytes(n)? })
     }
     fn size(&self) -> usize {
         4 + self.body.len()
     }
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         let n: u32 = length(w, self.body.len())?;
         w.write(&n.to_be_bytes())?;
         w.write(self.body)
@@ -83,7 +83,7 @@ impl<'a> Wire<'a> for H2<'a> {
         let [a, b, d] = c.take()?;
         c.finish(c.pos() + 6 + u32::from_be_bytes([0, a, b, d]) as usize, 6)
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let [a, b, c, kind, flags, s0, s1, s2, s3] = r.take()?;
         let n = u32::from_be_bytes([0, a, b, c]) as usize;
         let stream = u32::from_be_bytes([s0, s1, s2, s3]);
@@ -93,10 +93,10 @@ impl<'a> Wire<'a> for H2<'a> {
     fn size(&self) -> usize {
         9 + self.payload.len()
     }
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         let n: u32 = length(w, self.payload.len())?;
         if n >> 24 != 0 || self.stream >> 31 != 0 {
-            return Err(w.fail(Fault::Range(n.into())));
+            return Err(w.fail(FrameErrorKind::Range(n.into())));
         }
         let [_, a, b, c] = n.to_be_bytes();
         let stream = u32::from(self.reserved) << 31 | self.stream;
@@ -117,7 +117,7 @@ pub(crate) struct Kafka<'a> {
 
 frame!(Kafka);
 
-fn varint(r: &mut Reader<'_>) -> Result<usize, DecodeError> {
+fn varint(r: &mut Decoder<'_>) -> Result<usize, DecodeError> {
     let n: u32 = <Varint as Repr<u32>>::get(r)?;
     Ok(n as usize)
 }
@@ -126,7 +126,7 @@ fn varint_size(n: usize) -> usize {
     <Varint as Repr<u32>>::size(n as u32)
 }
 
-fn put_varint(n: usize, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn put_varint(n: usize, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     let n: u32 = length(w, n)?;
     <Varint as Repr<u32>>::put(n, w)
 }
@@ -139,25 +139,25 @@ impl<'a> Wire<'a> for Kafka<'a> {
         let n = u32::from_be_bytes(c.take()?) as usize;
         c.finish(c.pos() + n, 10)
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let [n0, n1, n2, n3, a0, a1, v0, v1, c0, c1, c2, c3] = r.take()?;
         if u32::from_be_bytes([n0, n1, n2, n3]) as usize != r.left() + 8 {
-            return Err(r.fail(Fault::Length(0)));
+            return Err(r.fail(FrameErrorKind::Length(0)));
         }
         let (api, version) = (i16::from_be_bytes([a0, a1]), i16::from_be_bytes([v0, v1]));
         let client = match i16::from_be_bytes(r.take()?) {
             -1 => None,
             n => {
-                let n = usize::try_from(n).map_err(|_| r.fail(Fault::Length(n.into())))?;
+                let n = usize::try_from(n).map_err(|_| r.fail(FrameErrorKind::Length(n.into())))?;
                 let at = r.pos();
                 let text = std::str::from_utf8(r.bytes(n)?);
-                Some(text.map_err(|_| DecodeError::new(Fault::Utf8, at))?)
+                Some(text.map_err(|_| DecodeError::new(FrameErrorKind::Utf8, at))?)
             }
         };
         let tags = if flexible(api, version) {
             let n = varint(r)?;
             if n * 2 > r.left() {
-                return Err(r.fail(Fault::Truncated(n * 2 - r.left())));
+                return Err(r.fail(FrameErrorKind::Truncated(n * 2 - r.left())));
             }
             let mut tags = Vec::with_capacity(n);
             for _ in 0..n {
@@ -180,7 +180,7 @@ impl<'a> Wire<'a> for Kafka<'a> {
         let tags = |tags: &Vec<_>| varint_size(tags.len()) + tags.iter().map(tag).sum::<usize>();
         14 + self.client.map_or(0, str::len) + self.tags.as_ref().map_or(0, tags) + self.body.len()
     }
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         let n: u32 = length(w, self.size() - 4)?;
         let mut head = [0; 12];
         head[..4].copy_from_slice(&n.to_be_bytes());
@@ -197,7 +197,7 @@ impl<'a> Wire<'a> for Kafka<'a> {
             None => w.write(&(-1i16).to_be_bytes())?,
         }
         if flexible(self.api, self.version) != self.tags.is_some() {
-            return Err(w.fail(Fault::Presence));
+            return Err(w.fail(FrameErrorKind::Presence));
         }
         if let Some(tags) = &self.tags {
             put_varint(tags.len(), w)?;
@@ -236,7 +236,7 @@ impl<'a> Wire<'a> for Ws<'a> {
         };
         c.skip(n.saturating_add(key))
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let [head, second] = r.take()?;
         let n7 = second & 0x7f;
         let n16 = if n7 == 126 { Some(u16::from_be_bytes(r.take()?)) } else { None };
@@ -251,12 +251,12 @@ impl<'a> Wire<'a> for Ws<'a> {
         let key = if self.key.is_some() { 4 } else { 0 };
         2 + n16 + n64 + key + self.body.len()
     }
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         if (self.n7 == 126) != self.n16.is_some() || (self.n7 == 127) != self.n64.is_some() {
-            return Err(w.fail(Fault::Presence));
+            return Err(w.fail(FrameErrorKind::Presence));
         }
         if ws_len(self.n7, self.n16, self.n64) != self.body.len() as u64 {
-            return Err(w.fail(Fault::Length(self.body.len() as i128)));
+            return Err(w.fail(FrameErrorKind::Length(self.body.len() as i128)));
         }
         let mask = if self.key.is_some() { 0x80 } else { 0 };
         w.write(&[self.head, mask | self.n7])?;
@@ -296,20 +296,20 @@ fn digits(c: &mut Cursor<'_>) -> Result<i64, Stop> {
     <Digits as Prefix<()>>::scan(c)
 }
 
-fn get_digits(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+fn get_digits(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
     <Digits as Prefix<()>>::get(r)
 }
 
-fn text<'a>(r: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+fn text<'a>(r: &mut Decoder<'a>) -> Result<&'a str, DecodeError> {
     let at = r.pos();
     let line = r.until(b"\r\n", usize::MAX)?;
-    std::str::from_utf8(line).map_err(|_| DecodeError::new(Fault::Utf8, at))
+    std::str::from_utf8(line).map_err(|_| DecodeError::new(FrameErrorKind::Utf8, at))
 }
 
 impl<'a> Resp<'a> {
-    fn at_depth(r: &mut Reader<'a>, depth: usize) -> Result<Self, DecodeError> {
+    fn at_depth(r: &mut Decoder<'a>, depth: usize) -> Result<Self, DecodeError> {
         if depth == 0 {
-            return Err(r.fail(Fault::Depth(32)));
+            return Err(r.fail(FrameErrorKind::Depth(32)));
         }
         let [tag] = r.take()?;
         Ok(match tag {
@@ -319,10 +319,11 @@ impl<'a> Resp<'a> {
             b'$' => Self::Bulk(match get_digits(r)? {
                 -1 => None,
                 n => {
-                    let n = usize::try_from(n).map_err(|_| r.fail(Fault::Length(n.into())))?;
+                    let n =
+                        usize::try_from(n).map_err(|_| r.fail(FrameErrorKind::Length(n.into())))?;
                     let bytes = r.bytes(n)?;
                     if r.take()? != *b"\r\n" {
-                        return Err(r.fail(Fault::Magic));
+                        return Err(r.fail(FrameErrorKind::Magic));
                     }
                     Some(bytes)
                 }
@@ -330,9 +331,10 @@ impl<'a> Resp<'a> {
             b'*' => Self::Array(match get_digits(r)? {
                 -1 => None,
                 n => {
-                    let n = usize::try_from(n).map_err(|_| r.fail(Fault::Length(n.into())))?;
+                    let n =
+                        usize::try_from(n).map_err(|_| r.fail(FrameErrorKind::Length(n.into())))?;
                     if n.saturating_mul(3) > r.left() {
-                        return Err(r.fail(Fault::Truncated(n)));
+                        return Err(r.fail(FrameErrorKind::Truncated(n)));
                     }
                     let mut items = Vec::with_capacity(n);
                     for _ in 0..n {
@@ -341,7 +343,7 @@ impl<'a> Resp<'a> {
                     Some(items)
                 }
             }),
-            tag => return Err(r.fail(Fault::Tag(tag.into()))),
+            tag => return Err(r.fail(FrameErrorKind::Tag(tag.into()))),
         })
     }
 }
@@ -350,7 +352,7 @@ fn digits_size(n: i64) -> usize {
     <Digits as Prefix<()>>::size(n)
 }
 
-fn put_digits(tag: u8, n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn put_digits(tag: u8, n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     w.write(&[tag])?;
     <Digits as Prefix<()>>::put(n, w)
 }
@@ -372,17 +374,19 @@ impl<'a> Wire<'a> for Resp<'a> {
                 [b'$'] => match digits(c)? {
                     -1 => {}
                     n => {
-                        let n = usize::try_from(n).map_err(|_| c.fault(Fault::Length(n.into())))?;
+                        let n = usize::try_from(n)
+                            .map_err(|_| c.fail(FrameErrorKind::Length(n.into())))?;
                         c.skip(n.saturating_add(2))?;
                     }
                 },
                 [b'*'] => match digits(c)? {
                     -1 => {}
                     n => {
-                        more = usize::try_from(n).map_err(|_| c.fault(Fault::Length(n.into())))?;
+                        more = usize::try_from(n)
+                            .map_err(|_| c.fail(FrameErrorKind::Length(n.into())))?;
                     }
                 },
-                [tag] => return Err(c.fault(Fault::Tag(tag.into()))),
+                [tag] => return Err(c.fail(FrameErrorKind::Tag(tag.into()))),
             }
             c.settle(behind);
             s.owed = (s.owed - 1).saturating_add(more);
@@ -390,7 +394,7 @@ impl<'a> Wire<'a> for Resp<'a> {
         }
         Ok(())
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         Self::at_depth(r, 32)
     }
     fn size(&self) -> usize {
@@ -404,8 +408,8 @@ impl<'a> Wire<'a> for Resp<'a> {
             }
         }
     }
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let line = |w: &mut Writer<'_>, tag: u8, text: &str| {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        let line = |w: &mut Encoder<'_>, tag: u8, text: &str| {
             w.write(&[tag])?;
             w.write(text.as_bytes())?;
             w.write(b"\r\n")

@@ -2,8 +2,8 @@
 //! line in its place.
 
 use netpoll::frame::{
-    AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Frame, Prefix, Progress, Reader, Resume,
-    ScanError, Scanner, Stop, Window,
+    AsciiCrlf, Cursor, Decode, DecodeError, Decoder, Find, Frame, FrameErrorKind, Prefix, Progress,
+    Resume, ScanError, Scanner, Stop, Window,
 };
 
 /// The shortest string: `$0`, and two line ends.
@@ -28,7 +28,7 @@ impl Frame for Request<'_> {
 }
 
 impl<'a> Decode<'a> for Request<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         if r.take()? != *b"*" {
             r.skip(r.left())?;
             return Ok(Self::Inline(r.join(r.since(0)).trim_ascii_end()));
@@ -37,15 +37,15 @@ impl<'a> Decode<'a> for Request<'a> {
         let (mut few, mut count, mut many) = ([&[][..]; FEW], 0, Vec::new());
         for _ in 0..wanted {
             if r.take()? != *b"$" {
-                return Err(r.fail(Fault::Magic));
+                return Err(r.fail(FrameErrorKind::Magic));
             }
             let n = <AsciiCrlf as Prefix<()>>::get(r)?;
             if !(0..=LONGEST).contains(&n) {
-                return Err(r.fail(Fault::Length(n.into())));
+                return Err(r.fail(FrameErrorKind::Length(n.into())));
             }
             let string = r.bytes(n as usize)?;
             if r.take()? != *b"\r\n" {
-                return Err(r.fail(Fault::Magic));
+                return Err(r.fail(FrameErrorKind::Magic));
             }
             if count < FEW {
                 few[count] = string;
@@ -113,16 +113,16 @@ impl State {
 fn count(c: &mut Cursor<'_>) -> Result<usize, Stop> {
     match <AsciiCrlf as Prefix<()>>::scan(c)? {
         n @ ..=MOST => Ok(n.max(0) as usize),
-        n => Err(c.fault(Fault::Length(n.into()))),
+        n => Err(c.fail(FrameErrorKind::Length(n.into()))),
     }
 }
 
 fn string(c: &mut Cursor<'_>) -> Result<(), Stop> {
     if c.take()? != *b"$" {
-        return Err(c.fault(Fault::Magic));
+        return Err(c.fail(FrameErrorKind::Magic));
     }
     match <AsciiCrlf as Prefix<()>>::scan(c)? {
         n @ 0..=LONGEST => c.skip(n as usize + b"\r\n".len()),
-        n => Err(c.fault(Fault::Length(n.into()))),
+        n => Err(c.fail(FrameErrorKind::Length(n.into()))),
     }
 }

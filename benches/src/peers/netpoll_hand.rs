@@ -8,8 +8,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use netpoll::frame::{
-    Decode, DecodeError, Encode, EncodeError, Fault, Frame, Progress, Reader, ScanError, Scanner,
-    Window, Writer,
+    Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Frame, FrameErrorKind, Progress,
+    ScanError, Scanner, Window,
 };
 use netpoll::{Call, Connection, Dispatch, Flow, Service};
 
@@ -38,7 +38,7 @@ impl Scanner for EchoScan {
         };
         let size = LENGTH_BYTES + u32::from_be_bytes(field) as usize;
         if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, 0));
+            return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, 0));
         }
         Ok(if window.len() < size { Progress::Need(size) } else { Progress::Ready(size) })
     }
@@ -52,7 +52,7 @@ impl Frame for Echo<'_> {
 
 impl<'a> Decode<'a> for Echo<'a> {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let length = u32::from_be_bytes(reader.take()?) as usize;
         reader.bytes(length).map(Echo)
     }
@@ -65,7 +65,7 @@ impl Encode for Echo<'_> {
     }
 
     #[inline]
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, writer: &mut Encoder<'_>) -> Result<(), EncodeError> {
         writer.write(&(self.0.len() as u32).to_be_bytes())?;
         writer.write(self.0)
     }

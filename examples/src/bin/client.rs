@@ -155,7 +155,7 @@ fn side_by_side(callers: usize, calls: impl Fn(usize) -> Outcome<()> + Sync) -> 
     })
 }
 
-fn tell(kind: &str, options: &Options, took: Duration, stats: netpoll::client::Stats) {
+fn tell(kind: &str, options: &Options, took: Duration, stats: netpoll::client::ClientStats) {
     println!(
         "{kind}: {} calls of {} callers over {} connections took {} ms; {} dials, {} of them failed",
         options.callers * options.calls,

@@ -20,7 +20,7 @@ use std::{
 
 use clap::Parser;
 use netpoll::{
-    Call, Connection, Dialer, Dispatch, EventLoop, Flow, Handle, In, Result, Runtime, Service,
+    Call, Connection, Dialer, Dispatch, EventLoop, Flow, In, Result, Runtime, ServerHandle, Service,
 };
 use parking_lot::Mutex;
 
@@ -156,7 +156,7 @@ fn measure<const INLINE: bool>(options: &Options, heavy_every: usize) -> Result<
 
 /// Connections that ask, once each of them is told to, until it is over.
 fn connect(
-    server: &Handle,
+    server: &ServerHandle,
     client: &Runtime,
     connections: usize,
     heavy_every: usize,

@@ -5,13 +5,13 @@
 //! redis-cli -p 6380
 //! ```
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::Parser;
 use netpoll::{
     Connection, Error, EventLoopBuilder, Flow, Out, Result, Service,
     buf::LinkBuffer,
-    frame::{Fault, ScanError},
+    frame::{FrameError, FrameErrorKind},
 };
 use netpoll_examples::{
     cli::ServerOptions,
@@ -59,8 +59,8 @@ impl Resp {
     /// What is no request is answered before the connection closes.
     #[on_error]
     fn refuse(&self, conn: &Connection, error: &Error) -> Result<()> {
-        let scan = error.source().and_then(|source| source.downcast_ref::<ScanError>());
-        let Some(Fault::Other(why)) = scan.map(ScanError::fault) else { return Ok(()) };
+        let malformed = FrameError::of(error).map(FrameError::kind);
+        let Some(FrameErrorKind::Other(why)) = malformed else { return Ok(()) };
         let mut out = LinkBuffer::new();
         resp::refuse(why, &mut out)?;
         out.flush();

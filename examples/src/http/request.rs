@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use netpoll::frame::{
-    Cursor, Decode, DecodeError, Fault, Find, Frame, Progress, Reader, Resume, ScanError, Scanner,
-    Stop, Window,
+    Cursor, Decode, DecodeError, Decoder, Find, Frame, FrameErrorKind, Progress, Resume, ScanError,
+    Scanner, Stop, Window,
 };
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -55,11 +55,11 @@ struct Head<'a> {
     body: Body,
 }
 
-fn parse(bytes: &[u8]) -> Result<Head<'_>, Fault> {
-    let wrong = |why: &str| Fault::Other(why.to_owned());
+fn parse(bytes: &[u8]) -> Result<Head<'_>, FrameErrorKind> {
+    let wrong = |why: &str| FrameErrorKind::Other(why.to_owned());
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
-    let parsed = request.parse(bytes).map_err(|e| Fault::Other(e.to_string()))?;
+    let parsed = request.parse(bytes).map_err(|e| FrameErrorKind::Other(e.to_string()))?;
     if parsed.is_partial() {
         return Err(wrong("a head of empty lines"));
     }
@@ -107,7 +107,7 @@ impl Frame for Request<'_> {
 }
 
 impl<'a> Decode<'a> for Request<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let n = r.before(HEAD_END)? + HEAD_END.len();
         let bytes = r.bytes(n)?;
         let Head { method, path, keep_alive, body } = parse(bytes).map_err(|why| r.fail(why))?;
@@ -119,11 +119,11 @@ impl<'a> Decode<'a> for Request<'a> {
     }
 }
 
-fn chunks(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+fn chunks(r: &mut Decoder<'_>) -> Result<Vec<u8>, DecodeError> {
     let mut body = Vec::new();
     loop {
         let line = r.until(LINE_END, MAX_LINE)?;
-        let n = chunk_size(line).ok_or_else(|| r.fail(Fault::Digits))?;
+        let n = chunk_size(line).ok_or_else(|| r.fail(FrameErrorKind::Digits))?;
         if n == 0 {
             r.skip(r.left())?;
             return Ok(body);
@@ -179,7 +179,7 @@ impl State {
             *self = match self {
                 Self::Head(find) => {
                     c.until(find, HEAD_END, MAX_HEAD)?;
-                    match parse(&c.since(0)).map_err(|why| c.fault(why))?.body {
+                    match parse(&c.since(0)).map_err(|why| c.fail(why))?.body {
                         Body::Length(n) => Self::Length(n),
                         Body::Chunks => Self::Size(Find::default()),
                     }
@@ -189,14 +189,15 @@ impl State {
                     let from = c.pos();
                     let n = c.until(find, LINE_END, MAX_LINE)?;
                     let line = c.since(from);
-                    match chunk_size(&line[..n]).ok_or_else(|| c.fault(Fault::Digits))? {
+                    match chunk_size(&line[..n]).ok_or_else(|| c.fail(FrameErrorKind::Digits))? {
                         0 => Self::Trailer(Find::default()),
                         n => Self::Chunk(n),
                     }
                 }
                 Self::Chunk(n) => {
-                    let size =
-                        n.checked_add(LINE_END.len()).ok_or_else(|| c.fault(Fault::Digits))?;
+                    let size = n
+                        .checked_add(LINE_END.len())
+                        .ok_or_else(|| c.fail(FrameErrorKind::Digits))?;
                     c.skip(size)?;
                     Self::Size(Find::default())
                 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use netpoll::frame::{Encode, EncodeError, Writer};
+use netpoll::frame::{Encode, EncodeError, Encoder};
 
 /// Bytes of a chunk.
 const CHUNK: usize = 8 << 10;
@@ -71,7 +71,7 @@ impl Encode for Response<'_> {
         self.head().len() + body
     }
 
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(self.head().as_bytes())?;
         if self.head_only {
             return Ok(());

@@ -5,8 +5,8 @@
 use netpoll::{
     Frame, Result,
     frame::{
-        AsciiCrlf, Cursor, Decode, DecodeError, Fault, Find, Prefix, Progress, Reader, Resume,
-        ScanError, Scanner, Stop, Window, Wire,
+        AsciiCrlf, Cursor, Decode, DecodeError, Decoder, Find, FrameErrorKind, Prefix, Progress,
+        Resume, ScanError, Scanner, Stop, Window, Wire,
     },
 };
 
@@ -83,7 +83,7 @@ impl Frame for Request<'_> {
 }
 
 impl<'a> Decode<'a> for Request<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         if r.take()? != *b"*" {
             r.skip(r.left())?;
             return Ok(Self(Form::Inline(trim(r.join(r.since(0))))));
@@ -152,13 +152,13 @@ impl State {
                 Self::Inline(find) => {
                     return match c.until(find, b"\n", LONGEST_LINE) {
                         Ok(_) => Ok(()),
-                        Err(Stop::Fault(_)) => Err(fault(c, "too big inline request")),
+                        Err(Stop::Error(_)) => Err(fault(c, "too big inline request")),
                         Err(need) => Err(need),
                     };
                 }
                 Self::Array(state) => {
                     return match <Array<'static> as Wire<'static>>::skip(state, c) {
-                        Err(Stop::Fault(error)) => Err(explain(c, &error)),
+                        Err(Stop::Error(error)) => Err(explain(c, &error)),
                         passed => passed,
                     };
                 }
@@ -182,7 +182,7 @@ fn explain(c: &Cursor<'_>, error: &ScanError) -> Stop {
 
 #[cold]
 fn fault(c: &Cursor<'_>, why: &str) -> Stop {
-    c.fault(Fault::Other(why.to_owned()))
+    c.fail(FrameErrorKind::Other(why.to_owned()))
 }
 
 /// A line without its end.

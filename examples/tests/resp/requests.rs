@@ -2,7 +2,7 @@
 
 use netpoll::{
     buf::LinkBuffer,
-    frame::{Arena, Fault, Frame, Progress, Scanner, Window, decode},
+    frame::{Arena, Frame, FrameErrorKind, Progress, Scanner, Window, decode},
     mem,
 };
 use netpoll_examples::resp::{Flow, Request, Session, Store, refuse};
@@ -108,7 +108,7 @@ fn what_is_no_request_is_refused() {
         (&*long, "too big inline request"),
     ] {
         let error = Scan::default().scan(&Window::new(wire.as_bytes()), MAX).unwrap_err();
-        assert_eq!(*error.fault(), Fault::Other(wanted.to_owned()), "{wire}");
+        assert_eq!(*error.kind(), FrameErrorKind::Other(wanted.to_owned()), "{wire}");
     }
     let mut out = Vec::new();
     refuse("invalid bulk length", &mut out).unwrap();
@@ -126,7 +126,7 @@ fn quotes_that_do_not_fit_close_the_connection() {
 #[test]
 fn a_request_beyond_the_limit_is_refused_by_its_header() {
     let error = Scan::default().scan(&Window::new(&b"*1\r\n$2000000\r\n"[..]), MAX).unwrap_err();
-    assert!(matches!(error.fault(), Fault::TooLarge { max: MAX, .. }), "{error}");
+    assert!(matches!(error.kind(), FrameErrorKind::TooLarge { max: MAX, .. }), "{error}");
     let error = Scan::default().scan(&Window::new(&b"*1000000\r\n"[..]), MAX).unwrap_err();
-    assert!(matches!(error.fault(), Fault::TooLarge { max: MAX, .. }), "{error}");
+    assert!(matches!(error.kind(), FrameErrorKind::TooLarge { max: MAX, .. }), "{error}");
 }

@@ -56,7 +56,7 @@ fn generics(item: &Item, errors: &Errors) {
     }
 }
 
-/// The value of an integer literal, perhaps negative.
+/// Returns the value of an integer literal, perhaps negative.
 fn literal(expr: &Expr) -> Option<i128> {
     match expr {
         Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) => int.base10_parse().ok(),
@@ -69,7 +69,7 @@ fn literal(expr: &Expr) -> Option<i128> {
     }
 }
 
-/// Expressions use scalar fields that were read before.
+/// Checks that expressions use scalar fields that were read before.
 fn uses(fields: &Fields, errors: &Errors) {
     for (i, field) in fields.list.iter().enumerate() {
         let a = &field.attrs;
@@ -144,7 +144,7 @@ fn recursion(item: &Item, fields: &Fields, errors: &Errors) {
     }
 }
 
-/// Whether `field` has `key` among its attributes.
+/// Returns whether `field` has `key` among its attributes.
 fn has(field: &Field, key: &str) -> bool {
     field.attrs.keys.iter().any(|k| k == key)
 }

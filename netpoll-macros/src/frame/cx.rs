@@ -12,7 +12,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// A name that no token of the user's can mean.
+/// Returns a name that no token of the user's can mean.
 pub(super) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
@@ -37,12 +37,12 @@ impl<'m> Cx<'m> {
         Self { item, fields, lifetime: lifetime(item) }
     }
 
-    /// The variable of the field `i`.
+    /// Returns the variable of the field `i`.
     pub(super) fn var(&self, i: usize) -> Ident {
         local(&format!("f{i}"))
     }
 
-    /// What an expression of a decoder sees of the field `i`.
+    /// Returns what an expression of a decoder sees of the field `i`.
     pub(super) fn decoded(&self, i: usize) -> TokenStream {
         let var = self.var(i);
         match types::auto(&self.fields.list[i].ty) {
@@ -51,7 +51,7 @@ impl<'m> Cx<'m> {
         }
     }
 
-    /// `expr`, where the names of fields mean what `value` says.
+    /// Returns `expr`, where the names of fields mean what `value` says.
     pub(super) fn env(&self, expr: &Expr, value: impl Fn(usize) -> TokenStream) -> TokenStream {
         let mut uses: Vec<usize> = self.fields.uses(expr).iter().map(|u| u.field).collect();
         uses.sort_unstable();
@@ -64,12 +64,12 @@ impl<'m> Cx<'m> {
         q!({ #(let #names = #values;)* #expr })
     }
 
-    /// The source text of `expr`, for an error.
+    /// Returns the source text of `expr`, for an error.
     pub(super) fn text(&self, expr: &Expr) -> String {
         expr.to_token_stream().to_string()
     }
 
-    /// `value`, in an `Option` if the field has a condition.
+    /// Returns `value`, in an `Option` if the field has a condition.
     pub(super) fn some(&self, i: usize, value: TokenStream) -> TokenStream {
         match self.fields.list[i].attrs.cond {
             Some(_) => q!(::core::option::Option::Some(#value)),
@@ -77,7 +77,7 @@ impl<'m> Cx<'m> {
         }
     }
 
-    /// The most bytes of the field `i`.
+    /// Returns the most bytes of the field `i`.
     pub(super) fn max(&self, i: usize) -> TokenStream {
         match &self.fields.list[i].attrs.max {
             Some(max) => max.value.to_token_stream(),
@@ -85,7 +85,7 @@ impl<'m> Cx<'m> {
         }
     }
 
-    /// The most elements of `field`, if there is a bound.
+    /// Returns the most elements of `field`, if there is a bound.
     pub(super) fn most(field: &super::model::Field) -> Option<&Expr> {
         let a = &field.attrs;
         let counted = a.count.is_some() || a.count_prefix.is_some();
@@ -102,7 +102,7 @@ impl<'m> Cx<'m> {
         (unit, bias, max)
     }
 
-    /// The bytes of the constant `lit`.
+    /// Returns the bytes of the constant `lit`.
     pub(super) fn constant(&self, lit: &Lit, repr: &TokenStream) -> TokenStream {
         match lit {
             Lit::ByteStr(_) => q!(*#lit),
@@ -112,24 +112,24 @@ impl<'m> Cx<'m> {
         }
     }
 
-    /// The function `name` of the module `path`, an error about which points at the path.
+    /// Returns the function `name` of the module `path`, an error about which points at the path.
     pub(super) fn function(path: &Path, name: &str) -> TokenStream {
         let span = path.segments.last().map_or_else(Span::call_site, |s| s.ident.span());
         let name = Ident::new(name, span);
         q!(#path::#name)
     }
 
-    /// The integer of a float's bits.
+    /// Returns the integer of a float's bits.
     pub(super) fn bits_of(size: usize) -> Ident {
         format_ident!("u{}", size * 8)
     }
 
-    /// Whether something is measured from the first field on.
+    /// Returns whether something is measured from the first field on.
     pub(super) fn measures_from_start(&self) -> bool {
         (0..self.fields.list.len()).any(|i| matches!(self.fields.extent(i), Extent::SizeWith(_)))
     }
 
-    /// All checksums.
+    /// Returns all checksums.
     pub(super) fn checksums(&self) -> Vec<Sum<'m>> {
         let fields = self.fields.list.iter().enumerate();
         let sums = fields.filter_map(|(field, f)| {
@@ -141,14 +141,14 @@ impl<'m> Cx<'m> {
     }
 }
 
-/// The value of all variables.
+/// Returns the value of all variables.
 pub(super) fn construct(cx: &Cx<'_>, path: TokenStream) -> TokenStream {
     let members = cx.fields.list.iter().map(|f| &f.member);
     let vars = (0..cx.fields.list.len()).map(|i| cx.var(i));
     q!(#path { #(#members: #vars),* })
 }
 
-/// The pattern that binds all variables to references.
+/// Returns the pattern that binds all variables to references.
 pub(super) fn bind(cx: &Cx<'_>, path: TokenStream) -> TokenStream {
     construct(cx, path)
 }

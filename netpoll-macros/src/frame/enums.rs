@@ -13,7 +13,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// Where the tag comes from.
+/// The origin of a tag.
 pub(super) enum Tag<'m> {
     /// An integer of this type, before the variant.
     Read(&'m Type),
@@ -21,7 +21,7 @@ pub(super) enum Tag<'m> {
     Given(TokenStream),
 }
 
-/// Where the tag of `item` comes from.
+/// Returns where the tag of `item` comes from.
 pub(super) fn tag(item: &Item) -> Tag<'_> {
     let given = item.attrs.args.iter().find(|(name, _)| match &item.attrs.tag {
         Some(Type::Path(path)) => path.path.is_ident(name),
@@ -34,7 +34,7 @@ pub(super) fn tag(item: &Item) -> Tag<'_> {
     }
 }
 
-/// The pattern of a variant's tag.
+/// Returns the pattern of a variant's tag.
 pub(super) fn pattern(variant: &Variant) -> TokenStream {
     match &variant.tag {
         Some(VariantTag::Value(value)) => value.to_token_stream(),
@@ -42,7 +42,7 @@ pub(super) fn pattern(variant: &Variant) -> TokenStream {
     }
 }
 
-/// `((least, fixed), get, size, put)` of an enum.
+/// Returns `((least, fixed), get, size, put)` of an enum.
 pub(super) fn bodies(
     item: &Item,
     variants: &[Variant],
@@ -61,7 +61,7 @@ pub(super) fn bodies(
     let mut other = q! {
         tag => {
             return ::core::result::Result::Err(
-                p::DecodeError::new(p::Fault::Tag(tag as i128), at).in_field("tag"),
+                p::DecodeError::new(p::FrameErrorKind::Tag(tag as i128), at).in_field("tag"),
             );
         }
     };
@@ -86,7 +86,7 @@ pub(super) fn bodies(
         let write = match &tag {
             Tag::Read(ty) => q!(<#order as p::Repr<#ty>>::put(#value, w)?;),
             Tag::Given(name) => q! {
-                p::put_check(w, #name == #value, || p::Fault::Tag(#name as i128))?;
+                p::put_check(w, #name == #value, || p::FrameErrorKind::Tag(#name as i128))?;
             },
         };
         puts.push(q!(#bind => { #write #put }));

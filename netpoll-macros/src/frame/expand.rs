@@ -13,7 +13,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// The impls for an item that has no errors.
+/// Returns the impls for an item that has no errors.
 pub(super) fn item(item: &Item) -> TokenStream {
     let krate = item.attrs.krate.as_ref().map_or(q!(::netpoll), ToTokens::to_token_stream);
     let wire = wire(item);
@@ -32,13 +32,13 @@ pub(super) fn item(item: &Item) -> TokenStream {
     }
 }
 
-/// Whether all fields can be written: `try_map` has a way back.
+/// Returns whether all fields can be written: `try_map` has a way back.
 fn writes(item: &Item) -> bool {
     let one_way = |f: &super::model::Field| f.attrs.try_map.is_some() && f.attrs.unmap.is_none();
     !item.bodies().iter().flat_map(|b| &b.list).any(one_way)
 }
 
-/// `Wire`, or `WireArgs` if there are arguments.
+/// Returns `Wire`, or `WireArgs` if there are arguments.
 fn wire(item: &Item) -> TokenStream {
     let Head { params, params_with_order, ty, bounds, .. } = head(item);
     let lifetime = lifetime(item);
@@ -75,7 +75,7 @@ fn wire(item: &Item) -> TokenStream {
         let sized = item.attrs.keep.then(|| {
             q! {
                 fn get_sized(
-                    r: &mut p::Reader<#lifetime>,
+                    r: &mut p::Decoder<#lifetime>,
                     n: usize,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     r.within(n, <Self as p::Wire<#lifetime, __S>>::get)
@@ -100,7 +100,7 @@ fn wire(item: &Item) -> TokenStream {
                 }
                 #[inline]
                 fn get(
-                    r: &mut p::Reader<#lifetime>,
+                    r: &mut p::Decoder<#lifetime>,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     #get
                 }
@@ -112,7 +112,7 @@ fn wire(item: &Item) -> TokenStream {
                 #[inline]
                 fn put(
                     &self,
-                    w: &mut p::Writer<'_>,
+                    w: &mut p::Encoder<'_>,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     #put
                 }
@@ -139,7 +139,7 @@ fn wire(item: &Item) -> TokenStream {
                 }
                 #[inline]
                 fn get_with(
-                    r: &mut p::Reader<#lifetime>,
+                    r: &mut p::Decoder<#lifetime>,
                     args: Self::Args,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     let (#(#names,)*) = args;
@@ -152,7 +152,7 @@ fn wire(item: &Item) -> TokenStream {
                 #[inline]
                 fn put_with(
                     &self,
-                    w: &mut p::Writer<'_>,
+                    w: &mut p::Encoder<'_>,
                     args: Self::Args,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     let (#(#names,)*) = args;
@@ -163,7 +163,7 @@ fn wire(item: &Item) -> TokenStream {
     }
 }
 
-/// `Frame`, `Decode`, `Encode`.
+/// Returns `Frame`, `Decode`, `Encode`.
 fn frame(item: &Item) -> TokenStream {
     let Head { params, ty, bounds, own_args, .. } = head(item);
     let (ident, lifetime, order) = (&item.ident, lifetime(item), order(item));
@@ -186,7 +186,7 @@ fn frame(item: &Item) -> TokenStream {
                 #[inline]
                 fn encode(
                     &self,
-                    w: &mut p::Writer<'_>,
+                    w: &mut p::Encoder<'_>,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     <Self as p::Wire<#lifetime, #order>>::put(self, w)
                 }
@@ -208,7 +208,7 @@ fn frame(item: &Item) -> TokenStream {
         impl #params p::Decode<#lifetime> for #ty #bounds {
             #[inline]
             fn decode(
-                r: &mut p::Reader<#lifetime>,
+                r: &mut p::Decoder<#lifetime>,
             ) -> ::core::result::Result<Self, p::DecodeError> {
                 let value = <Self as p::Wire<#lifetime, #order>>::get(r)?;
                 #finish
@@ -219,7 +219,7 @@ fn frame(item: &Item) -> TokenStream {
     }
 }
 
-/// `Sequenced`, if a field is the number.
+/// Returns `Sequenced`, if a field is the number.
 fn sequenced(item: &Item) -> Option<TokenStream> {
     let Body::Struct(fields) = &item.body else { return None };
     let field = fields.list.iter().find(|f| f.attrs.seq.is_some())?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// The impls, which are never run: the errors beside them end the compilation.
+/// Returns the impls, which are never run: the errors beside them end the compilation.
 pub(super) fn item(item: &Item) -> TokenStream {
     if item.generics.type_params().next().is_some() || super::types::elides(item) {
         return TokenStream::new();
@@ -46,7 +46,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
                         ::core::unreachable!()
                     }
                     fn get_with(
-                        _: &mut p::Reader<#lifetime>,
+                        _: &mut p::Decoder<#lifetime>,
                         _: Self::Args,
                     ) -> ::core::result::Result<Self, p::DecodeError> {
                         ::core::unreachable!()
@@ -56,7 +56,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
                     }
                     fn put_with(
                         &self,
-                        _: &mut p::Writer<'_>,
+                        _: &mut p::Encoder<'_>,
                         _: Self::Args,
                     ) -> ::core::result::Result<(), p::EncodeError> {
                         ::core::unreachable!()
@@ -72,7 +72,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
                 const MIN: usize = 1;
                 type Skip = ();
                 fn get(
-                    _: &mut p::Reader<#lifetime>,
+                    _: &mut p::Decoder<#lifetime>,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     ::core::unreachable!()
                 }
@@ -81,7 +81,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
                 }
                 fn put(
                     &self,
-                    _: &mut p::Writer<'_>,
+                    _: &mut p::Encoder<'_>,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     ::core::unreachable!()
                 }
@@ -92,7 +92,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
             }
             impl #params p::Decode<#lifetime> for #ty #bounds {
                 fn decode(
-                    _: &mut p::Reader<#lifetime>,
+                    _: &mut p::Decoder<#lifetime>,
                 ) -> ::core::result::Result<Self, p::DecodeError> {
                     ::core::unreachable!()
                 }
@@ -103,7 +103,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
                 }
                 fn encode(
                     &self,
-                    _: &mut p::Writer<'_>,
+                    _: &mut p::Encoder<'_>,
                 ) -> ::core::result::Result<(), p::EncodeError> {
                     ::core::unreachable!()
                 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// Statements that read all fields from `r` into the variables of [`Cx::var`].
+/// Returns statements that read all fields from `r` into the variables of [`Cx::var`].
 pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
     let regions = cx.fields.regions();
     let sums = cx.checksums();
@@ -91,7 +91,8 @@ pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
     out
 }
 
-/// The field before which a region can be entered: its first one, or the one after its length.
+/// Returns the field before which a region can be entered: its first one, or the one after its
+/// length.
 fn entry(counted: &Counted) -> usize {
     counted.from.max(counted.field + 1)
 }
@@ -123,7 +124,7 @@ fn enter(cx: &Cx<'_>, counted: &Counted, passed: Option<usize>) -> TokenStream {
     }
 }
 
-/// The bytes that the length `field` says.
+/// Returns the bytes that the length `field` says.
 fn amount(cx: &Cx<'_>, field: usize) -> TokenStream {
     let value = cx.decoded(field);
     let (label, (unit, bias, max)) = (cx.fields.list[field].label(), cx.scale(field));
@@ -158,7 +159,7 @@ fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
         if let Some(check) = &field.attrs.check {
             let (holds, text) = (cx.env(&check.value, |i| cx.decoded(i)), cx.text(&check.value));
             out.extend(q! {
-                p::get_check(#place, #holds, || p::Fault::Check(#text))
+                p::get_check(#place, #holds, || p::FrameErrorKind::Check(#text))
                     .map_err(|e| e.in_field(#label))?;
             });
         }
@@ -166,7 +167,7 @@ fn run(cx: &Cx<'_>, run: &Run) -> TokenStream {
     out
 }
 
-/// A number, a flag or a constant at the offset `at` of a run.
+/// Returns a number, a flag or a constant at the offset `at` of a run.
 fn whole(cx: &Cx<'_>, field: &Field, at: usize, place: &TokenStream) -> TokenStream {
     let label = field.label();
     let repr = field.repr(cx.item.attrs.little);
@@ -174,7 +175,7 @@ fn whole(cx: &Cx<'_>, field: &Field, at: usize, place: &TokenStream) -> TokenStr
         let expected = cx.constant(lit, &repr);
         let end = at + size;
         return q! {
-            p::get_check(#place, b[#at..#end] == #expected, || p::Fault::Magic)
+            p::get_check(#place, b[#at..#end] == #expected, || p::FrameErrorKind::Magic)
                 .map_err(|e| e.in_field(#label))?
         };
     }
@@ -192,7 +193,7 @@ fn whole(cx: &Cx<'_>, field: &Field, at: usize, place: &TokenStream) -> TokenStr
     if types::auto(&field.ty).is_some() { q!(p::Auto::new(#value)) } else { value }
 }
 
-/// A field of its own.
+/// Returns a field of its own.
 fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let (var, label, pad) = (cx.var(i), field.label(), field.pad());
@@ -223,13 +224,13 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     if let Some(check) = check {
         let (holds, text) = (cx.env(&check.value, |i| cx.decoded(i)), cx.text(&check.value));
         out.extend(q! {
-            p::get_check(at, #holds, || p::Fault::Check(#text)).map_err(|e| e.in_field(#label))?;
+            p::get_check(at, #holds, || p::FrameErrorKind::Check(#text)).map_err(|e| e.in_field(#label))?;
         });
     }
     out
 }
 
-/// The field's value, in the `Option` that a condition or `none` asks for.
+/// Returns the field's value, in the `Option` that a condition or `none` asks for.
 fn optional(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let label = field.label();
@@ -261,7 +262,7 @@ fn optional(cx: &Cx<'_>, i: usize) -> TokenStream {
     }
 }
 
-/// The field's value; `prefix` stands before it and is already in `n`.
+/// Returns the field's value; `prefix` stands before it and is already in `n`.
 fn value(cx: &Cx<'_>, i: usize, prefix: Option<&Type>) -> TokenStream {
     let field = &cx.fields.list[i];
     let label = field.label();
@@ -306,7 +307,7 @@ fn value(cx: &Cx<'_>, i: usize, prefix: Option<&Type>) -> TokenStream {
     }
 }
 
-/// The value of `n` bytes.
+/// Returns the value of `n` bytes.
 fn sized(cx: &Cx<'_>, field: &Field) -> TokenStream {
     let a = &field.attrs;
     let label = field.label();
@@ -332,7 +333,7 @@ fn sized(cx: &Cx<'_>, field: &Field) -> TokenStream {
     q!(p::get_within(r, n, #label, |r| ::core::result::Result::Ok(#inner))?)
 }
 
-/// The value whose own bytes say where it ends, or that ends with its region.
+/// Returns the value whose own bytes say where it ends, or that ends with its region.
 fn own(cx: &Cx<'_>, field: &Field, counted: bool) -> TokenStream {
     let a = &field.attrs;
     let label = field.label();

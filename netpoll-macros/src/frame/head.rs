@@ -12,7 +12,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// The lifetime that the item borrows for, or one of our own.
+/// Returns the lifetime that the item borrows for, or one of our own.
 pub(super) fn lifetime(item: &Item) -> TokenStream {
     match item.lifetime() {
         Some(lifetime) => lifetime.to_token_stream(),
@@ -22,7 +22,7 @@ pub(super) fn lifetime(item: &Item) -> TokenStream {
 
 /// The parts of `impl<..> Trait for Item<..> where ..`.
 pub(super) struct Head {
-    /// With the lifetime of [`lifetime`].
+    /// The parameters, with the lifetime of [`lifetime`].
     pub(super) params: TokenStream,
     /// The same, and the order that integers of whoever holds the item have.
     pub(super) params_with_order: TokenStream,
@@ -95,8 +95,8 @@ struct Nested<'m> {
     own: Option<&'m Ident>,
 }
 
-/// The types of the fields that are read and written as `Wire`, each once. The impls take for
-/// granted that they are, and one check beside them asks it: one mistake is one error.
+/// Returns the types of the fields that are read and written as `Wire`, each once. The impls take
+/// for granted that they are, and one check beside them asks it: one mistake is one error.
 fn nested(item: &Item) -> Vec<Nested<'_>> {
     let mut all: Vec<Nested<'_>> = Vec::new();
     let fields = item

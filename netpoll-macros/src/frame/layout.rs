@@ -58,7 +58,7 @@ impl Unit {
     }
 }
 
-/// What says how many bytes a field has.
+/// The way in which a field's number of bytes is given.
 pub(super) enum Extent<'f> {
     /// The field's own bytes.
     Own,
@@ -71,7 +71,7 @@ pub(super) enum Extent<'f> {
     Rest,
 }
 
-/// What says how many elements a field has.
+/// The way in which a field's number of elements is given.
 pub(super) enum Repeat<'f> {
     Once,
     Count(&'f Expr),
@@ -87,7 +87,7 @@ impl Field {
         }
     }
 
-    /// The type without the `Option` that a condition or `none` asks for.
+    /// Returns the type without the `Option` that a condition or `none` asks for.
     pub(super) fn inner(&self) -> &Type {
         match types::option(&self.ty) {
             Some(inner) if self.attrs.cond.is_some() || self.attrs.none.is_some() => inner,
@@ -95,7 +95,7 @@ impl Field {
         }
     }
 
-    /// How its integers stand on the wire.
+    /// Returns how its integers stand on the wire.
     pub(super) fn repr(&self, little: bool) -> TokenStream {
         let attrs = &self.attrs;
         let little = attrs.le.is_some() || little && attrs.be.is_none();
@@ -113,14 +113,14 @@ impl Field {
         }
     }
 
-    /// How the number before it stands on the wire.
+    /// Returns how the number before it stands on the wire.
     pub(super) fn prefix_repr(&self, little: bool) -> TokenStream {
         let attrs = &self.attrs;
         let little = attrs.le.is_some() || little && attrs.be.is_none();
         if little { q!(p::Le) } else { q!(p::Be) }
     }
 
-    /// The bytes of a constant.
+    /// Returns the bytes of a constant.
     pub(super) fn magic(&self) -> Option<(&Lit, usize)> {
         let Some(Expr::Lit(ExprLit { lit, .. })) = self.attrs.magic.as_ref().map(|m| &m.value)
         else {
@@ -140,7 +140,7 @@ impl Field {
         Some((lit, size))
     }
 
-    /// Its bytes, if it is a number with a fixed place.
+    /// Returns its bytes, if it is a number with a fixed place.
     fn fixed(&self) -> Option<usize> {
         let a = &self.attrs;
         let alone = a.cond.is_none()
@@ -174,7 +174,7 @@ impl Field {
         }
     }
 
-    /// Bytes to pass before it.
+    /// Returns the number of bytes to pass before it.
     pub(super) fn pad(&self) -> usize {
         self.attrs.pad.as_ref().and_then(|p| p.value.base10_parse().ok()).unwrap_or(0)
     }
@@ -186,7 +186,7 @@ impl Field {
 }
 
 impl Fields {
-    /// What says how many bytes the field `i` has.
+    /// Returns what says how many bytes the field `i` has.
     pub(super) fn extent(&self, i: usize) -> Extent<'_> {
         let attrs = &self.list[i].attrs;
         if let Some(size) = &attrs.size {
@@ -206,8 +206,8 @@ impl Fields {
         }
     }
 
-    /// The units, with a new one before each field for which `cut` says so, and a unit of its own
-    /// for each for which `alone` does.
+    /// Returns the units, with a new one before each field for which `cut` says so, and a unit of
+    /// its own for each for which `alone` does.
     pub(super) fn units(
         &self,
         cut: impl Fn(usize) -> bool,
@@ -260,7 +260,8 @@ impl Fields {
         matches!(self.extent(i), Extent::Own)
     }
 
-    /// The group of bits that begins with the field `i`: its fields and bits, up to a byte's end.
+    /// Returns the group of bits that begins with the field `i`: its fields and bits, up to a
+    /// byte's end.
     pub(super) fn group(&self, i: usize) -> Option<(usize, u32)> {
         let mut bits = 0;
         for (count, field) in self.list[i..].iter().enumerate() {
@@ -275,7 +276,7 @@ impl Fields {
     }
 }
 
-/// The order of the item's integers.
+/// Returns the order of the item's integers.
 pub(super) fn order(item: &Item) -> TokenStream {
     if item.attrs.little { q!(p::Le) } else { q!(p::Be) }
 }

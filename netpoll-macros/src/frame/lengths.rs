@@ -2,25 +2,25 @@
 
 use super::model::{Field, Fields, Range, RangeKind};
 
-/// What a length counts: the fields `from..=to`, all of their bytes on the wire.
+/// The fields `from..=to` that a length counts: all of their bytes on the wire.
 pub(super) struct Counted {
     /// The length's own field.
     pub(super) field: usize,
     pub(super) from: usize,
     pub(super) to: usize,
-    /// Whether it counts one field and nothing else, by name.
+    /// True if it counts one field and nothing else, by name.
     pub(super) single: bool,
 }
 
 impl Counted {
-    /// Whether the region begins with or before the length itself.
+    /// Returns whether the region begins with or before the length itself.
     pub(super) fn is_open(&self) -> bool {
         self.from <= self.field + 1
     }
 }
 
 impl Field {
-    /// Whether all bytes of a range that it is alone in are its value.
+    /// Returns whether all bytes of a range that it is alone in are its value.
     fn fills(&self) -> bool {
         let a = &self.attrs;
         let plain = a.cond.is_none() && a.tail.is_none() && a.align.is_none() && self.pad() == 0;
@@ -29,7 +29,7 @@ impl Field {
 }
 
 impl Fields {
-    /// The fields that `range`, an attribute of the field `at`, covers.
+    /// Returns the fields that `range`, an attribute of the field `at`, covers.
     pub(super) fn covered(&self, range: &Range, at: usize) -> Option<(usize, usize)> {
         let last = self.list.len() - 1;
         Some(match &range.kind {
@@ -44,7 +44,7 @@ impl Fields {
         })
     }
 
-    /// All lengths.
+    /// Returns all lengths.
     pub(super) fn lengths(&self) -> Vec<Counted> {
         let counted = |(field, f): (usize, &Field)| {
             let len = &f.attrs.len.as_ref()?.value;
@@ -56,12 +56,12 @@ impl Fields {
         self.list.iter().enumerate().filter_map(counted).collect()
     }
 
-    /// The length that counts the field `i` alone.
+    /// Returns the length that counts the field `i` alone.
     pub(super) fn length_of(&self, i: usize) -> Option<usize> {
         self.lengths().iter().find(|c| c.single && c.from == i).map(|c| c.field)
     }
 
-    /// The lengths that count more than one field, or a range.
+    /// Returns the lengths that count more than one field, or a range.
     pub(super) fn regions(&self) -> Vec<Counted> {
         let mut regions: Vec<_> = self.lengths().into_iter().filter(|c| !c.single).collect();
         // The outer one is entered first.

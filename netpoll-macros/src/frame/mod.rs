@@ -23,7 +23,7 @@ use proc_macro2::TokenStream;
 
 use crate::{errors::Errors, hygiene::q};
 
-/// The impls for `item`, or its errors with impls that stand in for them.
+/// Returns the impls for `item`, or its errors with impls that stand in for them.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let input = match syn::parse2::<syn::DeriveInput>(item) {
         Ok(input) => input,

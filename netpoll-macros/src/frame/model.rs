@@ -12,12 +12,12 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// The lifetime that it borrows for.
+    /// Returns the lifetime that it borrows for.
     pub(super) fn lifetime(&self) -> Option<&Lifetime> {
         self.generics.lifetimes().next().map(|l| &l.lifetime)
     }
 
-    /// All lists of fields: a struct's one, or each variant's.
+    /// Returns all lists of fields: a struct's one, or each variant's.
     pub(super) fn bodies(&self) -> Vec<&Fields> {
         match &self.body {
             Body::Struct(fields) => vec![fields],
@@ -25,7 +25,7 @@ impl Item {
         }
     }
 
-    /// Whether it stands only within another frame.
+    /// Returns whether it stands only within another frame.
     pub(super) fn is_part(&self) -> bool {
         self.attrs.part.is_some() || !self.attrs.args.is_empty()
     }
@@ -39,9 +39,9 @@ pub(super) enum Body {
 /// The fields of a struct or variant.
 pub(super) struct Fields {
     pub(super) list: Vec<Field>,
-    /// Where errors about all of them point.
+    /// The token at which errors about all of them point.
     pub(super) span: Ident,
-    /// Whether the first holds the tag, and is not on the wire itself.
+    /// True if the first holds the tag, and is not on the wire itself.
     pub(super) tagged: bool,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// Its name in errors.
+    /// Returns its name in errors.
     pub(super) fn label(&self) -> String {
         let name = match &self.member {
             Member::Named(name) => name.to_string().trim_start_matches("r#").to_owned(),
@@ -101,10 +101,10 @@ pub(super) struct Attr<T> {
     pub(super) value: T,
 }
 
-/// What a length or checksum covers.
+/// The fields that a length or checksum covers.
 pub(super) struct Range {
     pub(super) kind: RangeKind,
-    /// Where errors about it point.
+    /// The tokens at which errors about it point.
     pub(super) tokens: proc_macro2::TokenStream,
 }
 

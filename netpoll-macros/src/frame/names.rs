@@ -59,12 +59,12 @@ impl<'e> Visit<'e> for Finder<'_> {
 }
 
 impl Fields {
-    /// The index of the field `name`.
+    /// Returns the index of the field `name`.
     pub(super) fn position(&self, name: &syn::Ident) -> Option<usize> {
         self.list.iter().position(|f| f.name == *name)
     }
 
-    /// The fields that `expr` uses.
+    /// Returns the fields that `expr` uses.
     pub(super) fn uses(&self, expr: &Expr) -> Vec<Use> {
         let mut finder = Finder { fields: self, found: Vec::new() };
         finder.visit_expr(expr);

@@ -54,7 +54,7 @@ const FIELD_KEYS: [&str; 32] = [
     "max",
 ];
 
-/// The item as a model; `None` for a union.
+/// Returns the item as a model; `None` for a union.
 pub(super) fn item(input: &DeriveInput, errors: &Errors) -> Option<Item> {
     let mut attrs = TypeAttrs::default();
     each(&input.attrs, errors, |input| type_attr(input, &mut attrs));
@@ -252,7 +252,7 @@ fn field_attr(input: ParseStream<'_>, attrs: &mut FieldAttrs) -> syn::Result<()>
     Ok(())
 }
 
-/// A byte string: `b"\r\n"`.
+/// Returns a byte string: `b"\r\n"`.
 fn delimiter(input: ParseStream<'_>) -> syn::Result<LitByteStr> {
     match value::<Expr>(input)? {
         Expr::Lit(ExprLit { lit: Lit::ByteStr(bytes), .. }) => Ok(bytes),
@@ -305,7 +305,7 @@ fn crc(input: ParseStream<'_>) -> syn::Result<Crc> {
     Ok(Crc { algorithm, over: range(&inner)? })
 }
 
-/// `= rest`, `= frame`, `= a`, `= a..`, `= a..=b`.
+/// Returns `= rest`, `= frame`, `= a`, `= a..`, `= a..=b`.
 fn range(input: ParseStream<'_>) -> syn::Result<Range> {
     input.parse::<Token![=]>()?;
     let first = input.call(Ident::parse_any)?;

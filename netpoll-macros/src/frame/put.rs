@@ -11,7 +11,7 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// The number that the length `i` is.
+/// Returns the number that the length `i` is.
 fn length(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let counted = cx.fields.lengths();
@@ -24,7 +24,7 @@ fn length(cx: &Cx<'_>, i: usize) -> TokenStream {
     }
 }
 
-/// What an expression of an encoder sees of the field `i`.
+/// Returns what an expression of an encoder sees of the field `i`.
 fn seen(cx: &Cx<'_>, i: usize) -> TokenStream {
     let (field, var) = (&cx.fields.list[i], cx.var(i));
     if field.attrs.len.is_some() {
@@ -36,7 +36,7 @@ fn seen(cx: &Cx<'_>, i: usize) -> TokenStream {
     }
 }
 
-/// Statements that write all fields to `w`.
+/// Returns statements that write all fields to `w`.
 pub(super) fn body(cx: &Cx<'_>) -> TokenStream {
     let sums = cx.checksums();
     let last = cx.fields.list.len();
@@ -72,7 +72,7 @@ fn sum_vars(field: usize) -> (proc_macro2::Ident, proc_macro2::Ident) {
     (local(&format!("from{field}")), local(&format!("slot{field}")))
 }
 
-/// The bytes `b` of the checksum `sum`.
+/// Returns the bytes `b` of the checksum `sum`.
 fn store_sum(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let ty = types::auto(&field.ty).unwrap_or(&field.ty);
@@ -83,7 +83,7 @@ fn store_sum(cx: &Cx<'_>, i: usize) -> TokenStream {
     }
 }
 
-/// A checksum: written behind what it covers, or left to be filled.
+/// Returns a checksum: written behind what it covers, or left to be filled.
 fn checksum(cx: &Cx<'_>, i: usize, sums: &[super::cx::Sum<'_>]) -> TokenStream {
     let Some(sum) = sums.iter().find(|s| s.field == i) else { return TokenStream::new() };
     let field = &cx.fields.list[i];
@@ -164,16 +164,16 @@ fn whole(cx: &Cx<'_>, i: usize, at: usize) -> TokenStream {
     }
 }
 
-/// The condition of a field that has one.
+/// Returns the condition of a field that has one.
 fn checked(cx: &Cx<'_>, field: &Field, check: &syn::Expr) -> TokenStream {
     let label = field.label();
     let (holds, text) = (cx.env(check, |i| seen(cx, i)), cx.text(check));
     q! {
-        p::put_check(w, #holds, || p::Fault::Check(#text)).map_err(|e| e.in_field(#label))?;
+        p::put_check(w, #holds, || p::FrameErrorKind::Check(#text)).map_err(|e| e.in_field(#label))?;
     }
 }
 
-/// A field of its own.
+/// Returns a field of its own.
 fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let (var, label, a) = (cx.var(i), field.label(), &field.attrs);
@@ -193,7 +193,7 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
         let presence = a.cond.as_ref().map(|cond| {
             let cond = cx.env(&cond.value, |i| seen(cx, i));
             q! {
-                p::put_check(w, (#cond) == #var.is_some(), || p::Fault::Presence)
+                p::put_check(w, (#cond) == #var.is_some(), || p::FrameErrorKind::Presence)
                     .map_err(|e| e.in_field(#label))?;
             }
         });
@@ -224,7 +224,8 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
     out
 }
 
-/// Statements that write `value`, a reference to what the field holds, with what stands around it.
+/// Returns statements that write `value`, a reference to what the field holds, with what stands
+/// around it.
 fn value(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
     let field = &cx.fields.list[i];
     let (label, a, max) = (field.label(), &field.attrs, cx.max(i));
@@ -256,7 +257,7 @@ fn value(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
     q!(#before #put #behind)
 }
 
-/// A statement that writes `value` itself.
+/// Returns a statement that writes `value` itself.
 fn put(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
     let field = &cx.fields.list[i];
     let (lifetime, repr) = (&cx.lifetime, field.repr(cx.item.attrs.little));
@@ -273,7 +274,7 @@ fn put(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
                 let unmap = &unmap.value;
                 q!(p::put_value::<_, #repr>(&#unmap(#value), w))
             }
-            None => q!(p::put_check(w, false, || p::Fault::OneWay)),
+            None => q!(p::put_check(w, false, || p::FrameErrorKind::OneWay)),
         }
     } else if let Some(args) = &a.args {
         let args = args.value.iter().map(|arg| cx.env(arg, |i| seen(cx, i)));

@@ -22,7 +22,7 @@ pub(super) struct Skip {
     pub(super) state: TokenStream,
     pub(super) ty: TokenStream,
     pub(super) body: TokenStream,
-    /// Whether it has no end of its own.
+    /// True if it has no end of its own.
     pub(super) fills: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn item(item: &Item) -> Skip {
     if fills {
         let body = q! {
             let _ = s;
-            ::core::result::Result::Err(c.fault(p::Fault::Length(0)))
+            ::core::result::Result::Err(c.fail(p::FrameErrorKind::Length(0)))
         };
         return Skip { state: q!(), ty: q!(()), body, fills };
     }
@@ -59,7 +59,7 @@ pub(super) fn item(item: &Item) -> Skip {
     }
 }
 
-/// Whether the last of `fields` takes what is left, and no length says how much that is.
+/// Returns whether the last of `fields` takes what is left, and no length says how much that is.
 fn has_no_end(fields: &Fields) -> bool {
     let last = fields.list.len().wrapping_sub(1);
     fields.list.iter().any(|f| f.attrs.rest.is_some())
@@ -77,7 +77,7 @@ fn variants_of(item: &Item, variants: &[Variant]) -> (TokenStream, TokenStream, 
         (q!(), vec![], vec![], vec![], vec![]);
     let mut other = q! {
         _ => return ::core::result::Result::Err(
-            c.fault(p::Fault::Tag(tag as i128)).in_field("tag"),
+            c.fail(p::FrameErrorKind::Tag(tag as i128)).in_field("tag"),
         ),
     };
     for (i, variant) in variants.iter().enumerate() {

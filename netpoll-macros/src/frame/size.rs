@@ -10,12 +10,12 @@ use super::{
 };
 use crate::hygiene::q;
 
-/// The fewest bytes of all fields.
+/// Returns the fewest bytes of all fields.
 pub(super) fn least(cx: &Cx<'_>) -> TokenStream {
     least_from(cx, 0)
 }
 
-/// The fewest bytes of the field `from` and those behind it, where a unit begins.
+/// Returns the fewest bytes of the field `from` and those behind it, where a unit begins.
 pub(super) fn least_from(cx: &Cx<'_>, from: usize) -> TokenStream {
     let units = cx.fields.units(|i| i == from, |_| false);
     let mut known = 0;
@@ -55,7 +55,7 @@ fn least_of(cx: &Cx<'_>, i: usize) -> (usize, Option<TokenStream>) {
     }
 }
 
-/// A constant of the trait that reads a field of its own size.
+/// Returns a constant of the trait that reads a field of its own size.
 fn own_const(cx: &Cx<'_>, field: &Field, name: &str) -> TokenStream {
     let (lifetime, repr) = (&cx.lifetime, field.repr(cx.item.attrs.little));
     let (ty, name) = (field.inner(), local(name));
@@ -74,7 +74,7 @@ fn own_const(cx: &Cx<'_>, field: &Field, name: &str) -> TokenStream {
     q!(<#ty as p::Wire<#lifetime, #repr>>::#name)
 }
 
-/// The number of bytes, if it is always the same.
+/// Returns the number of bytes, if it is always the same.
 pub(super) fn fixed(cx: &Cx<'_>) -> TokenStream {
     let units = cx.fields.units(|_| false, |_| false);
     let mut terms = Vec::new();
@@ -105,12 +105,12 @@ pub(super) fn fixed(cx: &Cx<'_>) -> TokenStream {
     q!(p::sum([#(#terms),*]))
 }
 
-/// The bytes of all fields.
+/// Returns the bytes of all fields.
 pub(super) fn all(cx: &Cx<'_>) -> TokenStream {
     size_of(cx, 0, cx.fields.list.len())
 }
 
-/// The bytes of the fields `from..to`, from the variables bound to references.
+/// Returns the bytes of the fields `from..to`, from the variables bound to references.
 pub(super) fn size_of(cx: &Cx<'_>, from: usize, to: usize) -> TokenStream {
     let mut known = 0;
     let mut terms = Vec::new();
@@ -130,7 +130,7 @@ pub(super) fn size_of(cx: &Cx<'_>, from: usize, to: usize) -> TokenStream {
     q!(#known #(+ #terms)*)
 }
 
-/// The bytes of a field of its own, padding before it apart.
+/// Returns the bytes of a field of its own, padding before it apart.
 fn one_size(cx: &Cx<'_>, i: usize) -> TokenStream {
     let field = &cx.fields.list[i];
     let (var, a) = (cx.var(i), &field.attrs);
@@ -185,7 +185,7 @@ fn one_size(cx: &Cx<'_>, i: usize) -> TokenStream {
     }
 }
 
-/// The bytes of `value`, a reference to what a field holds.
+/// Returns the bytes of `value`, a reference to what a field holds.
 pub(super) fn value_size(cx: &Cx<'_>, field: &Field, value: &TokenStream) -> TokenStream {
     let (lifetime, repr) = (&cx.lifetime, field.repr(cx.item.attrs.little));
     let (ty, a) = (field.inner(), &field.attrs);
@@ -221,7 +221,7 @@ pub(super) fn value_size(cx: &Cx<'_>, field: &Field, value: &TokenStream) -> Tok
     q!(<#ty as p::Wire<#lifetime, #repr>>::size(#value))
 }
 
-/// How a length stands on the wire.
+/// Returns how a length stands on the wire.
 pub(super) fn length_repr(cx: &Cx<'_>, field: &Field) -> TokenStream {
     match field.attrs.len.as_ref().and_then(|l| l.value.repr.as_ref()) {
         Some(repr) => q!(#repr),
@@ -229,7 +229,7 @@ pub(super) fn length_repr(cx: &Cx<'_>, field: &Field) -> TokenStream {
     }
 }
 
-/// The number that a length will be, as an `i64`.
+/// Returns the number that a length will be, as an `i64`.
 fn unchecked(cx: &Cx<'_>, field: &Field) -> TokenStream {
     let Some(i) = cx.fields.position(&field.name) else { return q!(0) };
     let counted = cx.fields.lengths();

@@ -25,7 +25,7 @@ pub(super) enum Prim {
     Pointer,
 }
 
-/// The primitive type that `ty` is.
+/// Returns the primitive type that `ty` is.
 pub(super) fn prim(ty: &Type) -> Option<Prim> {
     let Type::Path(path) = ty else { return None };
     Some(match path.path.get_ident()?.to_string().as_str() {
@@ -47,7 +47,7 @@ pub(super) fn prim(ty: &Type) -> Option<Prim> {
     })
 }
 
-/// The `T` of `name<T>`.
+/// Returns the `T` of `name<T>`.
 fn wrapped<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|s| s.ident == name)?;
@@ -58,32 +58,32 @@ fn wrapped<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
     }
 }
 
-/// The `T` of `Auto<T>`.
+/// Returns the `T` of `Auto<T>`.
 pub(super) fn auto(ty: &Type) -> Option<&Type> {
     wrapped(ty, "Auto")
 }
 
-/// The `T` of `Option<T>`.
+/// Returns the `T` of `Option<T>`.
 pub(super) fn option(ty: &Type) -> Option<&Type> {
     wrapped(ty, "Option")
 }
 
-/// The `T` of `Vec<T>`.
+/// Returns the `T` of `Vec<T>`.
 pub(super) fn vec(ty: &Type) -> Option<&Type> {
     wrapped(ty, "Vec")
 }
 
-/// The `T` of `Box<T>`.
+/// Returns the `T` of `Box<T>`.
 pub(super) fn boxed(ty: &Type) -> Option<&Type> {
     wrapped(ty, "Box")
 }
 
-/// Whether `ty` is `()`.
+/// Returns whether `ty` is `()`.
 pub(super) fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-/// The type whose value an expression sees: a primitive, or an `Option` of one.
+/// Returns the type whose value an expression sees: a primitive, or an `Option` of one.
 pub(super) fn scalar(field: &Field) -> Option<TokenStream> {
     let ty = auto(&field.ty).unwrap_or(&field.ty);
     let inner = option(ty).unwrap_or(ty);
@@ -91,7 +91,7 @@ pub(super) fn scalar(field: &Field) -> Option<TokenStream> {
         .then(|| ty.to_token_stream())
 }
 
-/// The reference that `ty` is.
+/// Returns the reference that `ty` is.
 pub(super) fn reference(ty: &Type) -> Option<&TypeReference> {
     match ty {
         Type::Reference(reference) => Some(reference),
@@ -99,7 +99,7 @@ pub(super) fn reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
-/// Whether some reference of the item has no lifetime.
+/// Returns whether some reference of the item has no lifetime.
 pub(super) fn elides(item: &Item) -> bool {
     struct Find(bool);
     impl<'t> Visit<'t> for Find {
@@ -113,12 +113,12 @@ pub(super) fn elides(item: &Item) -> bool {
     find.0
 }
 
-/// `ty` with `'static` for the item's lifetime.
+/// Returns `ty` with `'static` for the item's lifetime.
 pub(super) fn at_static(ty: &Type, lifetime: Option<&Lifetime>) -> TokenStream {
     at(ty, lifetime, &q!('static))
 }
 
-/// `ty` with `to` for the item's lifetime.
+/// Returns `ty` with `to` for the item's lifetime.
 pub(super) fn at(ty: &Type, lifetime: Option<&Lifetime>, to: &TokenStream) -> TokenStream {
     match lifetime {
         Some(lifetime) => replace(ty.to_token_stream(), &lifetime.ident.to_string(), to),
@@ -150,7 +150,7 @@ fn replace(tokens: TokenStream, name: &str, to: &TokenStream) -> TokenStream {
     out
 }
 
-/// Whether `ty` names `item` itself.
+/// Returns whether `ty` names `item` itself.
 pub(super) fn names(ty: &Type, item: &Item) -> bool {
     fn within(tokens: TokenStream, name: &str) -> bool {
         tokens.into_iter().any(|token| match token {
@@ -162,8 +162,8 @@ pub(super) fn names(ty: &Type, item: &Item) -> bool {
     within(ty.to_token_stream(), &item.ident.to_string())
 }
 
-/// How many of the item itself an element of the recursive type `ty` is: `Self`, or a tuple of
-/// them.
+/// Returns how many of the item itself an element of the recursive type `ty` is: `Self`, or a tuple
+/// of them.
 pub(super) fn selves(ty: &Type, item: &Item) -> Option<usize> {
     match ty {
         Type::Tuple(tuple) => tuple.elems.iter().map(|t| selves(t, item)).sum(),

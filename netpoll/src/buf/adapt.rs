@@ -27,7 +27,7 @@ impl Buf for LinkBuffer {
         self.skip(n).unwrap_or_else(|e| panic!("advance: {e}"));
     }
 
-    /// Without a copy if they lie in one node.
+    /// Consumes `n` bytes, without a copy if they lie in one node.
     fn copy_to_bytes(&mut self, n: usize) -> Bytes {
         self.read_bytes(n).unwrap_or_else(|e| panic!("copy_to_bytes: {e}"))
     }

@@ -2,9 +2,9 @@
 
 use super::LinkBuffer;
 
-/// What [`LinkBuffer::until`] looks for: one byte, or several in a row.
+/// A delimiter of [`LinkBuffer::until`]: one byte, or several in a row.
 pub trait Delimiter {
-    /// The bytes to look for; at least one.
+    /// Returns the bytes to look for; at least one.
     fn bytes(&self) -> &[u8];
 }
 
@@ -39,9 +39,9 @@ impl<D: Delimiter + ?Sized> Delimiter for &D {
 }
 
 impl LinkBuffer {
-    /// Where `delimiter` first begins, at `from` or later, counted from the first readable byte.
-    /// A search that found nothing may go on at `len() - (delimiter's length - 1)` when more has
-    /// arrived.
+    /// Returns the offset of the first `delimiter` at `from` or later, counted from the first
+    /// readable byte. A search that found nothing may go on at `len() - (delimiter's length - 1)`
+    /// when more has arrived.
     ///
     /// ```
     /// use netpoll::buf::LinkBuffer;
@@ -76,7 +76,8 @@ impl LinkBuffer {
         None
     }
 
-    /// Whether `tail`, the end of node `i`, begins `wanted`, and the nodes behind go on with it.
+    /// Returns whether `tail`, the end of node `i`, begins `wanted`, and the nodes behind go on
+    /// with it.
     fn goes_on(&self, i: usize, tail: &[u8], wanted: &[u8]) -> bool {
         let Some(mut left) = wanted.strip_prefix(tail) else { return false };
         for next in (i + 1)..self.node_count() {

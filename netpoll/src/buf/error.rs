@@ -4,8 +4,9 @@ use std::{error::Error as StdError, fmt, io};
 
 use crate::{Error, ErrorKind};
 
-/// Why a [`LinkBuffer`](super::LinkBuffer) could not be read; nothing was consumed. Cheap to make,
-/// since too few bytes is what a reader meets every day. It becomes an [`Error`] by `?`.
+/// The reason why a [`LinkBuffer`](super::LinkBuffer) could not be read; nothing was consumed.
+/// Cheap to make, since too few bytes is what a reader meets every day. It becomes an [`Error`] by
+/// `?`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -23,7 +24,7 @@ pub enum ReadError {
     },
     /// The bytes are not UTF-8.
     NotUtf8 {
-        /// How many of the bytes are.
+        /// The number of bytes before the first that is not.
         valid: usize,
     },
     /// Bytes of several nodes need a block to be contiguous, and none was to be had.

@@ -32,22 +32,22 @@ pub struct IoReader<R> {
 }
 
 impl<R: Read> IoReader<R> {
-    /// A reader over `inner`.
+    /// Creates a reader over `inner`.
     pub const fn new(inner: R) -> Self {
         Self { inner, buffer: LinkBuffer::new() }
     }
 
-    /// The bytes read and not consumed.
+    /// Returns the bytes read and not consumed.
     pub fn buffer(&self) -> &LinkBuffer {
         &self.buffer
     }
 
-    /// What it reads from.
+    /// Returns the inner reader.
     pub fn get_ref(&self) -> &R {
         &self.inner
     }
 
-    /// What it reads from, and the bytes read and not consumed.
+    /// Returns the inner reader, and the bytes read and not consumed.
     pub fn into_parts(self) -> (R, LinkBuffer) {
         (self.inner, self.buffer)
     }
@@ -86,28 +86,28 @@ impl<R: Read> IoReader<R> {
         got.map_err(|e| Error::io("read", e))
     }
 
-    /// As [`LinkBuffer::next`].
+    /// Consumes `n` bytes and lends them, contiguous; see [`LinkBuffer::next`].
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn next(&mut self, n: usize) -> Result<&[u8]> {
         self.fill(n)?;
         Ok(self.buffer.next(n)?)
     }
 
-    /// As [`LinkBuffer::peek`].
+    /// Lends the first `n` bytes, contiguous, without consuming them; see [`LinkBuffer::peek`].
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn peek(&mut self, n: usize) -> Result<&[u8]> {
         self.fill(n)?;
         Ok(self.buffer.peek(n)?)
     }
 
-    /// As [`LinkBuffer::skip`], without keeping what is skipped.
+    /// Consumes `n` bytes, without keeping what is skipped.
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn skip(&mut self, n: usize) -> Result<()> {
         let mut left = n;
         loop {
@@ -121,7 +121,7 @@ impl<R: Read> IoReader<R> {
         }
     }
 
-    /// As [`LinkBuffer::until`], giving up when `max` bytes hold no delimiter.
+    /// Consumes the bytes up to a delimiter and lends them; gives up when `max` bytes hold none.
     ///
     /// # Errors
     /// [`FrameTooLarge`](ErrorKind::FrameTooLarge) past `max`; else as [`fill`](Self::fill).
@@ -145,10 +145,10 @@ impl<R: Read> IoReader<R> {
         }
     }
 
-    /// As [`LinkBuffer::until`].
+    /// Consumes the bytes up to a delimiter and lends them; see [`LinkBuffer::until`].
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     ///
     /// # Panics
     /// If the delimiter is empty.
@@ -156,16 +156,16 @@ impl<R: Read> IoReader<R> {
         self.until_within(delimiter, usize::MAX)
     }
 
-    /// As [`LinkBuffer::read_byte`].
+    /// Consumes one byte.
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn read_byte(&mut self) -> Result<u8> {
         self.fill(1)?;
         Ok(self.buffer.read_byte()?)
     }
 
-    /// As [`LinkBuffer::read_string`].
+    /// Consumes `n` bytes as a string.
     ///
     /// # Errors
     /// As [`fill`](Self::fill); [`Malformed`](ErrorKind::Malformed) if it is not UTF-8.
@@ -174,19 +174,19 @@ impl<R: Read> IoReader<R> {
         Ok(self.buffer.read_string(n)?)
     }
 
-    /// As [`LinkBuffer::read_bytes`].
+    /// Consumes `n` bytes as [`Bytes`]; see [`LinkBuffer::read_bytes`].
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn read_bytes(&mut self, n: usize) -> Result<Bytes> {
         self.fill(n)?;
         Ok(self.buffer.read_bytes(n)?)
     }
 
-    /// As [`LinkBuffer::slice`].
+    /// Consumes `n` bytes as a slice that outlives this reader; see [`LinkBuffer::slice`].
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn slice(&mut self, n: usize) -> Result<LinkSlice> {
         self.fill(n)?;
         Ok(self.buffer.slice(n)?)

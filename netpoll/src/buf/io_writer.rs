@@ -29,17 +29,17 @@ pub struct IoWriter<W> {
 }
 
 impl<W: Write> IoWriter<W> {
-    /// A writer to `inner`.
+    /// Creates a writer to `inner`.
     pub const fn new(inner: W) -> Self {
         Self { inner, buffer: LinkBuffer::new() }
     }
 
-    /// What it writes to.
+    /// Returns the inner writer.
     pub fn get_ref(&self) -> &W {
         &self.inner
     }
 
-    /// What it writes to, and the bytes that are not written.
+    /// Returns the inner writer, and the bytes that are not written.
     pub fn into_parts(self) -> (W, LinkBuffer) {
         (self.inner, self.buffer)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Chunks,
+    Nodes,
     node::{More, Piece},
 };
 use crate::mem::{BlockMut, Slice};
@@ -64,31 +64,31 @@ pub struct LinkBuffer {
 }
 
 impl LinkBuffer {
-    /// An empty buffer, which owns no memory.
+    /// Creates an empty buffer, which owns no memory.
     #[inline]
     pub const fn new() -> Self {
         Self { len: 0, unflushed: 0, head: None, tail: None, more: None }
     }
 
-    /// The number of readable bytes.
+    /// Returns the number of readable bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is readable.
+    /// Returns whether nothing is readable.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The number of bytes written and not flushed.
+    /// Returns the number of bytes written and not flushed.
     #[inline]
     pub fn malloc_len(&self) -> usize {
         self.unflushed
     }
 
-    /// The number of bytes of the first node.
+    /// Returns the number of bytes of the first node.
     #[inline]
     pub(super) fn head_len(&self) -> usize {
         self.head.as_ref().map_or(0, |h| h.len())
@@ -133,7 +133,7 @@ impl LinkBuffer {
         self.more_mut().rest.push_back(slice);
     }
 
-    /// The last readable node.
+    /// Returns the last readable node.
     #[inline]
     pub(super) fn last_mut(&mut self) -> Option<&mut Slice> {
         match self.more.as_mut().and_then(|m| m.rest.back_mut()) {
@@ -205,22 +205,22 @@ impl LinkBuffer {
         }
     }
 
-    /// The bytes of the blocks that it keeps from other uses, about: a block that it refers to
+    /// Returns about how many bytes of blocks it keeps from other uses: a block that it refers to
     /// twice, with another between, counts twice. What `next` lent last counts too.
     pub fn retained(&self) -> usize {
         let pieces: usize = self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum();
-        let last = self.nodes().last();
+        let last = self.slices().last();
         let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| l.is_of(t)));
         let lent = self.more.as_ref().and_then(|m| m.spent.as_ref());
         let lent = lent.or(self.head.as_ref().filter(|h| h.is_empty())).map_or(0, Slice::pinned);
         self.readable_retained() + pieces + lent + own_tail.map_or(0, BlockMut::block_size)
     }
 
-    /// The same for what is readable.
+    /// Returns [`retained`](Self::retained) for the readable bytes alone.
     fn readable_retained(&self) -> usize {
         let mut last: Option<&Slice> = None;
         let mut sum = 0;
-        for node in self.nodes() {
+        for node in self.slices() {
             if !last.is_some_and(|l| l.same_block(node)) {
                 sum += node.pinned();
             }
@@ -267,13 +267,13 @@ impl LinkBuffer {
         }
     }
 
-    /// The readable bytes, node by node.
+    /// Returns the readable bytes, node by node.
     #[inline]
-    pub fn chunks(&self) -> Chunks<'_> {
-        Chunks::new(self.nodes())
+    pub fn chunks(&self) -> Nodes<'_> {
+        Nodes::new(self.slices())
     }
 
-    /// A copy of what is readable.
+    /// Returns a copy of what is readable.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len);
         self.chunks().for_each(|c| bytes.extend_from_slice(c));

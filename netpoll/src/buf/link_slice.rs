@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use super::{Chunks, LinkBuffer, nodes};
+use super::{LinkBuffer, Nodes, nodes};
 use crate::mem::{Slice, bounds};
 
 /// Bytes taken out of a [`LinkBuffer`] without a copy: an immutable chain that
@@ -53,7 +53,7 @@ enum Repr {
 }
 
 impl LinkSlice {
-    /// The chain of `nodes`, `len` bytes in all, none of them empty.
+    /// Returns the chain of `nodes`, `len` bytes in all, none of them empty.
     pub(super) fn from_nodes(nodes: Vec<Slice>, len: usize) -> Self {
         debug_assert_eq!(nodes.iter().map(|n| n.len()).sum::<usize>(), len);
         match nodes.len() {
@@ -63,7 +63,7 @@ impl LinkSlice {
         }
     }
 
-    /// Its nodes, each cut to what belongs to it.
+    /// Calls `each` with every node, cut to the bytes that belong to this slice.
     pub(super) fn into_nodes(self, mut each: impl FnMut(Slice)) {
         match self.0 {
             Repr::Empty => {}
@@ -76,7 +76,7 @@ impl LinkSlice {
         }
     }
 
-    /// The number of nodes.
+    /// Returns the number of nodes.
     #[inline]
     pub fn node_count(&self) -> usize {
         match &self.0 {
@@ -86,7 +86,7 @@ impl LinkSlice {
         }
     }
 
-    /// The bytes of the `i`th node, or none beyond the last. Constant time.
+    /// Returns the bytes of the `i`th node, or none beyond the last. Constant time.
     #[inline]
     pub fn node(&self, i: usize) -> &[u8] {
         match &self.0 {
@@ -98,7 +98,7 @@ impl LinkSlice {
         }
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -108,25 +108,25 @@ impl LinkSlice {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes, node by node.
+    /// Returns the bytes, node by node.
     #[inline]
-    pub fn chunks(&self) -> Chunks<'_> {
-        Chunks::of_slice(self)
+    pub fn chunks(&self) -> Nodes<'_> {
+        Nodes::of_slice(self)
     }
 
-    /// The bytes as one slice, if they lie in one node.
+    /// Returns the bytes as one slice, if they lie in one node.
     pub fn as_contiguous(&self) -> Option<&[u8]> {
         let first = self.chunks().next().unwrap_or_default();
         (first.len() == self.len()).then_some(first)
     }
 
-    /// A part of it, without a copy.
+    /// Returns a part of it, without a copy.
     ///
     /// # Panics
     /// If the range is not within it.
@@ -168,7 +168,7 @@ impl LinkSlice {
         }
     }
 
-    /// A copy of the bytes.
+    /// Returns a copy of the bytes.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
         self.chunks().for_each(|c| bytes.extend_from_slice(c));
@@ -188,12 +188,12 @@ impl LinkSlice {
         }
     }
 
-    /// The bytes as [`Bytes`]: where they lie if that is one node, else a copy.
+    /// Returns the bytes as [`Bytes`]: where they lie if that is one node, else a copy.
     pub fn to_bytes(&self) -> Bytes {
         self.clone().into_bytes()
     }
 
-    /// As [`to_bytes`](Self::to_bytes), without counting one reference more.
+    /// Converts the bytes to [`Bytes`]: where they lie if that is one node, else a copy.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Repr::Empty => Bytes::new(),
@@ -203,7 +203,8 @@ impl LinkSlice {
     }
 }
 
-/// Which bytes of `nodes[i]` belong to `nodes[at..to]` without `skip` and `cut` bytes at its ends.
+/// Returns the range of `nodes[i]` that belongs to `nodes[at..to]` without `skip` and `cut` bytes
+/// at its ends.
 #[inline]
 fn within(
     nodes: &[Slice],

@@ -27,5 +27,5 @@ pub use io_reader::IoReader;
 pub use io_writer::IoWriter;
 pub use link::LinkBuffer;
 pub use link_slice::LinkSlice;
-pub use nodes::Chunks;
+pub use nodes::Nodes;
 pub(crate) use write::{COPY_BELOW, move_head};

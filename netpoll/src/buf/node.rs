@@ -14,9 +14,9 @@ use crate::mem::{BlockMut, Slice};
 pub(super) struct More {
     /// Readable nodes behind the head; none is empty.
     pub(super) rest: VecDeque<Slice>,
-    /// What is written and not flushed, before what the tail has filled; none is empty.
+    /// Pieces written and not flushed, before what the tail has filled; none is empty.
     pub(super) pieces: VecDeque<Piece>,
-    /// What `next` lent last when it is no longer a node.
+    /// The slice that `next` lent last, when it is no longer a node.
     pub(super) spent: Option<Slice>,
 }
 
@@ -36,7 +36,7 @@ impl Piece {
         }
     }
 
-    /// The first `n` bytes, split off.
+    /// Returns the first `n` bytes, split off.
     pub(super) fn split_to(&mut self, n: usize) -> Self {
         match self {
             Self::Own(block) => Self::Own(block.split_to(n)),
@@ -52,7 +52,7 @@ impl Piece {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Own(block) => block.filled(),
@@ -60,7 +60,7 @@ impl Piece {
         }
     }
 
-    /// The bytes, if they can be changed.
+    /// Returns the bytes, if they can be changed.
     pub(super) fn as_mut(&mut self) -> Option<&mut [u8]> {
         match self {
             Self::Own(block) => Some(block.filled_mut()),

@@ -6,23 +6,23 @@ use super::{LinkBuffer, LinkSlice};
 use crate::mem::Slice;
 
 /// The nodes of a buffer.
-pub(super) type Nodes<'a> = Chain<option::IntoIter<&'a Slice>, NodesBehind<'a>>;
+pub(super) type Slices<'a> = Chain<option::IntoIter<&'a Slice>, SlicesBehind<'a>>;
 
 /// The nodes behind the first, if there are any.
-pub(super) type NodesBehind<'a> = std::iter::Flatten<option::IntoIter<vec_deque::Iter<'a, Slice>>>;
+pub(super) type SlicesBehind<'a> = std::iter::Flatten<option::IntoIter<vec_deque::Iter<'a, Slice>>>;
 
 /// The bytes of a [`LinkBuffer`] or a [`LinkSlice`], node by node; none is empty.
 #[derive(Clone, Debug)]
-pub struct Chunks<'a>(Repr<'a>);
+pub struct Nodes<'a>(Repr<'a>);
 
 #[derive(Clone, Debug)]
 enum Repr<'a> {
-    Buffer(Nodes<'a>),
+    Buffer(Slices<'a>),
     Slice { of: &'a LinkSlice, at: usize },
 }
 
-impl<'a> Chunks<'a> {
-    pub(super) fn new(nodes: Nodes<'a>) -> Self {
+impl<'a> Nodes<'a> {
+    pub(super) fn new(nodes: Slices<'a>) -> Self {
         Self(Repr::Buffer(nodes))
     }
 
@@ -32,7 +32,7 @@ impl<'a> Chunks<'a> {
     }
 }
 
-impl<'a> Iterator for Chunks<'a> {
+impl<'a> Iterator for Nodes<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -46,8 +46,8 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-/// Whether `chunks`, `len` bytes in all, are the bytes of `other`.
-pub(super) fn equal(chunks: Chunks<'_>, len: usize, other: &[u8]) -> bool {
+/// Returns whether `chunks`, `len` bytes in all, are the bytes of `other`.
+pub(super) fn equal(chunks: Nodes<'_>, len: usize, other: &[u8]) -> bool {
     let mut at = 0;
     len == other.len()
         && chunks.into_iter().all(|c| {
@@ -58,21 +58,21 @@ pub(super) fn equal(chunks: Chunks<'_>, len: usize, other: &[u8]) -> bool {
 
 impl LinkBuffer {
     #[inline]
-    pub(super) fn nodes(&self) -> Nodes<'_> {
+    pub(super) fn slices(&self) -> Slices<'_> {
         let head = self.head.as_ref().filter(|h| !h.is_empty());
         let rest = self.more.as_ref().map(|m| m.rest.iter());
         head.into_iter().chain(rest.into_iter().flatten())
     }
 
-    /// The number of readable nodes.
+    /// Returns the number of readable nodes.
     #[inline]
     pub fn node_count(&self) -> usize {
         if self.len == 0 { 0 } else { 1 + self.more.as_ref().map_or(0, |m| m.rest.len()) }
     }
 
-    /// The bytes of the `i`th readable node, or none beyond the last. Constant time.
+    /// Returns the bytes of the `i`th readable node, or none beyond the last. Constant time.
     ///
-    /// Nodes keep their places while bytes are only added; consuming renumbers them.
+    /// Slices keep their places while bytes are only added; consuming renumbers them.
     #[inline]
     pub fn node(&self, i: usize) -> &[u8] {
         let node = match i {
@@ -99,7 +99,7 @@ impl LinkBuffer {
     #[inline]
     pub fn io_slices<'a>(&'a self, out: &mut [IoSlice<'a>]) -> usize {
         let mut n = 0;
-        for (slot, node) in out.iter_mut().zip(self.nodes()) {
+        for (slot, node) in out.iter_mut().zip(self.slices()) {
             *slot = IoSlice::new(node);
             n += 1;
         }
@@ -110,7 +110,7 @@ impl LinkBuffer {
     pub(super) fn copy_front(&self, to: &mut [u8]) {
         debug_assert!(to.len() <= self.len);
         let mut at = 0;
-        for node in self.nodes() {
+        for node in self.slices() {
             let n = node.len().min(to.len() - at);
             to[at..at + n].copy_from_slice(&node[..n]);
             at += n;

@@ -5,8 +5,8 @@ use crate::mem::Slice;
 
 impl LinkBuffer {
     /// Makes what is readable in `other` readable behind what is readable here, where nothing is
-    /// unflushed. A small one is copied, if it is not the continuation of what is here, so that many are
-    /// one node. What `other` has not flushed stays there.
+    /// unflushed. A small one is copied, if it is not the continuation of what is here, so that
+    /// many are one node. What `other` has not flushed stays there.
     pub(crate) fn join(&mut self, other: &mut LinkBuffer) {
         debug_assert_eq!(self.unflushed, 0);
         let small = other.len < COPY_BELOW && other.node_count() == 1;

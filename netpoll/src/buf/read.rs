@@ -68,7 +68,7 @@ impl LinkBuffer {
     /// ```
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     #[inline]
     pub fn peek(&mut self, n: usize) -> Result<&[u8]> {
         if n > self.head_len() {
@@ -236,7 +236,7 @@ impl LinkBuffer {
         Ok(self.slice_nodes(n))
     }
 
-    /// The first `n` bytes, which are there.
+    /// Returns the first `n` bytes, which are there.
     pub(super) fn slice_nodes(&mut self, n: usize) -> LinkSlice {
         let mut nodes = Vec::new();
         let mut left = n;
@@ -266,7 +266,7 @@ impl LinkBuffer {
         }
     }
 
-    /// The first `n` bytes as a slice, which stay in the buffer as well. Never copies.
+    /// Returns the first `n` bytes as a slice, which stay in the buffer as well. Never copies.
     ///
     /// # Errors
     /// [`ReadError::Short`].
@@ -274,7 +274,8 @@ impl LinkBuffer {
         self.peek_range(0, n)
     }
 
-    /// The `n` bytes from the `at`th on as a slice, which stay in the buffer as well. Never copies.
+    /// Returns the `n` bytes from the `at`th on as a slice, which stay in the buffer as well. Never
+    /// copies.
     ///
     /// ```
     /// # use netpoll::buf::LinkBuffer;
@@ -290,7 +291,7 @@ impl LinkBuffer {
         self.require(at.saturating_add(n))?;
         let mut parts = Vec::new();
         let (mut skip, mut left) = (at, n);
-        for node in self.nodes() {
+        for node in self.slices() {
             if left == 0 {
                 break;
             }

@@ -1,5 +1,5 @@
-//! The blocks beside a buffer's bytes: the one that it writes to, and the one that it was read from.
-//! Both serve again as soon as the bytes are gone.
+//! The blocks beside a buffer's bytes: the one that it writes to, and the one that it was read
+//! from. Both serve again as soon as the bytes are gone.
 
 use super::{LinkBuffer, ReadError};
 use crate::mem::BlockMut;
@@ -11,7 +11,8 @@ const KEPT_MOST: usize = 64 * 1024;
 const SPARE_PART: usize = 4;
 
 impl LinkBuffer {
-    /// Splits off an empty buffer that writes on in the block of this one, which has nothing unflushed.
+    /// Splits off an empty buffer that writes on in the block of this one, which has nothing
+    /// unflushed.
     pub(crate) fn split_spare(&mut self) -> LinkBuffer {
         debug_assert_eq!(self.malloc_len(), 0);
         LinkBuffer { tail: self.tail.take(), ..Self::new() }
@@ -33,8 +34,8 @@ impl LinkBuffer {
         }
     }
 
-    /// For a buffer without bytes: makes the block that it writes to whole again if nothing refers to
-    /// what was written there, and gives it up if little is left or it is a large one.
+    /// For a buffer without bytes: makes the block that it writes to whole again if nothing refers
+    /// to what was written there, and gives it up if little is left or it is a large one.
     #[inline]
     pub(crate) fn renew_spare(&mut self) {
         if let Some(tail) = &mut self.tail
@@ -45,11 +46,11 @@ impl LinkBuffer {
         }
     }
 
-    /// As [`skip`](Self::skip); the node that is consumed to its end stays until
+    /// Consumes `n` bytes; the node that is consumed to its end stays until
     /// [`give_back`](Self::give_back), if the buffer has nothing else.
     ///
     /// # Errors
-    /// As [`skip`](Self::skip).
+    /// Those of [`skip`](Self::skip).
     #[inline]
     pub(crate) fn pass(&mut self, n: usize) -> Result<(), ReadError> {
         if let Some(head) = &mut self.head

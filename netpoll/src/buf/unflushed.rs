@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl LinkBuffer {
-    /// The unflushed bytes, piece by piece: for a checksum of what was written.
+    /// Returns the unflushed bytes, piece by piece: for a checksum of what was written.
     pub(crate) fn unflushed(&self) -> impl Iterator<Item = &[u8]> {
         let pieces = self.more.iter().flat_map(|m| &m.pieces).map(Piece::as_slice);
         pieces.chain(self.tail.iter().map(|t| t.filled()))
@@ -67,7 +67,7 @@ impl LinkBuffer {
     /// ```
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// Those of [`write`](Self::write).
     ///
     /// # Panics
     /// If fewer than `remain` bytes are unflushed.

@@ -23,13 +23,14 @@ const MOVE_BELOW: usize = 64;
 /// referred to: 1,024 bytes 75 and 180, 4,000 bytes 100 and 125, 8,192 bytes 215 and 175.
 pub(crate) const COPY_BELOW: usize = 4096;
 
-/// A block for at least `n` bytes behind so many others.
+/// Returns a block for at least `n` bytes that follow `behind` others.
 fn tail(n: usize, behind: usize) -> Result<BlockMut> {
     alloc(n.max(behind.clamp(TAIL_LEAST, TAIL_MOST)))
 }
 
-/// Moves what `tail` has filled to a new block with room for `n` bytes more, if that is little, and the
-/// rest of `tail` would take few of them: a frame's head and its body are one node. Says whether it did.
+/// Moves what `tail` has filled to a new block with room for `n` bytes more, if that is little, and
+/// the rest of `tail` would take few of them: a frame's head and its body are one node. Says
+/// whether it did.
 pub(crate) fn move_head(tail: &mut BlockMut, n: usize) -> Result<bool> {
     let filled = tail.filled_len();
     let moves = filled < MOVE_BELOW && tail.spare_len() < n / 2;
@@ -47,8 +48,8 @@ impl LinkBuffer {
         self.tail.as_ref().map_or(0, BlockMut::spare_len)
     }
 
-    /// A new block for at least `n` bytes at the end; what the old one has filled stays before it.
-    /// Blocks grow with what is in the buffer, so that much output is few nodes.
+    /// Returns a new block for at least `n` bytes at the end; what the old one has filled stays
+    /// before it. Blocks grow with what is in the buffer, so that much output is few nodes.
     #[cold]
     pub(super) fn grow(&mut self, n: usize) -> Result<&mut BlockMut> {
         let old = self.tail.replace(tail(n, self.len + self.unflushed)?);
@@ -58,8 +59,8 @@ impl LinkBuffer {
         Ok(self.tail.as_mut().expect("it was set above"))
     }
 
-    /// An empty buffer that is to follow what `tail` has filled: it gets the spare bytes, or else a
-    /// block for `n` if that is not 0.
+    /// Returns an empty buffer that is to follow what `tail` has filled: it gets the spare bytes,
+    /// or else a block for `n` if that is not 0.
     pub(crate) fn following(tail: &mut BlockMut, n: usize) -> Result<Self> {
         let tail = match tail.spare_len() {
             0 if n == 0 => None,
@@ -72,10 +73,11 @@ impl LinkBuffer {
         Ok(Self { tail, ..Self::new() })
     }
 
-    /// Has `put` fill the tail, and appends what it gives besides. Gives how many bytes that were.
+    /// Fills the tail by `put`, and appends what it gives besides. Returns the number of bytes.
     ///
     /// # Errors
-    /// That of `put`, which leaves the tail as it was then; or `none` if there is no tail to be had.
+    /// That of `put`, which leaves the tail as it was then; or `none` if there is no tail to be
+    /// had.
     #[inline]
     pub(crate) fn compose<E>(
         &mut self,
@@ -99,8 +101,8 @@ impl LinkBuffer {
         Ok(n)
     }
 
-    /// Appends `n` zeroes and lends them, contiguous, to be written. Take what is not needed back with
-    /// [`malloc_ack`](Self::malloc_ack).
+    /// Appends `n` zeroes and lends them, contiguous, to be written. Take what is not needed back
+    /// with [`malloc_ack`](Self::malloc_ack).
     ///
     /// Zeroes, since the block may hold what came over another connection before.
     ///
@@ -123,8 +125,8 @@ impl LinkBuffer {
         Ok(lent)
     }
 
-    /// As [`malloc`](Self::malloc), with whatever the block holds: only for who takes back all that it
-    /// does not write.
+    /// Appends `n` bytes that hold anything and lends them: only for a caller that takes back all
+    /// that it does not write.
     #[inline]
     pub(crate) fn malloc_uncleared(&mut self, n: usize) -> Result<&mut [u8]> {
         if n > self.spare_len() {
@@ -194,7 +196,7 @@ impl LinkBuffer {
     /// Appends a copy of `text`.
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// Those of [`write`](Self::write).
     #[inline]
     pub fn write_str(&mut self, text: &str) -> Result<()> {
         self.write(text.as_bytes())
@@ -203,7 +205,7 @@ impl LinkBuffer {
     /// Appends one byte.
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// Those of [`write`](Self::write).
     #[inline]
     pub fn write_byte(&mut self, byte: u8) -> Result<()> {
         self.write(&[byte])
@@ -222,7 +224,7 @@ impl LinkBuffer {
     /// ```
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// Those of [`write`](Self::write).
     pub fn write_bytes(&mut self, bytes: Bytes) -> Result<()> {
         if bytes.len() < COPY_BELOW {
             return self.write(&bytes);

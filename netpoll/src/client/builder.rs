@@ -3,15 +3,15 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
-    alarms::Alarms,
+    connections::{Connections, Limits},
+    deadline_timer::DeadlineTimer,
     endpoints::Endpoints,
     handle::{Client, Kind, SetNumber},
-    hub::{Counters, Hub, Lane},
-    link::Link,
-    mux::{self, Muxed, Number, Numbered, OnPush, Sequence},
+    hub::{CallConnection, Counters, Hub},
+    mux::{self, MuxFrame, Muxed, Number, OnPush, SequenceNumber},
     pool,
     received::Received,
-    slots::{Limits, Slots},
+    reply_handler::ReplyHandler,
     source::{IntoEndpoints, Source},
 };
 use crate::{
@@ -23,15 +23,15 @@ use crate::{
     sched::Runtime,
 };
 
-/// How long a connection may have had nothing to do before it is asked whether it is alive.
+/// Time without a call after which a connection is probed before its next one.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a peer's system may leave bytes unacknowledged at least: several retransmissions.
+/// Shortest `user_timeout` that a client sets: time for several retransmissions.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// Settings of a client; `M` is [`Pool`] or [`Mux`].
 #[must_use]
-pub struct Builder<Q, R, M> {
+pub struct ClientBuilder<Q, R, M> {
     source: Source,
     dialer: Dialer,
     timeout: Duration,
@@ -53,14 +53,14 @@ pub struct Mux<Q: Frame> {
     connections: usize,
     max_in_flight: usize,
     max_sequence: u64,
-    /// Of a reply.
+    /// Reads the number of a reply.
     number: Number,
-    /// Of a request.
+    /// Writes the number of a request.
     set_number: SetNumber<Q>,
     on_push: Option<OnPush>,
 }
 
-impl<Q, R, M> Builder<Q, R, M> {
+impl<Q, R, M> ClientBuilder<Q, R, M> {
     fn new(endpoints: impl IntoEndpoints, idle_timeout: Option<Duration>, mode: M) -> Self {
         Self {
             source: endpoints.into_endpoints(),
@@ -73,51 +73,77 @@ impl<Q, R, M> Builder<Q, R, M> {
         }
     }
 
-    /// What makes the connections: their options, their transport. Their idle timeout is the client's.
-    /// Set it first: [`runtime`](Self::runtime) and [`connect_timeout`](Self::connect_timeout) change
-    /// it.
+    /// Speaks TLS on each connection: that of the [dialer](Self::dialer), which has to be set before.
+    ///
+    /// Connections resume the session of those before them, as long as `tls` and its clones are the same.
+    ///
+    /// ```no_run
+    /// use netpoll::{Frame, client::Client, frame::Auto, tls::TlsClient};
+    ///
+    /// #[derive(Frame)]
+    /// struct Message<'a> {
+    ///     #[frame(len(of = body))]
+    ///     length: Auto<u32>,
+    ///     body: &'a [u8],
+    /// }
+    /// let tls = TlsClient::builder().roots_file("our-ca.pem").build()?;
+    /// let client = Client::<Message<'_>, Message<'_>>::pool("rpc.example.org:443").tls(tls).build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::TlsClient) -> Self {
+        self.dialer = self.dialer.tls(tls);
+        self
+    }
+
+    /// Sets the dialer, with its connections' options and transport. Their idle timeout is the client's.
+    /// Call this first: [`runtime`](Self::runtime) and [`connect_timeout`](Self::connect_timeout) change
+    /// the dialer.
     pub fn dialer(mut self, dialer: Dialer) -> Self {
         self.dialer = dialer;
         self
     }
 
-    /// The runtime whose pollers serve the connections, and whose workers dial. Default: [`Runtime::global`].
+    /// Sets the runtime whose pollers serve the connections, and whose workers dial. Default:
+    /// [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.dialer = self.dialer.runtime(runtime);
         self
     }
 
-    /// Longest time for a dial. A call's own deadline may come first: the dial goes on, and its
-    /// connection serves others. Default: 10 s.
+    /// Limits the time of a dial. A call's own deadline may come first: the dial goes on, and its
+    /// connection serves later calls. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.dialer = self.dialer.connect_timeout(timeout);
         self
     }
 
-    /// Longest time for a call, from its beginning to its reply. Default: 10 s.
+    /// Limits the time of a call, from its beginning to its reply. Default: 10 s.
     ///
-    /// It is the connections' [`user_timeout`](crate::ConnectionOptions::user_timeout) too, from 1 s
-    /// on, unless the dialler's options have one: where a peer has vanished without a word, calls go
-    /// over a new connection after that time. (Linux only. Elsewhere keepalive tells.)
+    /// That time, but at least 1 s, is the connections'
+    /// [`user_timeout`](crate::ConnectionOptions::user_timeout), unless the dialer's options set one: a
+    /// peer that vanished is given up after it, and calls go over a new connection. (Linux only.
+    /// Elsewhere keepalive detects a vanished peer.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Connections that have had nothing to do for so long are closed. Default: 90 s for a pool, never
-    /// for a mux.
+    /// Closes connections that have been idle for `timeout`. Default: 90 s for a pool, never for a
+    /// mux.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = timeout.into();
         self
     }
 
-    /// Most calls that wait for a connection; one more fails with `Limit`. Default: 65,536.
+    /// Limits the calls that wait for a connection; one more fails with `Limit`. Default: 65,536.
     pub fn max_waiters(mut self, max: usize) -> Self {
         self.max_waiters = max;
         self
     }
 
-    fn hub<L: Lane>(
+    fn hub<L: CallConnection>(
         self,
         connections: usize,
         per_host: usize,
@@ -130,12 +156,12 @@ impl<Q, R, M> Builder<Q, R, M> {
         }
         let limits = Limits { connections, per_host, capacity, waiters: self.max_waiters };
         let silent = self.timeout.max(SHORTEST_SILENCE);
-        let dialer = self.dialer.of_client(self.idle_timeout, silent);
+        let dialer = self.dialer.for_client(self.idle_timeout, silent);
         let clock = dialer.owner().shared().settings.clock;
-        let slots = Slots::new(limits, Endpoints::new(self.source, clock)?);
+        let connections = Connections::new(limits, Endpoints::new(self.source, clock)?);
         Ok(Arc::new_cyclic(|hub| Hub {
-            slots,
-            alarms: Alarms::new(hub.clone(), dialer.owner().shared()),
+            connections,
+            deadline_timer: DeadlineTimer::new(hub.clone(), dialer.owner().shared()),
             dialer,
             counters: Counters::default(),
             probe_after: PROBE_AFTER,
@@ -144,7 +170,7 @@ impl<Q, R, M> Builder<Q, R, M> {
     }
 }
 
-impl<Q, R> Builder<Q, R, Pool>
+impl<Q, R> ClientBuilder<Q, R, Pool>
 where
     Q: Frame + 'static,
     R: Frame + 'static,
@@ -154,19 +180,19 @@ where
         Self::new(endpoints, Some(Duration::from_secs(90)), mode)
     }
 
-    /// Most connections, with those being dialled. Default: 256.
+    /// Limits the connections, including those being dialled. Default: 256.
     pub fn max_connections(mut self, max: usize) -> Self {
         self.mode.max_connections = max;
         self
     }
 
-    /// Most connections to one address. Default: as many as in all.
+    /// Limits the connections to one address. Default: only the limit of all connections.
     pub fn max_per_host(mut self, max: usize) -> Self {
         self.mode.max_per_host = max;
         self
     }
 
-    /// The client, which dials when it is first called.
+    /// Builds the client, which dials at its first call.
     ///
     /// # Errors
     /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
@@ -178,16 +204,16 @@ where
     }
 }
 
-// What the numbers are is asked in `mux` alone: a frame without one is told of once.
-impl<Q, R> Builder<Q, R, Mux<Q>>
+// Only `mux` has the bounds of `MuxFrame`, so that a frame without a number gives one error.
+impl<Q, R> ClientBuilder<Q, R, Mux<Q>>
 where
     Q: Frame + 'static,
     R: Frame + 'static,
 {
     pub(super) fn mux(endpoints: impl IntoEndpoints) -> Self
     where
-        Q: Numbered,
-        R: Numbered<Seq = Q::Seq>,
+        Q: MuxFrame,
+        R: MuxFrame<Seq = Q::Seq>,
     {
         let mode = Mux {
             connections: 1,
@@ -200,36 +226,36 @@ where
         Self::new(endpoints, None, mode)
     }
 
-    /// Connections to each address. Another is made while all are busy. Default: 1.
+    /// Sets the number of connections to each address. Another one is dialled while all are busy. Default: 1.
     pub fn connections(mut self, connections: usize) -> Self {
         self.mode.connections = connections;
         self
     }
 
-    /// Most calls that one connection carries at once; further ones wait. Default: 4,096, or half of
+    /// Limits the calls that one connection carries at once; further ones wait. Default: 4,096, or half of
     /// the sequence numbers if that is less.
     pub fn max_in_flight(mut self, max: usize) -> Self {
         self.mode.max_in_flight = max;
         self
     }
 
-    /// The largest sequence number, where the wire takes fewer than the field's type: 2^24 - 1 for a
-    /// `u24`. Default: the type's largest.
+    /// Sets the largest sequence number, for a wire format that holds fewer than the field's type: 2^24 - 1
+    /// for a `u24`. Default: the type's largest.
     pub fn max_sequence(mut self, max: u64) -> Self {
         self.mode.max_sequence = max.min(self.mode.max_sequence);
         self
     }
 
-    /// What is called with frames that answer no call: under number 0, or under one that was never
-    /// handed out. It runs in the connection's turn, before whose end no further reply is received.
+    /// Calls `on_push` with frames that answer no call: those numbered 0, or with a number that was never
+    /// assigned. It runs in the connection's turn: no further reply is received until it returns.
     ///
-    /// A client with this keeps one connection at least from its first one on, also while nobody calls.
+    /// Such a client keeps at least one connection from its first one on, also while nobody calls.
     pub fn on_push(mut self, on_push: impl Fn(Received<R>) + Send + Sync + 'static) -> Self {
         self.mode.on_push = Some(Box::new(move |bytes| on_push(Received::new(bytes))));
         self
     }
 
-    /// The client, which dials when it is first called.
+    /// Builds the client, which dials at its first call.
     ///
     /// # Errors
     /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
@@ -237,7 +263,8 @@ where
         let (timeout, set_number) = (self.timeout, self.mode.set_number);
         let Mux { connections, max_in_flight, max_sequence, number, .. } = self.mode;
         let half = usize::try_from(max_sequence / 2).unwrap_or(usize::MAX);
-        let handler = |lane| Arc::new(Link::<R, Muxed>::new(lane)) as Arc<dyn Handler>;
+        let handler =
+            |connection| Arc::new(ReplyHandler::<R, Muxed>::new(connection)) as Arc<dyn Handler>;
         let on_push = self.mode.on_push.take();
         let spec = mux::Spec { handler, number, on_push, max_number: max_sequence };
         let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), spec)?;
@@ -245,20 +272,20 @@ where
     }
 }
 
-/// The number of a frame.
-fn number<R: Numbered>(bytes: &LinkSlice) -> Result<u64, DecodeError> {
+/// Reads the number of a frame.
+fn number<R: MuxFrame>(bytes: &LinkSlice) -> Result<u64, DecodeError> {
     let arena = Arena::new();
     let frame = frame::decode::<R>(bytes, bytes.len(), &arena)?;
     Ok(R::seq_of(&frame).number())
 }
 
-fn set_number<Q: Numbered>(frame: &mut Q::At<'_>, number: u64) {
+fn set_number<Q: MuxFrame>(frame: &mut Q::At<'_>, number: u64) {
     Q::number(frame, Q::Seq::from_number(number));
 }
 
-impl<Q, R, M: fmt::Debug> fmt::Debug for Builder<Q, R, M> {
+impl<Q, R, M: fmt::Debug> fmt::Debug for ClientBuilder<Q, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ClientBuilder")
             .field("endpoints", &self.source)
             .field("timeout", &self.timeout)
             .field("idle_timeout", &self.idle_timeout)

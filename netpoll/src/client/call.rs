@@ -1,12 +1,12 @@
-//! One call: where it is, and how it ended.
+//! The state of one call.
 //!
 //! ```text
-//!   Waiting(nowhere) ──▶ Waiting(queue) ──▶ Waiting(on a lane) ──▶ Done ──▶ Over
+//!   Waiting(nowhere) ──▶ Waiting(queue) ──▶ Waiting(on a connection) ──▶ Done ──▶ Over
 //!          │                   │                    │        complete │ poll
 //!          └───────────────────┴────────────────────┴──── leave ──────┴──▶ Over
 //! ```
-//! Each change is made under the call's own lock, so that of a reply, a connection's end, a timeout
-//! and a cancellation exactly one ends it. Locks are taken in the order slots, lane, call.
+//! Every transition happens under the call's own lock, so that exactly one of a reply, the connection's
+//! end, a timeout and a cancellation ends it. Lock order: `Connections`, call connection, call.
 
 use std::{
     mem,
@@ -19,22 +19,22 @@ use std::{
 
 use crate::{buf::LinkSlice, error::Result, primitive::Mutex, timer::Moment};
 
-/// How often a call is tried whose connections end before a byte of it was sent.
+/// Number of connections tried for a call whose connections end before a byte of it was sent.
 const TRIES: u32 = 4;
 
-/// The place of a call that has no alarm.
+/// The `listed` of a call that is not in the list of deadlines.
 pub(super) const UNLISTED: usize = usize::MAX;
 
-/// See the module's documentation. `L` is the lane that carries it.
+/// A call in progress; see the module's documentation. `L` is the connection that carries it.
 pub(super) struct Call<L> {
-    /// What a lane that takes the call sends by itself; empty where the caller sends.
+    /// The request, if the connection sends it; empty if the caller does.
     pub(super) request: LinkSlice,
     pub(super) begun: Moment,
-    /// Its place among all calls of the client, by age. Set when it enters.
+    /// Its place in the FIFO order of the client's calls. Set when it enters.
     pub(super) ticket: AtomicU64,
-    /// How often it was tried in vain, without a byte of it having been sent.
+    /// Connections that ended before a byte of it was sent.
     pub(super) tries: AtomicU32,
-    /// Its place among those that have an alarm; changed under the slots' lock.
+    /// Its key in the list of deadlines; changed under the lock of `Connections`.
     pub(super) listed: AtomicUsize,
     state: Mutex<State<L>>,
 }
@@ -50,42 +50,42 @@ enum State<L> {
     Over,
 }
 
-/// Where a call is that has not ended.
+/// The place of a call that has not ended.
 pub(super) enum Place<L> {
-    /// On its way.
+    /// Between two places.
     Nowhere,
-    /// It waits for a lane.
+    /// Waiting for a connection.
     Queue,
-    /// A lane has it.
-    Lane {
-        lane: Arc<L>,
-        /// Its number there.
+    /// Assigned to a connection.
+    Connection {
+        connection: Arc<L>,
+        /// The call's number there.
         number: u64,
-        /// Its request may have been sent.
+        /// True once the request may have been sent.
         sent: bool,
     },
 }
 
-/// What a caller finds that looks.
+/// The result of polling a call.
 pub(super) enum Found<L> {
     /// The call has ended.
     Ended(Result<LinkSlice>),
-    /// The lane waits for the request, which counts as sent from now on.
+    /// The caller has to send the request, which counts as sent from now on.
     Send(Arc<L>, u64),
-    /// The call is late: it is for its caller to end it.
+    /// The deadline has passed: the caller has to end the call.
     Late,
 }
 
-/// What a caller finds that leaves.
+/// The result of a caller's leaving.
 pub(super) enum Left<L> {
-    /// It ended before.
+    /// The call had ended before.
     Done(Result<LinkSlice>),
-    /// It was there, and whoever has it must be told.
+    /// The call was there, and its holder must be told.
     At(Place<L>),
 }
 
 impl<L> Call<L> {
-    /// A call whose `waker` is told of its end, or once it was [polled](Self::poll) that poll's.
+    /// Creates a call whose end wakes `waker`, or the waker of the last [poll](Self::poll).
     pub(super) fn new(request: LinkSlice, begun: Moment, waker: Option<Waker>) -> Arc<Self> {
         let state = State::Waiting { waker, place: Place::Nowhere, late: false };
         Arc::new(Self {
@@ -102,51 +102,51 @@ impl<L> Call<L> {
         self.ticket.load(Relaxed)
     }
 
-    /// Whether it has an alarm.
-    pub(super) fn has_alarm(&self) -> bool {
+    /// Returns whether it is in the list of deadlines.
+    pub(super) fn has_timer(&self) -> bool {
         self.listed.load(Relaxed) != UNLISTED
     }
 
-    /// Counts a try in vain: how many there were.
+    /// Counts a failed attempt; returns their number.
     pub(super) fn tried(&self) -> u32 {
         self.tries.fetch_add(1, Relaxed) + 1
     }
 
-    /// Notes where the call is from now on. False: it has ended. If its caller has to send, `woken` is
-    /// to be woken, when no lock is held.
+    /// Moves the call to the place `at`. Returns false if the call has ended. If its caller has to send,
+    /// the caller of this function wakes `woken` without holding a lock.
     pub(super) fn put(&self, at: Place<L>, woken: &mut Option<Waker>) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { waker, place, .. } = &mut *state else { return false };
-        if matches!(at, Place::Lane { sent: false, .. }) {
+        if matches!(at, Place::Connection { sent: false, .. }) {
             *woken = waker.take();
         }
         *place = at;
         true
     }
 
-    /// As [`put`](Self::put), where nobody has to send.
+    /// Moves the call to a place where its caller need not send. Returns false if the call has ended.
     pub(super) fn move_to(&self, at: Place<L>) -> bool {
         self.put(at, &mut None)
     }
 
-    /// Takes the call from a lane that has ended, if its request was certainly not sent and there were
-    /// not too many tries.
+    /// Takes the call from a connection that has ended, if its request was certainly not sent and another
+    /// attempt is allowed.
     pub(super) fn take_back(&self) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { place, .. } = &mut *state else { return false };
-        let again = matches!(place, Place::Lane { sent: false, .. }) && self.may_try_again();
+        let again = matches!(place, Place::Connection { sent: false, .. }) && self.may_try_again();
         if again {
             *place = Place::Nowhere;
         }
         again
     }
 
-    /// Counts a try in vain. Whether there may be another.
+    /// Counts a failed attempt; returns whether another one is allowed.
     pub(super) fn may_try_again(&self) -> bool {
         self.tried() < TRIES
     }
 
-    /// Ends the call, unless it has ended. True: it is `result` that its caller gets.
+    /// Ends the call, unless it has ended. Returns whether its caller gets `result`.
     pub(super) fn complete(&self, result: Result<LinkSlice>) -> bool {
         let mut state = self.state.lock();
         if !matches!(*state, State::Waiting { .. }) {
@@ -160,8 +160,8 @@ impl<L> Call<L> {
         true
     }
 
-    /// Its deadline has passed: its caller is woken to end it.
-    pub(super) fn ring(&self) {
+    /// Marks the call as late and wakes its caller, who ends it.
+    pub(super) fn notify_late(&self) {
         let mut state = self.state.lock();
         let State::Waiting { waker, late, .. } = &mut *state else { return };
         *late = true;
@@ -172,8 +172,8 @@ impl<L> Call<L> {
         }
     }
 
-    /// What its caller has to do. Ready with its end once. Otherwise whatever happens to it from now on
-    /// wakes `cx`, also where it is to be sent.
+    /// Polls for what the caller has to do; gives the end once. While pending, every change wakes `cx`,
+    /// also when the request is to be sent.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Found<L>> {
         let mut state = self.state.lock();
         if let State::Waiting { waker, place, late } = &mut *state {
@@ -185,9 +185,9 @@ impl<L> Call<L> {
                 _ => *waker = Some(cx.waker().clone()),
             }
             return match place {
-                Place::Lane { lane, number, sent: sent @ false } => {
+                Place::Connection { connection, number, sent: sent @ false } => {
                     *sent = true;
-                    Poll::Ready(Found::Send(lane.clone(), *number))
+                    Poll::Ready(Found::Send(connection.clone(), *number))
                 }
                 _ => Poll::Pending,
             };
@@ -198,17 +198,17 @@ impl<L> Call<L> {
         }
     }
 
-    /// The lane that has it, and its number there.
-    pub(super) fn lane(&self) -> Option<(Arc<L>, u64)> {
+    /// Returns the connection that carries it, and its number there.
+    pub(super) fn connection(&self) -> Option<(Arc<L>, u64)> {
         match &*self.state.lock() {
-            State::Waiting { place: Place::Lane { lane, number, .. }, .. } => {
-                Some((lane.clone(), *number))
+            State::Waiting { place: Place::Connection { connection, number, .. }, .. } => {
+                Some((connection.clone(), *number))
             }
             _ => None,
         }
     }
 
-    /// Ends the call by its caller, who waits no more.
+    /// Ends the call on behalf of its caller, who stops waiting.
     pub(super) fn leave(&self) -> Left<L> {
         match mem::replace(&mut *self.state.lock(), State::Over) {
             State::Waiting { place, .. } => Left::At(place),
@@ -252,7 +252,7 @@ pub(super) mod models {
     pub(in crate::client) fn told<L>(call: &Call<L>) -> Result<LinkSlice> {
         match found(call) {
             Found::Ended(result) => result,
-            Found::Send(..) | Found::Late => panic!("it was sent, and has no alarm"),
+            Found::Send(..) | Found::Late => panic!("it was sent, and has no timer"),
         }
     }
 
@@ -282,9 +282,9 @@ pub(super) mod models {
         loom::model(|| {
             let call = call::<()>();
             let late = call.clone();
-            let alarm = thread::spawn(move || late.ring());
+            let timer = thread::spawn(move || late.notify_late());
             assert!(matches!(found(&call), Found::Late));
-            alarm.join().unwrap();
+            timer.join().unwrap();
         });
     }
 
@@ -294,28 +294,31 @@ pub(super) mod models {
         loom::model(|| {
             let call = call::<()>();
             let (late, replied) = (call.clone(), call.clone());
-            let alarm = thread::spawn(move || late.ring());
+            let timer = thread::spawn(move || late.notify_late());
             let turn = thread::spawn(move || replied.complete(Ok(LinkSlice::default())));
             let has_reply = match found(&call) {
                 Found::Ended(_) => true,
                 Found::Late => matches!(call.leave(), Left::Done(_)),
-                Found::Send(..) => panic!("no lane has it"),
+                Found::Send(..) => panic!("no connection has it"),
             };
             assert_eq!(turn.join().unwrap(), has_reply);
-            alarm.join().unwrap();
+            timer.join().unwrap();
         });
     }
 
-    /// A caller that waits for a lane is woken to send, and then for its end.
+    /// A caller that waits for a connection is woken to send, and then for its end.
     #[test]
     fn loom_a_caller_is_woken_to_send() {
         loom::model(|| {
             let call = call::<()>();
             let theirs = call.clone();
-            let lane = thread::spawn(move || {
+            let connection = thread::spawn(move || {
                 let mut woken = None;
-                let lane = Arc::new(());
-                assert!(theirs.put(Place::Lane { lane, number: 1, sent: false }, &mut woken));
+                let connection = Arc::new(());
+                assert!(
+                    theirs
+                        .put(Place::Connection { connection, number: 1, sent: false }, &mut woken)
+                );
                 if let Some(waker) = woken {
                     waker.wake();
                 }
@@ -325,7 +328,7 @@ pub(super) mod models {
                 theirs.complete(Ok(LinkSlice::default()))
             });
             let _ = told(&call);
-            assert!(lane.join().unwrap());
+            assert!(connection.join().unwrap());
         });
     }
 }

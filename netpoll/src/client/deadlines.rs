@@ -1,9 +1,9 @@
-//! The deadlines of calls that no thread waits for.
+//! The deadlines of asynchronous calls.
 //!
-//! The timer wheel keeps an entry until its time; a client that made one for each call of 10 s would
-//! have millions that nobody needs. So calls are listed here, and the one entry stands at the earliest
-//! deadline of when it was set. When it fires, those that are late are rung, and it is set anew. Calls
-//! with equal timeouts end in the order in which they begin: then it fires about once in a timeout.
+//! The timer wheel keeps an entry until its time: with one for each call of 10 s it would hold millions of
+//! dead entries. So the calls are listed here, and one entry of the wheel stands at the earliest deadline.
+//! When it fires, late callers are woken, and it is set again. Calls with equal timeouts expire in the
+//! order in which they begin: then it fires about once in a timeout.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -11,10 +11,10 @@ use slab::Slab;
 
 use super::call::{Call, UNLISTED};
 
-/// See the module's documentation. The slots' lock guards it.
+/// The list of deadlines. The lock of `Connections` guards it.
 pub(super) struct Deadlines<L> {
     calls: Slab<(u64, Arc<Call<L>>)>,
-    /// Where the wheel's entry stands, or is being put; the end of time for none.
+    /// The tick of the wheel's entry; `u64::MAX` for none.
     armed: u64,
 }
 
@@ -23,7 +23,7 @@ impl<L> Deadlines<L> {
         Self { calls: Slab::new(), armed: u64::MAX }
     }
 
-    /// Lists `call`, which is late at the tick `at`. True: the wheel's entry has to be set there.
+    /// Lists `call`, which is late at the tick `at`. Returns whether the wheel's entry must be set there.
     pub(super) fn insert(&mut self, at: u64, call: &Arc<Call<L>>) -> bool {
         call.listed.store(self.calls.insert((at, call.clone())), Relaxed);
         let sooner = at < self.armed;
@@ -31,7 +31,7 @@ impl<L> Deadlines<L> {
         sooner
     }
 
-    /// Takes `call` off the list, if it is on it.
+    /// Removes `call`, if it is listed.
     pub(super) fn remove(&mut self, call: &Call<L>) {
         let key = call.listed.load(Relaxed);
         if key != UNLISTED {
@@ -40,7 +40,7 @@ impl<L> Deadlines<L> {
         }
     }
 
-    /// Those whose deadline is `now` or before, and where the wheel's entry has to be set.
+    /// Returns the calls whose deadline is `now` or before, and the next tick of the wheel's entry.
     pub(super) fn late(&mut self, now: u64) -> (Vec<Arc<Call<L>>>, Option<u64>) {
         let mut late = Vec::new();
         if self.armed > now {

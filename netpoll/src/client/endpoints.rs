@@ -1,6 +1,6 @@
-//! The endpoints of a client: which there are, which is next, and what came of each.
+//! The endpoints of a client: their list, the choice of the next one, and the health of each.
 //!
-//! The slots ask and tell under their own lock; the lock here is inside it and held for nanoseconds,
+//! `Connections` calls this under its own lock. The lock here nests inside it and is held for nanoseconds,
 //! never while a resolver is asked or an endpoint is dialled.
 
 use std::{
@@ -27,27 +27,27 @@ use crate::{
     timer::Clock,
 };
 
-/// See the module's documentation.
+/// The endpoints of a client.
 pub(super) struct Endpoints {
     resolver: Option<Box<dyn Resolve>>,
-    /// What all times of the client go by.
+    /// The client's clock.
     pub(super) clock: Clock,
     state: Mutex<State>,
-    /// The resolver is to be asked.
+    /// True if the resolver is to be asked.
     due: AtomicBool,
-    /// The number of the one endpoint that there is, while there is nothing to choose.
+    /// The number of the only endpoint, or `SEVERAL`.
     sole: AtomicUsize,
 }
 
-/// There is something to choose.
+/// The `sole` of endpoints among which to choose.
 const SEVERAL: usize = usize::MAX;
 
 struct State {
     balance: Balance,
     refresh: Refresh,
-    /// Whether an answer has come.
+    /// True once the resolver has answered.
     known: bool,
-    /// What the resolver could not tell, while there is no answer.
+    /// The resolver's error, while there is no answer.
     error: Option<Error>,
 }
 
@@ -58,7 +58,7 @@ impl Endpoints {
         Self::with(source, clock, Ejection::default())
     }
 
-    /// As [`new`](Self::new), with other figures for those who fail.
+    /// Creates endpoints with another policy of ejection.
     pub(super) fn with(source: Source, clock: Clock, policy: Ejection) -> Result<Self> {
         let mut balance = Balance::new(policy, Random::default());
         let (resolver, refresh, known) = match source {
@@ -84,18 +84,18 @@ impl Endpoints {
         Ok(Self { resolver, clock, state: Mutex::new(state), due, sole })
     }
 
-    /// How many there are.
+    /// Returns the number of listed endpoints.
     pub(super) fn len(&self) -> usize {
         self.state.lock().balance.listed().count()
     }
 
-    /// The number of the endpoint that [`choose`](Self::choose) would give if it is usable, where only one
-    /// is listed, which is sound, and the list stays.
+    /// Returns the number of the only endpoint, if it is healthy and the list does not change:
+    /// [`choose`](Self::choose) could give no other one.
     pub(super) fn sole(&self) -> Option<usize> {
         Some(self.sole.load(Relaxed)).filter(|index| *index != SEVERAL)
     }
 
-    /// Changes the state, and notes whether there is something to choose.
+    /// Changes the state, and updates `sole`.
     fn change<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         let state = &mut *self.state.lock();
         let result = f(state);
@@ -103,8 +103,8 @@ impl Endpoints {
         result
     }
 
-    /// What `take` gives of the endpoint for what is next, of those that are `usable`: see
-    /// [`Balance::choose`].
+    /// Chooses the next endpoint among those that are `usable`, as [`Balance::choose`] does, and returns
+    /// what `take` makes of it.
     pub(super) fn choose<T>(
         &self,
         usable: impl Fn(&Endpoint, bool) -> bool,
@@ -118,18 +118,18 @@ impl Endpoints {
         state.balance.choose(now, usable).map(take)
     }
 
-    /// Whether the resolver is to be asked now, by who is told so.
+    /// Returns whether the caller has to ask the resolver now.
     pub(super) fn is_due(&self) -> bool {
         self.due.load(Relaxed) && self.due.swap(false, Relaxed)
     }
 
-    /// Whether there is no answer yet, and one may come.
+    /// Returns whether the first answer of the resolver is still to come.
     pub(super) fn is_asking(&self) -> bool {
         let state = self.state.lock();
         !state.known && state.refresh.is_asking()
     }
 
-    /// What the resolver says. It may block.
+    /// Asks the resolver. It may block.
     pub(super) fn resolve(&self) -> Result<Vec<Address>> {
         match &self.resolver {
             Some(resolver) => resolver.resolve(),
@@ -137,24 +137,24 @@ impl Endpoints {
         }
     }
 
-    /// The resolver has ended. Its answer is what is listed from now on; an error changes nothing.
-    /// False: nothing is known.
+    /// Takes the resolver's answer as the new list; an error keeps the old one. Returns false if there is
+    /// no list at all.
     pub(super) fn resolved(&self, answer: Result<Vec<Address>>) -> bool {
         let now = self.clock.now_ms();
         self.change(|state| state.resolved(answer, now))
     }
 
-    /// A dial of `endpoint` begins.
+    /// Notes that a dial of `endpoint` begins.
     pub(super) fn dials(&self, endpoint: &Endpoint) {
         self.change(|state| state.balance.tries(endpoint, self.clock.now_ms()));
     }
 
-    /// A dial has succeeded.
+    /// Notes that a dial has succeeded.
     pub(super) fn connected(&self, endpoint: &Endpoint) {
         self.change(|state| state.balance.connected(endpoint, self.clock.now_ms()));
     }
 
-    /// A dial has failed.
+    /// Notes that a dial has failed.
     pub(super) fn unreachable(&self, endpoint: &Endpoint, error: &Error) {
         self.change(|state| {
             state.balance.unreachable(endpoint, error, self.clock.now_ms());
@@ -162,21 +162,21 @@ impl Endpoints {
         });
     }
 
-    /// A call was given to a connection of `endpoint`.
+    /// Notes that a call was assigned to a connection of `endpoint`.
     pub(super) fn began(&self, endpoint: &Endpoint) {
         if !endpoint.is_well() {
             self.change(|state| state.balance.tries(endpoint, self.clock.now_ms()));
         }
     }
 
-    /// A call of `endpoint` has ended.
+    /// Notes the end of a call of `endpoint`.
     pub(super) fn ended(&self, endpoint: &Endpoint, outcome: Outcome) {
         if !endpoint.expects(outcome) {
             self.change(|state| state.balance.ended(endpoint, outcome, self.clock.now_ms()));
         }
     }
 
-    /// Why nothing can be reached now: what the last dial of each said, or the resolver.
+    /// Returns why no endpoint can be reached: the error of each one's last dial, or of the resolver.
     pub(super) fn why_not(&self) -> Error {
         let state = self.state.lock();
         if let Some(error) = &state.error {
@@ -196,19 +196,19 @@ impl Endpoints {
         }
     }
 
-    /// The addresses, for messages.
+    /// Returns the addresses, for messages.
     pub(super) fn names(&self) -> String {
         names(&self.state.lock().balance)
     }
 }
 
 impl State {
-    /// Whether a choice depends on the time. As a rule none does.
+    /// Returns whether a choice depends on the time. As a rule none does.
     fn is_timed(&self) -> bool {
         self.refresh.is_timed() || self.balance.has_unsound()
     }
 
-    /// See [`Endpoints::sole`].
+    /// Computes [`Endpoints::sole`].
     fn sole(&self) -> usize {
         if self.is_timed() {
             return SEVERAL;
@@ -220,7 +220,7 @@ impl State {
         }
     }
 
-    /// See [`Endpoints::resolved`].
+    /// Implements [`Endpoints::resolved`].
     fn resolved(&mut self, answer: Result<Vec<Address>>, now: u64) -> bool {
         match answer.and_then(at_least_one) {
             Ok(addresses) => {

@@ -1,17 +1,17 @@
-//! The client, as its users hold it.
+//! The client that users hold.
 
 use std::{fmt, future::poll_fn, marker::PhantomData, sync::Arc, task::Poll, time::Duration};
 
 use super::{
-    builder::{Builder, Mux, Pool},
-    calling::{Calling, Sending},
-    hub::{Hub, Lane},
-    mux::{Muxed, Numbered},
+    builder::{ClientBuilder, Mux, Pool},
+    call_future::{CallFuture, PendingWrite},
+    hub::{CallConnection, Hub},
+    mux::{MuxFrame, Muxed},
     options::CallOptions,
     pool::Pooled,
     received::Received,
     source::IntoEndpoints,
-    stats::Stats,
+    stats::ClientStats,
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
@@ -21,10 +21,10 @@ use crate::{
     timer::Clock,
 };
 
-/// Sends requests of the format `Q`, and gives each its reply of the format `R`. See the
-/// [module](super) for what holds for every call.
+/// A client that sends requests of the format `Q` and receives replies of the format `R`. See the
+/// [module](super) for the guarantees of each call.
 ///
-/// Clones share the connections; with the last one they are closed.
+/// Clones share the connections, which are closed when the last clone is dropped.
 pub struct Client<Q: Frame, R>(Arc<Owner<Q>>, PhantomData<fn() -> R>);
 
 struct Owner<Q: Frame> {
@@ -34,48 +34,48 @@ struct Owner<Q: Frame> {
 
 pub(super) enum Kind<Q: Frame> {
     Pool(Arc<Hub<Pooled>>),
-    /// With what sets a request's number.
+    /// With the function that sets a request's number.
     Mux(Arc<Hub<Muxed>>, SetNumber<Q>),
 }
 
 pub(super) type SetNumber<Q> = for<'a, 'b> fn(&'b mut <Q as Frame>::At<'a>, u64);
 
-/// A call of a pool, whose lane sends the request.
-type NoWrite = fn(&Pooled, u64) -> Result<Sending>;
+/// The absent writer of a pool's call: its connection sends the request.
+type NoWrite = fn(&Pooled, u64) -> Result<PendingWrite>;
 
 impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
-    /// A client with one call at a time on each connection, to one address or several: "host:port",
-    /// "unix:/path".
-    pub fn pool(endpoints: impl IntoEndpoints) -> Builder<Q, R, Pool> {
-        Builder::pool(endpoints)
+    /// Returns the settings of a client with one call at a time on each connection, to one address or
+    /// several: `"host:port"`, `"unix:/path"`.
+    pub fn pool(endpoints: impl IntoEndpoints) -> ClientBuilder<Q, R, Pool> {
+        ClientBuilder::pool(endpoints)
     }
 
-    /// A client with many calls on each connection, whose replies find them by the number that the
-    /// frames carry (`#[frame(seq)]`). The client sets it; what the request says is overwritten.
-    pub fn mux(endpoints: impl IntoEndpoints) -> Builder<Q, R, Mux<Q>>
+    /// Returns the settings of a client with many calls on each connection. A reply finds its call by the
+    /// number that the frames carry (`#[frame(seq)]`); the client overwrites the request's number.
+    pub fn mux(endpoints: impl IntoEndpoints) -> ClientBuilder<Q, R, Mux<Q>>
     where
-        Q: Numbered,
-        R: Numbered<Seq = Q::Seq>,
+        Q: MuxFrame,
+        R: MuxFrame<Seq = Q::Seq>,
     {
-        Builder::mux(endpoints)
+        ClientBuilder::mux(endpoints)
     }
 
     pub(super) fn new(kind: Kind<Q>, timeout: Duration) -> Self {
         Self(Arc::new(Owner { kind, timeout }), PhantomData)
     }
 
-    /// What the client counts, at this moment.
-    pub fn stats(&self) -> Stats {
+    /// Returns the client's counters at this moment.
+    pub fn stats(&self) -> ClientStats {
         match &self.0.kind {
-            Kind::Pool(hub) => Stats::of(hub),
-            Kind::Mux(hub, _) => Stats::of(hub),
+            Kind::Pool(hub) => ClientStats::of(hub),
+            Kind::Mux(hub, _) => ClientStats::of(hub),
         }
     }
 
-    /// Makes connections until there are `n`, or as many as may be, and waits for them.
+    /// Dials until there are `n` connections, or as many as the limits allow, and waits for them.
     ///
     /// # Errors
-    /// Why fewer could be made. `TimedOut` if they are not there within the client's timeout.
+    /// The error of the last dial if fewer could be made; `TimedOut` after the client's timeout.
     pub fn warm_up(&self, n: usize) -> Result<()> {
         match &self.0.kind {
             Kind::Pool(hub) => warm_up(hub, n, self.0.timeout),
@@ -83,8 +83,8 @@ impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
         }
     }
 
-    /// Takes no new calls, waits until those that were begun have ended, and closes the connections.
-    /// At the latest after `deadline` it fails the calls that are left: so many are returned.
+    /// Refuses new calls, waits until those in flight have ended, and closes the connections. After
+    /// `deadline` the calls that are left fail; returns their number.
     pub fn close(&self, deadline: Duration) -> usize {
         match &self.0.kind {
             Kind::Pool(hub) => close(hub, deadline),
@@ -99,58 +99,61 @@ where
     R: Frame,
     for<'a> Q::At<'a>: Encode,
 {
-    /// What the deadlines of calls go by.
+    /// Returns the clock of the calls' deadlines.
     fn clock(&self) -> Clock {
         match &self.0.kind {
-            Kind::Pool(hub) => hub.alarms.clock(),
-            Kind::Mux(hub, _) => hub.alarms.clock(),
+            Kind::Pool(hub) => hub.deadline_timer.clock(),
+            Kind::Mux(hub, _) => hub.deadline_timer.clock(),
         }
     }
 
-    /// Sends `request`, and waits for its reply on this thread; a worker gives its poller away
+    /// Sends `request` and blocks this thread until its reply. A worker gives its poller away
     /// meanwhile.
     ///
     /// # Errors
-    /// Each names the address. `TimedOut` says what was waited for; what a dial says of an address that
-    /// cannot be reached ([`Dialer::dial`](crate::Dialer::dial)); `Eof`, `Io`, `Malformed` and others if
-    /// the connection ended before the reply; `Limit` past `max_waiters`; `Closed` after
-    /// [`close`](Self::close). What the request's encoder says.
+    /// Each names the address. `TimedOut` says what the call was waiting for; the errors of
+    /// [`Dialer::dial`](crate::Dialer::dial) if no endpoint can be reached; `Eof`, `Io`, `Malformed` and
+    /// others if the connection ended before the reply; `Limit` past `max_waiters`; `Closed` after
+    /// [`close`](Self::close); the errors of the request's encoder.
     pub fn call(&self, request: Q::At<'_>) -> Result<Received<R>> {
         self.call_with(request, CallOptions::new())
     }
 
-    /// As [`call`](Self::call), with a deadline of its own.
+    /// Sends `request` with `options` of its own, and blocks this thread until its reply.
     ///
     /// # Errors
-    /// As [`call`](Self::call).
+    /// Those of [`call`](Self::call).
     pub fn call_with(&self, request: Q::At<'_>, options: CallOptions) -> Result<Received<R>> {
         let span = options.span(self.clock(), self.0.timeout);
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, span).wait()
+                CallFuture::new(hub, request, None::<NoWrite>, span).wait()
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), span).wait()
+                CallFuture::new(hub, LinkSlice::default(), Some(write), span).wait()
             }
         };
         bytes.map(Received::new)
     }
 
-    /// As [`call`](Self::call), without blocking the thread, under any executor. Dropping the future
-    /// cancels the call.
+    /// Sends `request` and waits for its reply without blocking the thread, under any executor.
     ///
     /// # Errors
-    /// As [`call`](Self::call).
+    /// Those of [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call. If its request was sent, a pooled connection is closed, and
+    /// a multiplexed one drops the late reply.
     pub async fn call_async(&self, request: Q::At<'_>) -> Result<Received<R>> {
         self.call_async_with(request, CallOptions::new()).await
     }
 
-    /// As [`call_async`](Self::call_async), with a deadline of its own.
+    /// Sends `request` with `options` of its own, and waits for its reply without blocking the thread.
     ///
     /// # Errors
-    /// As [`call`](Self::call).
+    /// Those of [`call`](Self::call).
     pub async fn call_async_with(
         &self,
         request: Q::At<'_>,
@@ -160,11 +163,11 @@ where
         let bytes = match &self.0.kind {
             Kind::Pool(hub) => {
                 let request = encode(&request)?;
-                Calling::new(hub, request, None::<NoWrite>, span).await
+                CallFuture::new(hub, request, None::<NoWrite>, span).await
             }
             Kind::Mux(hub, set) => {
                 let write = writer::<Q>(request, *set);
-                Calling::new(hub, LinkSlice::default(), Some(write), span).await
+                CallFuture::new(hub, LinkSlice::default(), Some(write), span).await
             }
         };
         bytes.map(Received::new)
@@ -177,60 +180,60 @@ fn encode(request: &impl Encode) -> Result<LinkSlice> {
     Ok(out.into())
 }
 
-/// Sends `request` under the number that it is given.
+/// Returns a writer that sends `request` under the number assigned to it.
 fn writer<Q>(
     mut request: Q::At<'_>,
     set: SetNumber<Q>,
-) -> impl FnMut(&Muxed, u64) -> Result<Sending> + Send
+) -> impl FnMut(&Muxed, u64) -> Result<PendingWrite> + Send
 where
     Q: Frame,
     for<'a> Q::At<'a>: Encode,
 {
-    move |lane, number| {
+    move |connection, number| {
         set(&mut request, number);
-        lane.send(encode(&request)?.into())
+        connection.send(encode(&request)?.into())
     }
 }
 
-fn warm_up<L: Lane>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()> {
-    hub.carry_out(hub.slots.warm_up(n));
+fn warm_up<L: CallConnection>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()> {
+    hub.carry_out(hub.connections.warm_up(n));
     let mut known = false;
     let made = poll_fn(|cx| {
-        let mut now = hub.slots.watch(cx.waker());
+        let mut now = hub.connections.watch(cx.waker());
         if !known {
-            if hub.slots.endpoints.is_asking() {
+            if hub.connections.endpoints.is_asking() {
                 return Poll::Pending;
             }
             known = true;
-            if hub.slots.endpoints.len() > 0 {
-                hub.carry_out(hub.slots.warm_up(n));
-                now = hub.slots.gauges();
+            if hub.connections.endpoints.len() > 0 {
+                hub.carry_out(hub.connections.warm_up(n));
+                now = hub.connections.gauges();
             }
         }
-        let wanted = hub.slots.most().min(n);
+        let wanted = hub.connections.most().min(n);
         if wanted > 0 && now.connections >= wanted {
             return Poll::Ready(Ok(()));
         }
         if now.dialing == 0 {
-            return Poll::Ready(Err(hub.slots.endpoints.why_not()));
+            return Poll::Ready(Err(hub.connections.endpoints.why_not()));
         }
         Poll::Pending
     });
-    park::wait_for(made, Some(hub.alarms.clock().after(timeout)))
-        .unwrap_or_else(|| Err(super::verdict::late(hub, "warming up", timeout)))
+    park::wait_for(made, Some(hub.deadline_timer.clock().after(timeout)))
+        .unwrap_or_else(|| Err(super::call_error::late(hub, "warming up", timeout)))
 }
 
-fn close<L: Lane>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
-    let until = hub.alarms.clock().after(deadline);
-    hub.slots.drain();
+fn close<L: CallConnection>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
+    let until = hub.deadline_timer.clock().after(deadline);
+    hub.connections.drain();
     let drained = poll_fn(|cx| {
-        let now = hub.slots.watch(cx.waker());
+        let now = hub.connections.watch(cx.waker());
         if now.in_flight + now.waiters == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
     park::wait_for(drained, Some(until));
     let cut = cut(hub);
     let gone = poll_fn(|cx| {
-        let now = hub.slots.watch(cx.waker());
+        let now = hub.connections.watch(cx.waker());
         if now.connections == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
     park::wait_for(gone, Some(until));
@@ -238,11 +241,11 @@ fn close<L: Lane>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
 }
 
 /// Fails the calls that are left, and closes the connections.
-fn cut<L: Lane>(hub: &Arc<Hub<L>>) -> usize {
-    let (lanes, cut, steps) = hub.slots.close();
-    hub.carry_out(steps);
-    for lane in lanes {
-        lane.conn().close();
+fn cut<L: CallConnection>(hub: &Arc<Hub<L>>) -> usize {
+    let (connections, cut, actions) = hub.connections.close();
+    hub.carry_out(actions);
+    for connection in connections {
+        connection.conn().close();
     }
     cut
 }
@@ -265,8 +268,8 @@ impl<Q: Frame, R> Clone for Client<Q, R> {
 impl<Q: Frame, R> fmt::Debug for Client<Q, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = match &self.0.kind {
-            Kind::Pool(hub) => hub.slots.endpoints.names(),
-            Kind::Mux(hub, _) => hub.slots.endpoints.names(),
+            Kind::Pool(hub) => hub.connections.endpoints.names(),
+            Kind::Mux(hub, _) => hub.connections.endpoints.names(),
         };
         f.debug_tuple("Client").field(&names).finish()
     }

@@ -1,7 +1,7 @@
-//! Whether an endpoint may be chosen.
+//! The health of an endpoint: outlier ejection.
 //!
 //! ```text
-//!            a dial fails, or calls on end              its time is over
+//!            a dial fails, or calls in a row            its time is over
 //!      ┌───────┐ ────────────────▶ ┌─────────┐ ──────────────────────▶ ┌──────────┐
 //!      │ sound │                   │ ejected │ a dial, then one call   │ on trial │
 //!      └───────┘                   └─────────┘ ◀────────────────────── └──────────┘
@@ -9,23 +9,23 @@
 //!          └─────────────────────────────────────────────────────────────────┘
 //!                                   the call is answered
 //! ```
-//! Who is *alone*, no other endpoint being sound, is ejected by dials only, for a short time, and is
-//! sound again as soon as a dial succeeds: there is nobody to give its calls to.
+//! An endpoint is *alone* if no other one is sound. It is ejected by failed dials only, for a short time,
+//! and is sound again once a dial succeeds: no other endpoint can take its calls.
 
 use std::time::Duration;
 
 use crate::random::Random;
 
-/// How failing endpoints are left out.
+/// The policy of ejection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ejection {
-    /// Calls on end that fail. A dial that fails ejects at once.
+    /// Failed calls in a row that eject. A failed dial ejects at once.
     pub(super) failures: u32,
-    /// How long the first one lasts; each further one takes twice as long.
+    /// Duration of the first ejection; each further one lasts twice as long.
     pub(super) first: Duration,
-    /// How long one lasts at most.
+    /// Longest duration of an ejection.
     pub(super) longest: Duration,
-    /// How long one lasts at most where there is nobody else.
+    /// Longest duration for an endpoint that is alone.
     pub(super) longest_alone: Duration,
 }
 
@@ -40,32 +40,32 @@ impl Default for Ejection {
     }
 }
 
-/// What came of a call.
+/// The outcome of a call, for the health of its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// A reply.
+    /// A reply came.
     Answered,
-    /// The connection ended, or the reply was malformed, or none came in time.
+    /// The connection ended, the reply was malformed, or none came in time.
     Failed,
-    /// Nothing is known: its caller gave it up.
+    /// Unknown: its caller gave it up.
     Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Sound,
-    /// Since a millisecond, for so many.
+    /// Begin and duration in milliseconds.
     Ejected(u64, u64),
     OnTrial,
 }
 
-/// See the module's documentation. Time is in milliseconds.
+/// The health of one endpoint. Times are in milliseconds.
 #[derive(Debug)]
 pub(super) struct Health {
     state: State,
-    /// Failures on end while it is sound.
+    /// Failures in a row while it is sound.
     failures: u32,
-    /// Ejections on end.
+    /// Ejections in a row.
     ejections: u32,
 }
 
@@ -78,24 +78,24 @@ impl Health {
         self.state == State::Sound
     }
 
-    /// Whether it is sound, and no call failed since one was answered.
+    /// Returns whether it is sound and no call failed since one was answered.
     pub(super) fn is_well(&self) -> bool {
         self.is_sound() && self.failures == 0 && self.ejections == 0
     }
 
-    /// Whether its time is over, so that the next choice is its trial.
+    /// Returns whether its ejection is over, so that it may be tried.
     pub(super) fn awaits_trial(&self, now: u64, alone: bool, policy: &Ejection) -> bool {
         let State::Ejected(since, length) = self.state else { return false };
         let most = if alone { millis(policy.longest_alone) } else { u64::MAX };
         since + length.min(most) <= now
     }
 
-    /// It was chosen for a dial or a call, and [awaited](Self::awaits_trial) it.
+    /// Begins the trial of an endpoint that [awaited](Self::awaits_trial) it.
     pub(super) fn try_again(&mut self) {
         self.state = State::OnTrial;
     }
 
-    /// A dial has succeeded. The trial goes on with a call, if others can take calls meanwhile.
+    /// Notes that a dial has succeeded. The trial continues with a call, unless the endpoint is alone.
     pub(super) fn connected(&mut self, now: u64, alone: bool, policy: &Ejection) {
         if self.is_sound() {
             return;
@@ -107,14 +107,14 @@ impl Health {
         }
     }
 
-    /// A dial has failed. Of several that began together, one counts.
+    /// Notes that a dial has failed. Of several that began together, one counts.
     pub(super) fn unreachable(&mut self, now: u64, policy: &Ejection, random: &mut Random) {
         if !matches!(self.state, State::Ejected(..)) {
             self.eject(now, policy, random);
         }
     }
 
-    /// A call has ended.
+    /// Notes the end of a call.
     pub(super) fn ended(
         &mut self,
         outcome: Outcome,
@@ -124,7 +124,7 @@ impl Health {
         random: &mut Random,
     ) {
         match (self.state, outcome) {
-            // It began before: an old connection may live on while no new one can be made.
+            // The call began before: an old connection may work while no new one can be made.
             (State::Ejected(..), _) | (State::Sound, Outcome::Unknown) => {}
             (_, Outcome::Answered) => *self = Self::new(),
             (State::OnTrial, Outcome::Unknown) => self.state = State::Ejected(now, 0),
@@ -146,8 +146,8 @@ impl Health {
 }
 
 impl Ejection {
-    /// Milliseconds of the ejection after `before` others: the second half of it by chance, so that
-    /// not all clients come back together.
+    /// Returns the milliseconds of the ejection after `before` others. Half of it is random, so that not
+    /// all clients come back together.
     fn length(&self, before: u32, random: &mut Random) -> u64 {
         let factor = 1u32.checked_shl(before).unwrap_or(u32::MAX);
         let whole = millis(self.first.saturating_mul(factor).min(self.longest));
@@ -190,7 +190,7 @@ mod tests {
             self.health.unreachable(now, &POLICY, &mut self.random);
         }
 
-        /// How long it is ejected from `now` on.
+        /// Milliseconds from `now` until its ejection is over.
         fn ejected(&self, now: u64) -> u64 {
             assert!(!self.health.is_sound());
             let over = |t: &u64| self.health.awaits_trial(*t, self.alone, &POLICY);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_is_ejected_by_dials_only_and_for_a_short_time() {
+    fn an_endpoint_that_is_alone_is_ejected_by_dials_only_and_for_a_short_time() {
         let mut it = Patient::new();
         it.alone = true;
         (0..100).for_each(|_| it.call(Outcome::Failed, 0));

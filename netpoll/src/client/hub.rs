@@ -1,4 +1,21 @@
-//! The hub of a client: its slots, its dialler, its counters; carries out what the slots decide.
+//! The core of a client: its connections, its dialer, its counters. Carries out the decisions of the
+//! connections.
+//!
+//! ```text
+//!   Client ──▶ Hub ──▶ Connections ──▶ Entry ──▶ CallConnection ──▶ Connection
+//!                      (one lock)       │            │ ▲               │ handler
+//!                      FIFO queue ──▶ Call ◀─────────┘ └──── ReplyHandler
+//! ```
+//! - A [`Call`] has its own lock and knows its [`Place`](super::call::Place): nowhere, queued, or on a
+//!   connection. A reply, the connection's end, the deadline and the caller who leaves race to end it;
+//!   the first one counts.
+//! - [`Connections`] knows under one lock which connections exist, which have room, and which calls wait.
+//!   It decides and does nothing itself: the hub carries out the [`Actions`] without the lock.
+//! - A [`CallConnection`] is a connection with the calls that it carries, either one at a time (`pool`)
+//!   or by number (`mux`). `Connections` holds it until its connection has ended, and so does the
+//!   connection's handler.
+//! - Dials are futures on the runtime's workers. A dial belongs to a slot of `Connections`, not to a
+//!   caller: a caller that leaves does not cancel it.
 
 use std::{
     iter,
@@ -11,12 +28,12 @@ use std::{
 };
 
 use super::{
-    alarms::Alarms,
+    actions::{Actions, More, Start},
     balance::Endpoint,
     call::Call,
+    connections::Connections,
+    deadline_timer::DeadlineTimer,
     health::Outcome,
-    slots::Slots,
-    steps::{More, Start, Steps},
 };
 use crate::{
     conn::{CloseReason, Connection},
@@ -25,55 +42,55 @@ use crate::{
     sched::{blocking, sleep_on},
 };
 
-/// How often a client that keeps a connection looks whether it may dial.
+/// Interval at which a client that keeps a connection tries to dial.
 const KEEP: Duration = Duration::from_millis(50);
 
 /// A connection with the calls that it carries.
-pub(super) trait Lane: Send + Sync + Sized + 'static {
-    /// What all lanes of a client share.
+pub(super) trait CallConnection: Send + Sync + Sized + 'static {
+    /// Data that all connections of a client share.
     type Spec: Send + Sync + 'static;
 
-    /// The lane of a new connection.
+    /// Wraps a new connection.
     fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self>;
 
-    /// The connection's handler is set, so that replies are received.
+    /// Sets the connection's handler, so that replies are received.
     fn attach(self: &Arc<Self>);
 
     fn conn(&self) -> &Connection;
 
-    /// Takes a call.
+    /// Starts a call.
     fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self>;
 
-    /// The caller of a call that it has waits no more: `outcome` is what that says of the endpoint.
+    /// Abandons a call whose caller has left; `outcome` is for the endpoint's health.
     fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool, outcome: Outcome);
 
-    /// Its connection has ended.
+    /// Ends the calls in flight: the connection has ended.
     fn ended(self: &Arc<Self>, reason: CloseReason);
 
     fn endpoint(&self) -> &Arc<Endpoint>;
 }
 
-/// What became of a call that a lane was given.
+/// The result of starting a call.
 pub(super) enum Started<L> {
     Taken,
     /// Its caller has left.
     CallGone(Arc<Call<L>>),
-    /// The lane takes no more calls.
-    LaneGone(Arc<Call<L>>),
+    /// The connection accepts no more calls.
+    ConnectionGone(Arc<Call<L>>),
 }
 
-/// See the module's documentation.
-pub(super) struct Hub<L: Lane> {
-    pub(super) slots: Slots<L>,
+/// The core of a client; see the module's documentation.
+pub(super) struct Hub<L: CallConnection> {
+    pub(super) connections: Connections<L>,
     pub(super) dialer: Dialer,
-    pub(super) alarms: Alarms<L>,
+    pub(super) deadline_timer: DeadlineTimer<L>,
     pub(super) counters: Counters,
-    /// How long a lane may have been given no call before it is probed.
+    /// Idle time after which a connection is probed before its next call.
     pub(super) probe_after: Duration,
     pub(super) spec: L::Spec,
 }
 
-/// What has happened so far.
+/// Totals since the client was built.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) dials: AtomicU64,
@@ -86,28 +103,28 @@ pub(super) struct Counters {
     pub(super) pushes: AtomicU64,
 }
 
-impl<L: Lane> Hub<L> {
-    /// Does what the slots have decided.
-    pub(super) fn carry_out(self: &Arc<Self>, mut steps: Steps<L>) {
-        while !steps.is_empty() {
-            let more = steps.take_more();
+impl<L: CallConnection> Hub<L> {
+    /// Carries out the decisions of `Connections`.
+    pub(super) fn carry_out(self: &Arc<Self>, mut actions: Actions<L>) {
+        while !actions.is_empty() {
+            let more = actions.take_more();
             let behind = more.map(|more| self.carry_out_more(*more)).unwrap_or_default();
-            let mut next = steps.start.map(|start| self.start(start)).unwrap_or_default();
+            let mut next = actions.start.map(|start| self.start(start)).unwrap_or_default();
             behind.into_iter().for_each(|start| next.join(self.start(start)));
-            steps = next;
+            actions = next;
         }
     }
 
-    /// Does what there is besides a call to start; gives what is to be started too.
+    /// Carries out the rarer actions; returns the further calls to start.
     fn carry_out_more(self: &Arc<Self>, more: More<L>) -> Vec<Start<L>> {
         if more.resolves {
             self.resolve();
         }
-        if let Some(at) = more.alarm {
-            self.alarms.set(at);
+        if let Some(at) = more.timer {
+            self.deadline_timer.set(at);
         }
         more.dials.into_iter().for_each(|endpoint| self.dial(endpoint));
-        more.closes.into_iter().for_each(|lane| lane.conn().close());
+        more.closes.into_iter().for_each(|connection| connection.conn().close());
         for (call, error) in more.failed {
             call.complete(Err(error));
         }
@@ -115,39 +132,39 @@ impl<L: Lane> Hub<L> {
         more.starts
     }
 
-    fn start(&self, start: Start<L>) -> Steps<L> {
-        let Start { id, lane, call, idle } = start;
-        if !self.is_sound(lane.conn(), idle) {
+    fn start(&self, start: Start<L>) -> Actions<L> {
+        let Start { id, connection, call, idle } = start;
+        if !self.is_sound(connection.conn(), idle) {
             // Found dead before a byte of the call was written.
             self.counters.stale.fetch_add(1, Relaxed);
-            self.not_taken(&lane);
-            self.slots.retire(id);
-            if lane.conn().is_active() {
-                lane.conn().abort();
+            self.not_taken(&connection);
+            self.connections.retire(id);
+            if connection.conn().is_active() {
+                connection.conn().abort();
             }
-            // Else its own turn ends it, after what came before, and with the reason that it had.
-            return self.slots.again(&call);
+            // Otherwise its own turn ends it, after it has read what came before, with its own reason.
+            return self.connections.again(&call);
         }
-        match lane.start(call) {
-            Started::Taken => Steps::default(),
+        match connection.start(call) {
+            Started::Taken => Actions::default(),
             Started::CallGone(call) => {
-                self.not_taken(&lane);
-                self.slots.release(id, iter::once(&*call))
+                self.not_taken(&connection);
+                self.connections.release(id, iter::once(&*call))
             }
-            Started::LaneGone(call) => {
-                self.not_taken(&lane);
-                self.slots.retire(id);
-                self.slots.again(&call)
+            Started::ConnectionGone(call) => {
+                self.not_taken(&connection);
+                self.connections.retire(id);
+                self.connections.again(&call)
             }
         }
     }
 
-    /// A call that was begun at the lane's endpoint went elsewhere.
-    fn not_taken(&self, lane: &L) {
-        self.slots.endpoints.ended(lane.endpoint(), Outcome::Unknown);
+    /// Notes that a call assigned to the connection's endpoint went elsewhere.
+    fn not_taken(&self, connection: &L) {
+        self.connections.endpoints.ended(connection.endpoint(), Outcome::Unknown);
     }
 
-    /// Whether a connection looks alive; asks the system if it was given no call for long.
+    /// Returns whether a connection looks alive; probes it if it was idle for long.
     fn is_sound(&self, conn: &Connection, idle: Option<Duration>) -> bool {
         match idle {
             Some(idle) if idle >= self.probe_after => conn.probe(),
@@ -161,7 +178,7 @@ impl<L: Lane> Hub<L> {
         self.dialer.owner().shared().spawn_detached(Box::pin(async move { question.ask() }));
     }
 
-    /// Dials on the runtime's workers: whoever waits may leave, and the slot is used all the same.
+    /// Dials on the runtime's workers: a caller that leaves does not cancel the dial.
     fn dial(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
         self.counters.dials.fetch_add(1, Relaxed);
         let dial = Dial { hub: self.clone(), endpoint: Some(endpoint.clone()) };
@@ -172,13 +189,13 @@ impl<L: Lane> Hub<L> {
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
     }
 
-    /// Dials until there is a connection again, though nobody calls.
+    /// Dials until there is a connection again, even if nobody calls.
     pub(super) fn keep_one(self: &Arc<Self>) {
         let (hub, runtime) = (self.clone(), self.dialer.owner().shared().clone());
         self.dialer.owner().shared().spawn_detached(Box::pin(async move {
-            while hub.slots.lacks_all() {
-                // An endpoint that refused is left alone for a while, which grows.
-                hub.carry_out(hub.slots.warm_up(1));
+            while hub.connections.lacks_all() {
+                // The endpoint's ejection bounds the rate.
+                hub.carry_out(hub.connections.warm_up(1));
                 sleep_on(&runtime, KEEP).await;
             }
         }));
@@ -189,35 +206,35 @@ impl<L: Lane> Hub<L> {
             Ok(conn) => conn,
             Err(error) => {
                 self.counters.failed_dials.fetch_add(1, Relaxed);
-                return self.carry_out(self.slots.unreachable(endpoint, &error));
+                return self.carry_out(self.connections.unreachable(endpoint, &error));
             }
         };
         let id = conn.conn.id;
-        let lane = L::open(self, conn, endpoint.clone());
-        let (wanted, steps) = self.slots.connected(endpoint, id, &lane);
+        let connection = L::open(self, conn, endpoint.clone());
+        let (wanted, actions) = self.connections.connected(endpoint, id, &connection);
         if wanted {
-            lane.attach();
-            let lane = Arc::downgrade(&lane);
-            // The slots hold the lane until then.
-            if let Some(conn) = lane.upgrade().map(|lane| lane.conn().clone()) {
+            connection.attach();
+            let connection = Arc::downgrade(&connection);
+            // `Connections` holds it until then.
+            if let Some(conn) = connection.upgrade().map(|connection| connection.conn().clone()) {
                 conn.on_closed(move |_, reason| {
-                    if let Some(lane) = lane.upgrade() {
-                        lane.ended(reason);
+                    if let Some(connection) = connection.upgrade() {
+                        connection.ended(reason);
                     }
                 });
             }
         }
-        self.carry_out(steps);
+        self.carry_out(actions);
     }
 }
 
-/// A dial under way, whose end is told also if its future is dropped.
-struct Dial<L: Lane> {
+/// A dial in progress; dropping its future counts as a failure.
+struct Dial<L: CallConnection> {
     hub: Arc<Hub<L>>,
     endpoint: Option<Arc<Endpoint>>,
 }
 
-impl<L: Lane> Dial<L> {
+impl<L: CallConnection> Dial<L> {
     fn done(mut self, result: Result<Connection>) {
         if let Some(endpoint) = self.endpoint.take() {
             self.hub.dialled(&endpoint, result);
@@ -225,7 +242,7 @@ impl<L: Lane> Dial<L> {
     }
 }
 
-impl<L: Lane> Drop for Dial<L> {
+impl<L: CallConnection> Drop for Dial<L> {
     fn drop(&mut self) {
         if let Some(endpoint) = self.endpoint.take() {
             let why = format!("dialling {}: the runtime shuts down", endpoint.address);
@@ -234,25 +251,25 @@ impl<L: Lane> Drop for Dial<L> {
     }
 }
 
-/// The resolver's being asked, whose end is told also if a shutdown drops it, or the resolver panics.
-struct Question<L: Lane>(Option<Arc<Hub<L>>>);
+/// A question to the resolver; dropping it counts as an error.
+struct Question<L: CallConnection>(Option<Arc<Hub<L>>>);
 
-impl<L: Lane> Question<L> {
+impl<L: CallConnection> Question<L> {
     fn ask(mut self) {
         if let Some(hub) = &self.0 {
-            let answer = blocking(|| hub.slots.endpoints.resolve());
-            hub.carry_out(hub.slots.resolved(answer));
+            let answer = blocking(|| hub.connections.endpoints.resolve());
+            hub.carry_out(hub.connections.resolved(answer));
             self.0 = None;
         }
     }
 }
 
-impl<L: Lane> Drop for Question<L> {
+impl<L: CallConnection> Drop for Question<L> {
     fn drop(&mut self) {
         if let Some(hub) = self.0.take() {
             let why = "the resolver was given up: it panicked, or the runtime shuts down";
             let error = Error::new(ErrorKind::Cancelled, why);
-            hub.carry_out(hub.slots.resolved(Err(error)));
+            hub.carry_out(hub.connections.resolved(Err(error)));
         }
     }
 }

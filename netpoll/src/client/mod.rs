@@ -1,9 +1,9 @@
-//! Clients: typed calls over connections that the library makes, watches and shares.
+//! Clients: typed calls over connections that the library dials, watches and shares.
 //!
 //! ```
 //! use netpoll::{EventLoop, Frame, client::Client, frame::Auto, service::Free};
 //!
-//! /// A length of four bytes, big-endian, then so many bytes.
+//! /// A body behind its length in four bytes, big-endian.
 //! #[derive(Frame)]
 //! struct Message<'a> {
 //!     #[frame(len(of = rest))]
@@ -29,88 +29,81 @@
 //! # Ok(())
 //! # }
 //! ```
-//! [`Client::pool`] has one call at a time on each connection: for any protocol whose replies come in
-//! order. [`Client::mux`] has many on each, whose replies find them by the frames' own number. Both
-//! take requests by value and give a reply as [`Received`], in the bytes that came. For a connection
-//! without any of this there are [`Dialer::dial`](crate::Dialer::dial) and
-//! [`Connection::set_on_request`](crate::Connection::set_on_request).
 //!
-//! # What holds for every call
+//! | to | use |
+//! | --- | --- |
+//! | call a service whose replies come in the order of the requests | [`Client::pool`]: one call at a time on each connection |
+//! | call a service whose frames carry a number (`#[frame(seq)]`) | [`Client::mux`]: many calls on each connection |
+//! | wait in a thread; in a future | [`Client::call`]; [`Client::call_async`] |
+//! | limit the time of one call | [`CallOptions`] |
+//! | spread calls over several servers | a list of addresses, or [`Resolve`]; [`SystemDns`] asks the system |
+//! | see what a client does | [`Client::stats`] |
+//! | have a connection without any of this | [`Dialer::dial`](crate::Dialer::dial) |
 //!
-//! - It ends once, by its deadline at the latest: 10 s, or what the client or the call sets
-//!   ([`CallOptions`]). The time covers the wait for a connection, its dial, and the exchange.
-//! - It is sent once. What is tried again on another connection is what was certainly not sent: a dial
-//!   failed, or the connection ended before the system had taken a byte of it.
-//! - A connection whose call was given up after it was sent, or on which came what nobody had asked for,
-//!   or no frame, is closed and never used again. A mux goes on: a late reply finds nobody, and is
-//!   dropped and counted.
-//! - Those who wait for a connection get one in the order of their coming. They fail at once where no
-//!   endpoint can be reached: a dial failed up to half a second ago, and nothing else may come.
+//! A request is passed by value. Its reply is a [`Received`], which holds the bytes as they were
+//! received and decodes them in place.
+//!
+//! # Guarantees for each call
+//!
+//! - A call ends once, at its deadline at the latest: after 10 s, or what the client or the call sets
+//!   ([`CallOptions`]). The time covers waiting for a connection, dialling it, and the exchange.
+//! - A request is sent once. A call is repeated on another connection only if its request was certainly
+//!   not sent: a dial failed, or the connection ended before the kernel had accepted a byte.
+//! - A pooled connection is closed and never used again if its call was given up after the request was
+//!   sent, or if it received unrequested bytes or a malformed frame. A multiplexed connection goes on: a
+//!   late reply is counted and dropped.
+//! - Waiters for a connection are served in FIFO order. They fail at once if no endpoint can be reached:
+//!   a dial failed at most half a second ago, and no other endpoint is left to try.
 //!
 //! # Several endpoints
 //!
-//! Each call goes to the less loaded of two, chosen at random. An endpoint to which a dial fails, or at
-//! which five calls on end fail, is left out: for 20 ms at first, then for twice as long each time, up
-//! to 10 s. Then a dial and one call try it again. Calls alone never leave out the last one.
+//! Each call goes to the less loaded of two endpoints, chosen at random. An endpoint is ejected when a
+//! dial to it fails, or five calls in a row: for 20 ms at first, then for twice as long each time, up to
+//! 10 s. Then a dial and one call try it again. Failed calls alone never eject the last endpoint.
 //!
-//! [`Resolve`] says which endpoints there are; [`SystemDns`] is one that asks the system. One that is
-//! not listed any more gets no more calls; its connections are closed when theirs have ended.
+//! [`Resolve`] lists the endpoints. One that is no longer listed gets no more calls; its connections are
+//! closed when the calls in flight have ended.
 //!
-//! # States, owners
+//! # The end of a client
 //!
-//! ```text
-//!   Client ──▶ Hub ──▶ Slots: queue of calls ─┬─ seats ──▶ Lane ──▶ Connection
-//!                      (one lock)             │             │ ▲         │ handler
-//!              Call ◀─────────────────────────┘             │ └─(weak)─ Link
-//!               ▲  place: nowhere, queue, lane              │
-//!               └───── Pooled: its one call, Muxed: table ◀─┘
-//! ```
-//! - A call has its own lock and knows where it is. Whoever takes it out of there, or its
-//!   caller who leaves, ends it; the first who does counts.
-//! - The slots say which connections there are, which have room, and who waits, under one
-//!   lock, without doing anything; the hub carries out what they decide.
-//! - A *lane* is a connection with the calls that it carries, in one of two kinds: `pool`, `mux`.
-//!   The slots hold it until its connection has ended, and so does the connection's handler.
-//! - Dials are futures on the runtime's workers and belong to a slot, not to a caller.
-//!
-//! With the last handle of a client its lanes are closed. A runtime that shuts down ends its
-//! connections, and so their calls.
+//! [`Client::close`] drains a client. Dropping the last handle closes its connections, and with them the
+//! calls in flight. A runtime that shuts down does the same.
 
-mod alarms;
-mod allot;
+mod actions;
+mod assignment;
 mod balance;
 mod builder;
 mod call;
-mod calling;
+mod call_error;
+mod call_future;
+mod connections;
+#[cfg(all(test, loom))]
+mod connections_models;
+#[cfg(all(test, not(loom)))]
+mod connections_tests;
+mod deadline_timer;
 mod deadlines;
 mod endpoints;
+mod entries;
 mod handle;
+mod hasher;
 mod health;
 mod hub;
-mod link;
 mod mux;
 mod options;
 mod pool;
 mod received;
 mod refresh;
+mod reply_handler;
 mod resolve;
-mod seats;
-mod slots;
-#[cfg(all(test, loom))]
-mod slots_models;
-#[cfg(all(test, not(loom)))]
-mod slots_tests;
 mod source;
-mod spread;
 mod stats;
-mod steps;
-mod verdict;
 
-pub use builder::{Builder, Mux, Pool};
+pub use builder::{ClientBuilder, Mux, Pool};
 pub use handle::Client;
-pub use mux::{Numbered, Sequence};
+pub use mux::{MuxFrame, SequenceNumber};
 pub use options::CallOptions;
 pub use received::Received;
 pub use resolve::{Resolve, SystemDns};
 pub use source::{IntoEndpoints, Source};
-pub use stats::Stats;
+pub use stats::ClientStats;

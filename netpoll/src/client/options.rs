@@ -1,4 +1,4 @@
-//! What one call may have of its own.
+//! The options of a single call.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::{
     timer::{Clock, Moment},
 };
 
-/// Until when a call waits, where that is not its client's timeout.
+/// Options of a single call: its own timeout and deadline.
 ///
 /// ```
 /// use std::time::Duration;
 /// use netpoll::{Deadline, client::CallOptions};
 ///
-/// // At most half a second, and never longer than whoever waits for this side's own answer.
+/// // At most half a second, and no longer than the deadline of the request being handled.
 /// fn options(handlers: Deadline) -> CallOptions {
 ///     CallOptions::new().timeout(Duration::from_millis(500)).deadline(handlers)
 /// }
@@ -33,24 +33,24 @@ impl Default for CallOptions {
 }
 
 impl CallOptions {
-    /// The client's timeout.
+    /// Returns options that keep the client's timeout.
     pub fn new() -> Self {
         Self { timeout: None, deadline: Deadline::NONE }
     }
 
-    /// Longest time from now to the reply: for the wait for a connection, its dial, and the exchange.
+    /// Limits the time from now to the reply: waiting for a connection, dialling it, and the exchange.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// A handler's own deadline, which the call inherits: the earlier of the two counts.
+    /// Inherits the deadline of a handler; the earlier of the two counts.
     pub fn deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// When a call is over at the latest that begins now, of a client with `timeout`.
+    /// Returns the time of a call that begins now, of a client with `timeout`.
     pub(super) fn span(&self, clock: Clock, timeout: Duration) -> Span {
         let (begun, own) = (clock.now(), self.timeout.unwrap_or(timeout));
         let limit = self.deadline.moment().map_or(own, |inherited| inherited.left().min(own));
@@ -62,8 +62,8 @@ impl CallOptions {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub(super) begun: Moment,
-    /// How long it lasts at most.
+    /// Longest duration.
     pub(super) limit: Duration,
-    /// Until when.
+    /// The deadline.
     pub(super) until: Moment,
 }

@@ -1,10 +1,10 @@
-//! A lane that carries one call at a time.
+//! Call connections that carry one call at a time.
 //!
-//! What comes while it has a call is the reply, and whatever else comes poisons it: so does a reply
-//! that is malformed or has bytes behind it, and a call that is left after its request was sent. A
-//! poisoned connection is closed and never used again.
+//! A frame that arrives while there is a call is its reply. All other bytes poison the connection, and so
+//! does a malformed reply, a reply with bytes behind it, and a call that is abandoned after its request
+//! was sent. A poisoned connection is closed and never used again.
 //!
-//! The turn that receives a reply releases the lane, which may take the next call there and then: its
+//! The turn that receives a reply releases the connection and may start the next call at once: its
 //! request leaves in the same turn, whatever the first caller does meanwhile.
 
 use std::{
@@ -15,10 +15,10 @@ use std::{
 use super::{
     balance::Endpoint,
     call::{Call, Place},
+    call_error,
     health::Outcome,
-    hub::{Hub, Lane, Started},
-    link::{Link, Receiver},
-    verdict,
+    hub::{CallConnection, Hub, Started},
+    reply_handler::{ReplyHandler, ReplyReceiver},
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
@@ -28,16 +28,19 @@ use crate::{
     primitive::Mutex,
 };
 
-/// What the lanes have to know of the replies' format.
+/// Functions of the replies' format.
 pub(super) struct Spec {
     handler: fn(Arc<Pooled>) -> Arc<dyn Handler>,
-    /// Whether a frame is of the format.
+    /// Checks that a frame is of the format.
     check: fn(&LinkSlice) -> Result<(), DecodeError>,
 }
 
 impl Spec {
     pub(super) fn of<R: Frame + 'static>() -> Self {
-        Self { handler: |lane| Arc::new(Link::<R, Pooled>::new(lane)), check: check::<R> }
+        Self {
+            handler: |connection| Arc::new(ReplyHandler::<R, Pooled>::new(connection)),
+            check: check::<R>,
+        }
     }
 }
 
@@ -45,7 +48,7 @@ fn check<R: Frame>(bytes: &LinkSlice) -> Result<(), DecodeError> {
     frame::decode::<R>(bytes, bytes.len(), &Arena::new()).map(drop)
 }
 
-/// See the module's documentation.
+/// A connection with at most one call.
 pub(super) struct Pooled {
     hub: Arc<Hub<Self>>,
     conn: Connection,
@@ -66,7 +69,7 @@ impl Pooled {
         self.state.lock().call.take()
     }
 
-    /// The connection is never used again.
+    /// Marks the connection as never to be used again.
     fn poison(&self) {
         if !mem::replace(&mut self.state.lock().over, true) {
             self.hub.counters.poisoned.fetch_add(1, Relaxed);
@@ -74,7 +77,7 @@ impl Pooled {
     }
 }
 
-impl Lane for Pooled {
+impl CallConnection for Pooled {
     type Spec = Spec;
 
     fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
@@ -100,9 +103,10 @@ impl Lane for Pooled {
         {
             let state = &mut *self.state.lock();
             if state.over {
-                return Started::LaneGone(call);
+                return Started::ConnectionGone(call);
             }
-            if !call.move_to(Place::Lane { lane: self.clone(), number: 0, sent: true }) {
+            if !call.move_to(Place::Connection { connection: self.clone(), number: 0, sent: true })
+            {
                 return Started::CallGone(call);
             }
             state.call = Some(call);
@@ -126,7 +130,7 @@ impl Lane for Pooled {
             }
             state.call = None;
         }
-        self.hub.slots.endpoints.ended(&self.endpoint, outcome);
+        self.hub.connections.endpoints.ended(&self.endpoint, outcome);
         self.poison();
         self.conn.abort();
     }
@@ -137,25 +141,29 @@ impl Lane for Pooled {
             state.over = true;
             (state.call.take(), state.written == self.conn.conn.written())
         };
-        let mut steps = self.hub.slots.gone(self.conn.conn.id);
+        let mut actions = self.hub.connections.gone(self.conn.conn.id);
         if let Some(call) = call {
-            self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Failed);
+            self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Failed);
             let retried = unsent
                 && self.fault.get().is_none()
                 && call.may_try_again()
                 && call.move_to(Place::Nowhere);
             if retried {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
-                steps.join(self.hub.slots.again(&call));
+                actions.join(self.hub.connections.again(&call));
             } else {
-                call.complete(Err(verdict::of(&self.endpoint.address, self.fault.get(), reason)));
+                call.complete(Err(call_error::of(
+                    &self.endpoint.address,
+                    self.fault.get(),
+                    reason,
+                )));
             }
         }
-        self.hub.carry_out(steps);
+        self.hub.carry_out(actions);
     }
 }
 
-impl Receiver for Pooled {
+impl ReplyReceiver for Pooled {
     type Batch = ();
 
     fn received(&self, bytes: LinkSlice, more: bool, (): &mut ()) -> Result<()> {
@@ -166,15 +174,15 @@ impl Receiver for Pooled {
             self.state.lock().call = Some(call);
             return Err(error.into());
         }
-        self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Answered);
+        self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
         if more {
             call.complete(Ok(bytes));
             return Err(unasked());
         }
         // Before its caller is told, who may call again at once.
-        let steps = self.hub.slots.release(self.conn.conn.id, iter::once(&*call));
+        let actions = self.hub.connections.release(self.conn.conn.id, iter::once(&*call));
         call.complete(Ok(bytes));
-        self.hub.carry_out(steps);
+        self.hub.carry_out(actions);
         Ok(())
     }
 
@@ -191,7 +199,7 @@ impl Receiver for Pooled {
     }
 
     fn rests(&self) -> bool {
-        self.hub.slots.retire_idle(self.conn.conn.id)
+        self.hub.connections.retire_idle(self.conn.conn.id)
     }
 }
 

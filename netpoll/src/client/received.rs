@@ -1,4 +1,4 @@
-//! A reply as it came.
+//! A received reply.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,7 +8,7 @@ use crate::{
     frame::{self, Arena, Frame},
 };
 
-/// A reply of the format `R`, in the bytes that were received: nothing was copied.
+/// A reply of the format `R`, in the bytes as they were received, without a copy.
 ///
 /// ```
 /// # use netpoll::{Frame, client::Received};
@@ -22,7 +22,7 @@ use crate::{
 /// ```
 pub struct Received<R> {
     bytes: LinkSlice,
-    /// Of what lies across two blocks and must be contiguous.
+    /// Holds what lies across two blocks and must be contiguous.
     arena: Arena,
     frame: PhantomData<fn() -> R>,
 }
@@ -32,19 +32,18 @@ impl<R: Frame> Received<R> {
         Self { bytes, arena: Arena::new(), frame: PhantomData }
     }
 
-    /// The reply, which borrows from the bytes. Each call decodes it.
+    /// Decodes the reply, which borrows from the bytes. Each call decodes it anew.
     ///
     /// # Errors
-    /// `Malformed` if it is not of its format. It was decoded once when it came, so that this does not
-    /// happen unless its decoder says now this and now that.
+    /// `Malformed` if the bytes are not of the format.
     pub fn get(&self) -> Result<R::At<'_>> {
         Ok(frame::decode::<R>(&self.bytes, self.bytes.len(), &self.arena)?)
     }
 
-    /// The reply, where it owns what it holds.
+    /// Decodes a reply that borrows nothing.
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     pub fn into_owned(self) -> Result<R>
     where
         R: for<'a> Frame<At<'a> = R>,
@@ -54,12 +53,12 @@ impl<R: Frame> Received<R> {
 }
 
 impl<R> Received<R> {
-    /// The frame's bytes.
+    /// Returns the frame's bytes.
     pub fn bytes(&self) -> &LinkSlice {
         &self.bytes
     }
 
-    /// The frame's bytes, which may be kept and passed on without a copy.
+    /// Returns the frame's bytes, which may be kept and passed on without a copy.
     pub fn into_bytes(self) -> LinkSlice {
         self.bytes
     }

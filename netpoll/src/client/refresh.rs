@@ -1,43 +1,43 @@
-//! When a resolver is asked again. Time is what the caller says, in milliseconds.
+//! The schedule of questions to a resolver. The caller supplies the time in milliseconds.
 
 use std::time::Duration;
 
 /// See [`Resolve`](super::Resolve) for the rules.
 #[derive(Debug)]
 pub(super) struct Refresh {
-    /// How long an answer holds; `None`: for ever.
+    /// Lifetime of an answer; `None` for ever.
     lifetime: Option<u64>,
     asking: bool,
-    /// When the last answer, or error, came.
+    /// Time of the last answer or error.
     told: u64,
-    /// Errors on end.
+    /// Errors in a row.
     errors: u32,
-    /// When to ask; `None`: not again.
+    /// Time of the next question; `None` for never.
     next: Option<u64>,
 }
 
 impl Refresh {
-    /// To be asked at once.
+    /// Creates a schedule that asks at once.
     pub(super) fn new(lifetime: Option<Duration>) -> Self {
         let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         let lifetime = lifetime.map(|it| millis(it).max(1));
         Self { lifetime, asking: false, told: 0, errors: 0, next: Some(0) }
     }
 
-    /// Nothing to be asked.
+    /// Creates a schedule that never asks.
     pub(super) fn never() -> Self {
         Self { next: None, ..Self::new(None) }
     }
 
-    /// Whether to ask now; where no answer is `known`, the time after an error is not waited for. Who
-    /// is told to must tell the [end](Self::answered).
+    /// Returns whether the caller has to ask now, and report the [answer](Self::answered). Without any
+    /// `known` answer there is no pause after an error.
     pub(super) fn begin(&mut self, now: u64, known: bool) -> bool {
         let begins = !self.asking && self.next.is_some_and(|next| next <= now || !known);
         self.asking |= begins;
         begins
     }
 
-    /// Whether there is a time at which to ask.
+    /// Returns whether a question is scheduled.
     pub(super) fn is_timed(&self) -> bool {
         self.next.is_some()
     }
@@ -51,14 +51,14 @@ impl Refresh {
         self.next = self.lifetime.map(|it| now.saturating_add(it));
     }
 
-    /// It could not tell. Later each time, but never later than an answer would be renewed.
+    /// Notes an error. The pauses grow, but never beyond the lifetime of an answer.
     pub(super) fn failed(&mut self, now: u64) {
         let pause = PAUSE << self.errors.min(6);
         (self.asking, self.told, self.errors) = (false, now, self.errors + 1);
         self.next = Some(now + pause.min(self.lifetime.unwrap_or(u64::MAX)));
     }
 
-    /// An endpoint could not be reached: the answer may be an old one.
+    /// Asks sooner: an endpoint could not be reached, so the answer may be outdated.
     pub(super) fn doubt(&mut self) {
         if self.lifetime.is_some() && self.errors == 0 {
             self.next = self.next.map(|next| next.min(self.told + PAUSE));

@@ -1,16 +1,15 @@
-//! Where a client's endpoints come from.
+//! Resolvers: lists of endpoints that change.
 
 use std::{fmt, time::Duration};
 
 use crate::{addr::Address, error::Result};
 
-/// Says which addresses a client's endpoints have.
+/// A source of the addresses of a client's endpoints.
 ///
-/// It is asked before the first call, again when an answer's [lifetime](Self::lifetime) is over, and
-/// soon after an endpoint could not be reached; never twice at once, and only while calls are made.
-/// Calls go on with the old answer until there is a new one. An endpoint that a new answer does not
-/// list gets no more calls; those under way end as if nothing had happened. An answer without any
-/// address is an error.
+/// A client asks it before the first call, again when an answer's [lifetime](Self::lifetime) is over,
+/// and soon after an endpoint could not be reached; never twice at once, and only while calls are made.
+/// Calls use the old answer until there is a new one. An endpoint that a new answer does not list gets
+/// no more calls; its calls in flight go on. An answer without any address is an error.
 ///
 /// ```
 /// use netpoll::{Address, Result, client::Resolve};
@@ -36,19 +35,19 @@ use crate::{addr::Address, error::Result};
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of now. It may block: it is called on a worker that has given its poller away.
+    /// Returns the current addresses. It may block: it is called on a thread that serves nothing else.
     ///
     /// # Errors
-    /// What hindered it. Calls that have no earlier answer to go by fail with it.
+    /// The reason why there is no answer. Calls fail with it unless there is an earlier answer.
     fn resolve(&self) -> Result<Vec<Address>>;
 
-    /// How long an answer holds; `None`, the default: for ever.
+    /// Returns the lifetime of an answer; `None`, the default, means for ever.
     fn lifetime(&self) -> Option<Duration> {
         None
     }
 }
 
-/// The addresses of a host's name as the system's resolver gives them, each an endpoint of its own.
+/// A [`Resolve`] that asks the system's resolver: each address of a host's name is an endpoint.
 ///
 /// ```
 /// use netpoll::client::{Resolve, SystemDns};
@@ -63,15 +62,16 @@ pub struct SystemDns {
 }
 
 impl SystemDns {
-    /// Of `host:port`. Answers hold for 30 s, since the system does not tell for how long they would.
+    /// Creates a resolver of `host:port`. Answers hold for 30 s, since the system does not report their
+    /// lifetime.
     ///
     /// # Errors
-    /// [`Address`](crate::ErrorKind::Address), if it is none. An unknown host is told by calls.
+    /// [`Address`](crate::ErrorKind::Address) if it cannot be parsed. An unknown host fails the calls.
     pub fn new(address: &str) -> Result<Self> {
         Ok(Self { name: address.parse()?, lifetime: Duration::from_secs(30) })
     }
 
-    /// How long an answer holds. Default: 30 s.
+    /// Sets the lifetime of an answer. Default: 30 s.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;

@@ -1,24 +1,24 @@
-//! What a client's endpoints are made from.
+//! The sources of a client's endpoints.
 
 use std::fmt;
 
 use super::resolve::Resolve;
 
-/// Where a client's endpoints come from: one address or several (`"host:port"`, `["a:1", "unix:/b"]`,
-/// a `Vec`), or a [`Resolve`].
+/// A conversion into the endpoints of a client: one address or several (`"host:port"`,
+/// `["a:1", "unix:/b"]`, a `Vec`), or a [`Resolve`].
 ///
-/// A list stays as it is. A host's name in it is one endpoint: each dial resolves it, and tries its
+/// A list does not change. A host's name in it is one endpoint: each dial resolves it, and tries its
 /// addresses in turn. With [`SystemDns`](super::SystemDns) each of its addresses is an endpoint.
 pub trait IntoEndpoints {
-    /// What they are made from.
+    /// Converts into a source of endpoints.
     fn into_endpoints(self) -> Source;
 }
 
-/// See [`IntoEndpoints`].
+/// The endpoints of a client, before they are parsed; see [`IntoEndpoints`].
 pub enum Source {
-    /// A list, as it is written.
+    /// A list of addresses in text form.
     Listed(Vec<String>),
-    /// What a resolver says.
+    /// A resolver, which is asked again and again.
     Resolved(Box<dyn Resolve>),
 }
 

@@ -1,13 +1,13 @@
-//! What a client counts.
+//! The counters of a client.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::hub::{Hub, Lane};
+use super::hub::{CallConnection, Hub};
 
-/// What a client counts: numbers of this moment first, then of its life so far.
+/// Counters of a client: gauges of the moment first, then totals since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct ClientStats {
     /// Connections that have not ended.
     pub connections: usize,
     /// Connections without a call.
@@ -24,11 +24,12 @@ pub struct Stats {
     pub failed_dials: u64,
     /// Calls whose deadline passed.
     pub timeouts: u64,
-    /// Calls that were begun again on another connection, since nothing of them had been sent.
+    /// Calls that were repeated on another connection, since nothing of them had been sent.
     pub retries: u64,
     /// Connections that were found dead before they were used again.
     pub stale: u64,
-    /// Connections that were given up for what came on them, or did not.
+    /// Connections that were closed for unrequested bytes, a malformed frame, or a reply that did not come
+    /// in time.
     pub poisoned: u64,
     /// Replies that came after their call was given up, and were dropped.
     pub late: u64,
@@ -36,9 +37,9 @@ pub struct Stats {
     pub pushes: u64,
 }
 
-impl Stats {
-    pub(super) fn of<L: Lane>(hub: &Hub<L>) -> Self {
-        let (now, sums) = (hub.slots.gauges(), &hub.counters);
+impl ClientStats {
+    pub(super) fn of<L: CallConnection>(hub: &Hub<L>) -> Self {
+        let (now, sums) = (hub.connections.gauges(), &hub.counters);
         Self {
             connections: now.connections,
             idle: now.idle,

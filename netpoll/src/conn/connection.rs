@@ -226,7 +226,7 @@ impl Connection {
         Writer::new(self.clone())
     }
 
-    /// The receiving half of a connection without a handler: a dialled or detached one.
+    /// A reader of a connection without a handler: a dialled or detached one.
     ///
     /// # Errors
     /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.

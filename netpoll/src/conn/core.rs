@@ -16,20 +16,19 @@ use parking_lot::Mutex;
 use super::{
     connection::Connection,
     deadlines::{Deadlines, Kind},
-    half::Slot,
     handler::Handler,
     options::Settings,
     reason::CloseReason,
+    receive_slot::ReceiveSlot,
     recv::Recv,
     state::{self, GONE, OVER, event, mark},
     wait::Waiters,
-    writing,
+    write_lock,
 };
 use crate::{
     addr::PeerAddress,
     buf::LinkBuffer,
     error::{Error, Result},
-    mem::Slice,
     poller::{Event, Interest, Token},
     sched::{gate::Gate, home::Home, shared::Shared},
     sys::{Connecting, Socket},
@@ -51,10 +50,10 @@ pub(crate) struct Conn {
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,
     /// Empty while a reader has taken it.
-    pub(super) recv: Slot<Recv>,
+    pub(super) recv: ReceiveSlot<Recv>,
     handler: OnceLock<Arc<dyn Handler>>,
-    /// Where the half of `recv` lies, whoever has it.
-    pub(super) half_at: usize,
+    /// Address of the state in `recv`, whoever has it, for prefetching.
+    pub(super) recv_at: usize,
     pub(crate) options: Arc<Settings>,
     pub(crate) home: Arc<Home>,
     pub(crate) runtime: Arc<Shared>,
@@ -64,8 +63,6 @@ pub(crate) struct Conn {
     pub(super) written: AtomicU64,
     pub(crate) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
-    /// What a completion driver received, until a read takes it; an empty one is the end.
-    pub(super) arrived: Mutex<Vec<Slice>>,
     pub(super) waiters: Waiters,
     pub(super) token: OnceLock<Token>,
     pub(crate) id: u64,
@@ -92,7 +89,7 @@ impl Conn {
         runtime.check_open()?;
         let home = runtime.place().clone();
         socket.suffer(&runtime.settings.faults);
-        let half = Box::<Recv>::default();
+        let recv = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             gate: state::fresh(),
@@ -102,11 +99,13 @@ impl Conn {
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
-            half_at: (&raw const *half).addr(),
-            recv: Slot::new(Some(half)),
-            transport: options.transport.as_ref().map(|make| Box::new(Mutex::new(make()))),
+            recv_at: (&raw const *recv).addr(),
+            recv: ReceiveSlot::new(Some(recv)),
+            transport: match &options.transport {
+                Some(make) => Some(Box::new(Mutex::new(make()?))),
+                None => None,
+            },
             options,
-            arrived: Mutex::default(),
             send: Mutex::default(),
             written: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
@@ -221,7 +220,7 @@ impl Conn {
 
     /// Lets `f` use the socket while nobody can close it. `None`: it has ended, or somebody writes.
     pub(super) fn with_socket<T>(self: &Arc<Self>, f: impl FnOnce(&Socket) -> T) -> Option<T> {
-        writing::borrow(self, || f(&self.socket))
+        write_lock::borrow(self, || f(&self.socket))
     }
 
     /// Takes the turn's `handler` off; the connection goes on raw.

@@ -8,7 +8,7 @@ use std::{
 use super::{
     connection::Connection,
     core::{Conn, OnClose},
-    farewell,
+    disconnect,
     handler::Handler,
     reason::CloseReason,
     recv::Recv,
@@ -59,7 +59,7 @@ impl Conn {
     /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
     /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
     pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
-        let Some(word) = farewell::finish(&self.gate) else {
+        let Some(word) = disconnect::finish(&self.gate) else {
             self.recv.store(Some(recv));
             return;
         };
@@ -82,7 +82,7 @@ impl Conn {
             // The peer may have gone although this side's reason was the first.
             let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
             if let Some(why) = gone
-                && farewell::is_untold(word)
+                && disconnect::is_untold(word)
             {
                 handler.disconnected(&conn, why);
             }
@@ -98,13 +98,13 @@ impl Conn {
     /// The peer went, as `bits` say, while a request is under way: runs `on_disconnect`, if
     /// `on_connect` has run and nobody was first.
     pub(super) fn disconnect(self: &Arc<Self>, handler: &dyn Handler, bits: u32) {
-        if !farewell::claim(&self.gate) {
+        if !disconnect::claim(&self.gate) {
             return;
         }
         if let Some(why) = peer_went(bits) {
             handler.disconnected(&Connection::unowned(self.clone()), why);
         }
-        if farewell::told(&self.gate) {
+        if disconnect::told(&self.gate) {
             self.schedule(event::FLUSH);
         }
     }

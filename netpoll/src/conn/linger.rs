@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     core::Conn,
     deadlines::Kind,
-    farewell,
+    disconnect,
     recv::{Filled, Recv},
     state::mark,
 };
@@ -48,7 +48,7 @@ impl Conn {
                     return Linger::Over;
                 }
                 // A peer that goes from now on was not the first.
-                farewell::waive(&self.gate);
+                disconnect::waive(&self.gate);
                 self.set_deadline(Kind::Linger, Some(TIME));
                 BYTES
             }

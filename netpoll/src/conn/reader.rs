@@ -1,4 +1,4 @@
-//! The receiving half in a user's hands: LinkBuffer's reading vocabulary, waiting for bytes.
+//! The reader of a connection: LinkBuffer's reading vocabulary, waiting for bytes.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     core::Conn,
-    half::{self, Taken},
+    receive_slot::{self, Taken},
     recv::{Filled, Recv},
     state::{OVER, event, mark},
 };
@@ -45,12 +45,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes the half out of its slot.
+    /// Takes the receive state out of its slot.
     ///
     /// # Errors
     /// `Limit` if somebody else has it, `Closed` if the connection has ended.
     pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
-        match half::borrow(&conn.recv, &conn.gate) {
+        match receive_slot::borrow(&conn.recv, &conn.gate) {
             Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             Err(Taken::ByReader) => {
                 let why = format!("another reader reads from {conn}");
@@ -262,10 +262,10 @@ fn wait_is_over(conn: &Conn) -> bool {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let word = half::give_back(&self.conn.recv, &self.conn.gate, self.recv.take());
+        let word = receive_slot::give_back(&self.conn.recv, &self.conn.gate, self.recv.take());
         let ends = word & (OVER | mark::CLOSING) != 0;
         if ends || !self.lent && self.conn.handler().is_some() {
-            // The turn that ends the connection waits for this half; or a handler that was set.
+            // The turn that ends the connection waits for this state; or a handler was set.
             self.conn.schedule(event::WAKE);
         }
     }

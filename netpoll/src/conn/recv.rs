@@ -1,6 +1,6 @@
-//! The receiving half: from the socket into the input LinkBuffer.
+//! Receiving: from the socket into the input LinkBuffer.
 
-use std::{io, mem, sync::Arc};
+use std::{io, sync::Arc};
 
 use super::{core::Conn, deadlines::Kind, send::Sent, state::mark};
 use crate::{
@@ -93,11 +93,6 @@ impl Recv {
             return Ok(Filled::Nothing);
         }
         let had = self.input.len();
-        if word & mark::ARRIVED != 0 && self.take_arrived(conn) {
-            conn.open_wire(&mut self.wire, &mut self.input)?;
-            self.received += (self.input.len() - had) as u64;
-            return Ok(Filled::Some);
-        }
         let room = conn.runtime.settings.buffer_size;
         let looked = intake.as_ref().and_then(|intake| intake.looked);
         let read = match intake {
@@ -171,18 +166,6 @@ impl Recv {
     /// Where the bytes of the wire go.
     fn arriving(&mut self, conn: &Conn) -> &mut LinkBuffer {
         if conn.transport.is_some() { &mut self.wire } else { &mut self.input }
-    }
-
-    /// Takes what a completion driver has brought. False: nothing.
-    fn take_arrived(&mut self, conn: &Conn) -> bool {
-        conn.gate.clear(mark::ARRIVED);
-        let arrived = mem::take(&mut *conn.arrived.lock());
-        let came = !arrived.is_empty();
-        for bytes in arrived {
-            self.eof |= bytes.is_empty();
-            self.arriving(conn).push(bytes);
-        }
-        came
     }
 }
 

@@ -1,8 +1,8 @@
-//! The sending half: many threads append, one writes.
+//! Sending: many threads append, one writes.
 //!
 //! Whoever has output and finds nobody writing takes all that waits and writes it in as few calls as
 //! the socket allows. Who comes meanwhile appends and leaves: the writer goes on until nobody came
-//! ([`writing`]). So the output of many threads leaves in few writes, and nobody waits for another's
+//! ([`write_lock`]). So the output of many threads leaves in few writes, and nobody waits for another's
 //! system call.
 
 use std::{
@@ -19,7 +19,7 @@ use super::{
     deadlines::Kind,
     reason::CloseReason,
     state::{OVER, event, mark},
-    writing::{self, Outlet},
+    write_lock::{self, Outlet},
 };
 use crate::{
     buf::LinkBuffer,
@@ -61,7 +61,7 @@ impl Conn {
 
     /// As [`send`](Self::send), with the bytes of the wire.
     fn send_wire(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        writing::send(self, bytes);
+        write_lock::send(self, bytes);
     }
 
     /// As [`send`](Self::send), for one of many that send at the same time: while the poller is at work it
@@ -83,7 +83,7 @@ impl Conn {
 
     /// Writes what waits, unless another thread does.
     pub(crate) fn flush(self: &Arc<Self>) {
-        writing::flush(self);
+        write_lock::flush(self);
     }
 
     /// Writes what nothing waits before, and counts what the socket does not take. True: it is full.

@@ -18,8 +18,6 @@ pub(crate) mod event {
 pub(crate) mod mark {
     /// The handler is pure computation: its turns never lose their poller.
     pub(crate) const INLINE: u32 = 1 << 11;
-    /// A completion driver has brought bytes.
-    pub(crate) const ARRIVED: u32 = 1 << 12;
     /// `SHUT` was carried out.
     pub(crate) const SHUT_DONE: u32 = 1 << 13;
     /// The turn stopped at the high mark of pending output: who sends the rest schedules it.
@@ -34,7 +32,7 @@ pub(crate) mod mark {
     pub(crate) const READ_CLOSED: u32 = 1 << 18;
     /// The connection is dead in both directions.
     pub(crate) const HUNG_UP: u32 = 1 << 19;
-    /// A blocking reader has the receiving half.
+    /// A reader has the receive state.
     pub(crate) const READING: u32 = 1 << 20;
     /// A thread writes to the socket.
     pub(crate) const WRITING: u32 = 1 << 21;

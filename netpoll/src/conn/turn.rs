@@ -22,8 +22,8 @@ use crate::{
     sys::prefetch,
 };
 
-/// Bytes of a receiving half that every turn touches.
-const HALF: usize = offset_of!(Recv, linger);
+/// Bytes of the receive state that every turn touches.
+const RECEIVE_STATE: usize = offset_of!(Recv, linger);
 
 /// The same of a handler, about: it comes with its service's session and scanner, of any size.
 const HANDLER: usize = 176;
@@ -53,7 +53,7 @@ impl Turn for Conn {
     }
 
     fn fetch_parts(&self) {
-        prefetch::<HALF>(self.half_at);
+        prefetch::<RECEIVE_STATE>(self.recv_at);
         if let Some(handler) = self.handler() {
             fetch::<HANDLER, _>(&**handler);
         }

@@ -31,12 +31,12 @@ type Slot = OnceCell<Box<[u8]>>;
 struct Levels([OnceCell<Box<[Slot]>>; 32]);
 
 impl Arena {
-    /// An empty arena.
+    /// Creates an empty arena.
     pub const fn new() -> Self {
         Self { used: Cell::new(0), levels: OnceCell::new() }
     }
 
-    /// A copy of `pieces`, one after the other.
+    /// Returns a copy of `pieces`, one after the other.
     pub fn gather<'p, P>(&self, pieces: P) -> &[u8]
     where
         P: IntoIterator<Item = &'p [u8], IntoIter: Clone>,
@@ -59,12 +59,12 @@ impl Arena {
         slots[index - (1 << level)].get_or_init(|| bytes.into_boxed_slice())
     }
 
-    /// How many pieces it holds.
+    /// Returns the number of pieces it holds.
     pub fn len(&self) -> usize {
         self.used.get()
     }
 
-    /// Whether nothing had to be copied.
+    /// Returns whether nothing had to be copied.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -2,10 +2,10 @@
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     ints::{Int, Repr},
-    reader::Reader,
-    writer::Writer,
 };
 
 /// Decimal digits, perhaps after a sign. They fill their region: a delimiter or a size says how
@@ -13,7 +13,7 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct Ascii;
 
-/// The number that `text` is, as a whole.
+/// Returns the number that `text` is, as a whole.
 #[inline]
 pub(super) fn parse<T: Int>(text: &[u8]) -> Option<T> {
     let (negative, digits) = match text {
@@ -36,8 +36,8 @@ pub(super) fn parse<T: Int>(text: &[u8]) -> Option<T> {
     T::narrow(if negative { -i128::from(value) } else { value.into() })
 }
 
-/// A number of one to eight digits with CR LF behind it, at the beginning of `text`, and what
-/// follows.
+/// Returns a number of one to eight digits with CR LF behind it, at the beginning of `text`, and
+/// what follows.
 #[inline]
 pub(super) fn short(text: &[u8]) -> Option<(i64, &[u8])> {
     let mut value = 0;
@@ -52,7 +52,7 @@ pub(super) fn short(text: &[u8]) -> Option<(i64, &[u8])> {
     None
 }
 
-/// How many characters `n` has.
+/// Returns the number of characters of `n`.
 #[inline]
 pub(super) fn size(n: i64) -> usize {
     usize::from(n < 0) + n.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1
@@ -100,24 +100,24 @@ impl<T: Int> Repr<T> for Ascii {
     const FILLS: bool = true;
 
     fn scan(c: &mut Cursor<'_>) -> Result<T, Stop> {
-        Err(c.fault(Fault::Digits))
+        Err(c.fail(FrameErrorKind::Digits))
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError> {
         let at = r.pos();
         let digits = r.chunks(r.left())?;
-        parse(r.join(digits)).ok_or_else(|| DecodeError::new(Fault::Digits, at))
+        parse(r.join(digits)).ok_or_else(|| DecodeError::new(FrameErrorKind::Digits, at))
     }
     #[inline]
     fn size(value: T) -> usize {
         size(value.widen() as i64)
     }
     #[inline]
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         let n = value.widen();
         match n.try_into() {
             Ok(n) => w.write(Text::default().digits(n).as_bytes()),
-            Err(_) => Err(w.fail(Fault::Range(n))),
+            Err(_) => Err(w.fail(FrameErrorKind::Range(n))),
         }
     }
 }

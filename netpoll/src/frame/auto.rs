@@ -17,13 +17,13 @@ use std::{fmt, hash::Hash};
 pub struct Auto<T>(T);
 
 impl<T: Copy> Auto<T> {
-    /// As if decoded from `value`.
+    /// Creates the number that is decoded from `value`.
     #[inline]
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// What the wire said.
+    /// Returns the decoded number.
     #[inline]
     pub const fn get(&self) -> T {
         self.0

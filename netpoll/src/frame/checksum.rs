@@ -16,13 +16,13 @@ use super::ints::Int;
 /// assert_eq!(of::<Adler32>(b"123456789"), 0x091e_01de);
 /// ```
 pub trait Checksum: Default {
-    /// What the frame carries.
+    /// The integer that a frame carries.
     type Sum: Int;
 
     /// Adds `bytes`.
     fn update(&mut self, bytes: &[u8]);
 
-    /// The checksum of all bytes added.
+    /// Returns the checksum of all bytes added.
     fn finish(self) -> Self::Sum;
 }
 

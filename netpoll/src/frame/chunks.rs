@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::source::Source;
+use super::input::Input;
 
 /// A field's bytes where they lie: an iterator over the contiguous pieces. Nothing is copied.
 ///
@@ -21,30 +21,30 @@ pub struct Chunks<'a> {
     /// Bytes left, `first` included.
     left: usize,
     next: usize,
-    src: Source<'a>,
+    src: Input<'a>,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(src: Source<'a>, first: &'a [u8], left: usize, next: usize) -> Self {
+    pub(super) fn new(src: Input<'a>, first: &'a [u8], left: usize, next: usize) -> Self {
         Self { first, left, next, src }
     }
 
-    /// Bytes left.
+    /// Returns the number of bytes left.
     pub fn len(&self) -> usize {
         self.left
     }
 
-    /// Whether no byte is left.
+    /// Returns whether no byte is left.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
 
-    /// All of them, if they lie in one node.
+    /// Returns all of them, if they lie in one node.
     pub fn as_contiguous(&self) -> Option<&'a [u8]> {
         (self.first.len() == self.left).then_some(self.first)
     }
 
-    /// A copy of them.
+    /// Returns a copy of them.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.left);
         self.clone().for_each(|piece| bytes.extend_from_slice(piece));
@@ -54,7 +54,7 @@ impl<'a> Chunks<'a> {
 
 impl<'a> From<&'a [u8]> for Chunks<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self::new(Source::from(bytes), bytes, bytes.len(), 1)
+        Self::new(Input::from(bytes), bytes, bytes.len(), 1)
     }
 }
 

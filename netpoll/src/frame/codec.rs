@@ -1,26 +1,26 @@
 //! Formats whose frames are read by what came before them: a codec for each connection.
 
 use super::{
-    fault::{DecodeError, EncodeError, ScanError},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, ScanError},
     scan::{Progress, Window},
-    writer::Writer,
 };
 
 /// A format with a memory: what one frame says changes how later ones are found, read or written.
 ///
-/// A [`Frame`](super::Frame) is its bytes and nothing else; where that is not enough, as for headers
-/// that a table compresses, or a handshake after which another format is spoken, a service names a
-/// codec instead: its request is [`Coded<'static, C>`](crate::Coded). Each connection has a codec of
-/// its own, made by [`Default`], and its requests are handled one at a time.
+/// A [`Frame`](super::Frame) is its bytes and nothing else; where that is not enough, as for
+/// headers that a table compresses, or a handshake after which another format is spoken, a service
+/// names a codec instead: its request is [`Coded<'static, C>`](crate::Coded). Each connection has a
+/// codec of its own, made by [`Default`], and its requests are handled one at a time.
 ///
 /// A connection that begins with a greeting, and has messages from then on:
 ///
 /// ```
 /// use netpoll::{Frame, buf::LinkBuffer};
 /// use netpoll::frame::{
-///     self, Arena, Auto, Codec, Decode, DecodeError, Encode, EncodeError, Progress, Reader,
-///     ScanError, Scanner, Window, Writer,
+///     self, Arena, Auto, Codec, Decode, DecodeError, Encode, EncodeError, Progress, Decoder,
+///     ScanError, Scanner, Window, Encoder,
 /// };
 ///
 /// #[derive(Frame, Debug, PartialEq)]
@@ -58,7 +58,7 @@ use super::{
 ///         if self.greeted { message.scan(w, max) } else { greeting.scan(w, max) }
 ///     }
 ///
-///     fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<In<'a>, DecodeError> {
+///     fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<In<'a>, DecodeError> {
 ///         if self.greeted {
 ///             return Message::decode(r).map(In::Message);
 ///         }
@@ -66,7 +66,7 @@ use super::{
 ///         Greeting::decode(r).map(In::Greeting)
 ///     }
 ///
-///     fn encode(&mut self, frame: &Message<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+///     fn encode(&mut self, frame: &Message<'_>, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
 ///         frame.encode(w)
 ///     }
 /// }
@@ -75,29 +75,29 @@ use super::{
 /// let mut read = |wire: &'static [u8]| {
 ///     let found = talk.scan(&mut Default::default(), &Window::new(wire), 1 << 20)?;
 ///     assert_eq!(found, Progress::Ready(wire.len()));
-///     Ok::<_, netpoll::Error>(talk.decode(&mut Reader::new(wire, wire.len(), &arena))?)
+///     Ok::<_, netpoll::Error>(talk.decode(&mut Decoder::new(wire, wire.len(), &arena))?)
 /// };
 /// assert_eq!(read(b"me\n")?, In::Greeting(Greeting("me")));
 /// assert!(matches!(read(b"\0\x03me\n")?, In::Message(Message { body: b"me\n", .. })));
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 pub trait Codec: Default + Send + 'static {
-    /// How far a partial frame was looked at: the default at a frame's first byte. The scanners of
+    /// The scan state of a partial frame: the default at a frame's first byte. The scanners of
     /// the frames that can come, where there are such.
     type Scan: Default + Send + 'static;
 
-    /// What comes, as it borrows from the bytes it was decoded from.
+    /// The incoming frame, as it borrows from the bytes it was decoded from.
     type In<'a>: Send;
 
-    /// What is answered.
+    /// The outgoing frame.
     type Out<'a>;
 
-    /// Looks for the end of the frame in `w`, as [`Scanner::scan`](super::Scanner::scan): `state` is
-    /// what this frame's earlier scans left there. What outlives the frame changes in
+    /// Looks for the end of the frame in `w`, as [`Scanner::scan`](super::Scanner::scan): `state`
+    /// is what this frame's earlier scans left there. What outlives the frame changes in
     /// [`decode`](Self::decode), which runs once for each.
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn scan(
         &mut self,
         state: &mut Self::Scan,
@@ -105,10 +105,11 @@ pub trait Codec: Default + Send + 'static {
         max: usize,
     ) -> Result<Progress, ScanError>;
 
-    /// As [`Scanner::at_eof`](super::Scanner::at_eof).
+    /// Returns the frame's length where the end of the stream ends it; see
+    /// [`Scanner::at_eof`](super::Scanner::at_eof).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn at_eof(
         &mut self,
         state: &mut Self::Scan,
@@ -122,12 +123,12 @@ pub trait Codec: Default + Send + 'static {
     ///
     /// # Errors
     /// They are not of the format.
-    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> Result<Self::In<'a>, DecodeError>;
+    fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<Self::In<'a>, DecodeError>;
 
     /// Writes one frame. What was written before an error is taken back by the caller; what the
     /// codec remembers is its own to take back.
     ///
     /// # Errors
     /// The frame cannot be expressed; or there is no memory.
-    fn encode(&mut self, frame: &Self::Out<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn encode(&mut self, frame: &Self::Out<'_>, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }

@@ -2,49 +2,49 @@
 
 use super::{
     ascii,
-    fault::{Fault, ScanError},
+    error::{FrameErrorKind, ScanError},
+    input::{Checkpoint, Walk},
     scan::Window,
-    source::{Mark, Walk},
 };
 
-/// Why a scan does not go on: an early return for `?`.
+/// The reason why a scan does not go on: an early return for `?`.
 #[derive(Debug)]
 pub enum Stop {
-    /// Bytes are missing: the frame has at least so many, counted from its start.
+    /// Bytes are missing: the frame has at least this many, counted from its start.
     Need(usize),
     /// The frame's end cannot be told.
-    Fault(ScanError),
+    Error(ScanError),
 }
 
 impl From<ScanError> for Stop {
     fn from(e: ScanError) -> Self {
-        Self::Fault(e)
+        Self::Error(e)
     }
 }
 
 impl Stop {
     #[cold]
     #[inline(never)]
-    fn at(fault: Fault, pos: usize) -> Self {
-        Self::Fault(ScanError::new(fault, pos))
+    fn at(kind: FrameErrorKind, pos: usize) -> Self {
+        Self::Error(ScanError::new(kind, pos))
     }
 
-    /// The same, as seen from around the field `name`.
+    /// Prefixes the field's path with the name of the field around it.
     #[cold]
     #[inline(never)]
     #[must_use]
     pub fn in_field(self, name: &str) -> Self {
         match self {
-            Self::Fault(e) => Self::Fault(e.in_field(name)),
+            Self::Error(e) => Self::Error(e.in_field(name)),
             need => need,
         }
     }
 }
 
-/// How far the search for a delimiter has come.
+/// The position of a search for a delimiter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Find {
-    at: Mark,
+    at: Checkpoint,
 }
 
 /// The position of a scan: moves forward over what has arrived, and says what is missing.
@@ -63,10 +63,10 @@ pub struct Cursor<'w> {
 }
 
 impl<'w> Cursor<'w> {
-    /// A cursor at `mark`, which an earlier one over the same frame gave, or at the start with the
-    /// default one. No frame may have more than `max` bytes.
+    /// Creates a cursor at `mark`, which an earlier one over the same frame gave, or at the start
+    /// with the default one. No frame may have more than `max` bytes.
     #[inline]
-    pub fn resume(w: &Window<'w>, mark: Mark, max: usize) -> Self {
+    pub fn resume(w: &Window<'w>, mark: Checkpoint, max: usize) -> Self {
         let walk = Walk::resume(w.source(), mark);
         Self { walk, saved: walk, len: w.len(), max, owed: 0, examined: 0 }
     }
@@ -78,25 +78,26 @@ impl<'w> Cursor<'w> {
         self.saved = self.walk;
     }
 
-    /// Where to resume: the position of the last [`commit`](Self::commit), or the first one.
+    /// Returns the position to resume at: that of the last [`commit`](Self::commit), or the first
+    /// one.
     #[inline]
-    pub fn mark(&self) -> Mark {
-        self.saved.mark()
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.saved.checkpoint()
     }
 
-    /// The position, in bytes from the frame's start.
+    /// Returns the position, in bytes from the frame's start.
     #[inline]
     pub fn pos(&self) -> usize {
         self.walk.pos
     }
 
-    /// Bytes that have arrived and are not yet passed.
+    /// Returns the number of bytes that have arrived and are not yet passed.
     #[inline]
     pub fn left(&self) -> usize {
         self.len - self.walk.pos
     }
 
-    /// The most bytes that the frame may have.
+    /// Returns the most bytes that the frame may have.
     #[inline]
     pub fn max(&self) -> usize {
         self.max
@@ -108,7 +109,7 @@ impl<'w> Cursor<'w> {
         self.max = self.max.min(self.walk.pos.saturating_add(n));
     }
 
-    /// Bytes that this cursor has looked at.
+    /// Returns the number of bytes that this cursor has looked at.
     #[inline]
     pub fn examined(&self) -> u64 {
         self.examined
@@ -129,19 +130,20 @@ impl<'w> Cursor<'w> {
 
     // What is cold takes values: a cursor whose address nobody took stays in registers.
 
-    /// The answer that `n` bytes from the position on are missing, with all that is owed after.
+    /// Makes the answer that `n` bytes from the position on are missing, with all that is owed
+    /// after.
     #[inline]
     pub fn need(&self, n: usize) -> Stop {
         Stop::Need(self.walk.pos.saturating_add(n).saturating_add(self.owed))
     }
 
-    /// The answer that the format is broken at the position.
+    /// Makes the answer that the format is broken at the position.
     #[inline]
-    pub fn fault(&self, fault: Fault) -> Stop {
-        Stop::at(fault, self.walk.pos)
+    pub fn fail(&self, kind: FrameErrorKind) -> Stop {
+        Stop::at(kind, self.walk.pos)
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     ///
     /// # Errors
     /// They are not all there.
@@ -211,7 +213,7 @@ impl<'w> Cursor<'w> {
         let before = ahead.pos - from;
         self.examined += (ahead.pos - searched + delimiter.len()) as u64;
         if before > max {
-            return Err(self.fault(Fault::TooLarge { size: before, max }));
+            return Err(self.fail(FrameErrorKind::TooLarge { size: before, max }));
         }
         match found {
             Ok(()) => {
@@ -221,14 +223,15 @@ impl<'w> Cursor<'w> {
                 Ok(before)
             }
             Err(missing) => {
-                state.at = ahead.mark();
+                state.at = ahead.checkpoint();
                 // What is missing follows the last byte, not the first candidate.
                 Err(self.need(self.len - from + missing))
             }
         }
     }
 
-    /// The short text before the next `delimiter`, which is passed too: at most `N` bytes of it.
+    /// Returns the short text before the next `delimiter`, which is passed too: at most `N` bytes
+    /// of it.
     ///
     /// It keeps no state: what it looks at again is at most `N` bytes.
     ///
@@ -242,7 +245,7 @@ impl<'w> Cursor<'w> {
         let before = ahead.pos - self.walk.pos;
         self.examined += (before + delimiter.len()) as u64;
         if before > N || found.is_err() && limit < self.len {
-            return Err(self.fault(Fault::Digits));
+            return Err(self.fail(FrameErrorKind::Digits));
         }
         if let Err(missing) = found {
             return Err(self.need(self.len - self.walk.pos + missing));
@@ -253,7 +256,8 @@ impl<'w> Cursor<'w> {
         Ok((text, before))
     }
 
-    /// A number that CR LF ends, of the bytes that lie in this node, if it is as short as most are.
+    /// Returns a number that CR LF ends, of the bytes that lie in this node, if it is as short as
+    /// most are.
     #[inline]
     pub(super) fn short_number(&mut self) -> Option<i64> {
         let (n, rest) = ascii::short(self.walk.cur)?;
@@ -264,24 +268,24 @@ impl<'w> Cursor<'w> {
         Some(n)
     }
 
-    /// A copy of all bytes from `from` to the position.
+    /// Returns a copy of all bytes from `from` to the position.
     pub fn since(&self, from: usize) -> Vec<u8> {
         let mut bytes = vec![0; self.walk.pos - from];
-        let mut walk = Walk::resume(self.walk.src, Mark::default());
+        let mut walk = Walk::resume(self.walk.src, Checkpoint::default());
         walk.advance(from);
         walk.copy(&mut bytes);
         bytes
     }
 }
 
-/// Why the frame that ends at `end` is not there, seen from `pos`.
+/// Makes the reason why the frame that ends at `end` is not there, seen from `pos`.
 #[cold]
 fn unfinished(pos: usize, end: usize, least: usize, max: usize, owed: usize) -> Stop {
     if end < pos + least {
-        return Stop::at(Fault::Length(end as i128 - pos as i128), pos);
+        return Stop::at(FrameErrorKind::Length(end as i128 - pos as i128), pos);
     }
     if end > max {
-        return Stop::at(Fault::TooLarge { size: end, max }, pos);
+        return Stop::at(FrameErrorKind::TooLarge { size: end, max }, pos);
     }
     Stop::Need(end.saturating_add(owed))
 }

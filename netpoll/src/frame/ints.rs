@@ -2,10 +2,10 @@
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
-    writer::Writer,
 };
 
 /// Most significant byte first: network order, the default.
@@ -20,13 +20,13 @@ pub struct Le;
 #[derive(Clone, Copy, Debug)]
 pub struct U24<E = Be>(std::marker::PhantomData<E>);
 
-/// How an integer `T` stands on the wire.
+/// A representation of the integer `T` on the wire.
 pub trait Repr<T> {
-    /// How many bytes it has, where they are always so many.
+    /// The number of bytes, if it is always the same.
     const FIXED: Option<usize>;
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
-    /// Whether it takes all bytes of its region, as decimal digits do.
+    /// True if it takes all bytes of its region, as decimal digits do.
     const FILLS: bool = false;
 
     /// Reads it while the frame's end is looked for.
@@ -39,16 +39,16 @@ pub trait Repr<T> {
     ///
     /// # Errors
     /// The bytes are not such a number.
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError>;
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError>;
 
-    /// How many bytes `value` takes.
+    /// Returns the number of bytes of `value`.
     fn size(value: T) -> usize;
 
     /// Writes it.
     ///
     /// # Errors
     /// It does not fit; or there is no memory.
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 /// An integer with a fixed place in a run of bytes.
@@ -68,7 +68,7 @@ pub trait Fixed<S>: Sized + Copy {
     /// If there are fewer than [`SIZE`](Self::SIZE).
     fn store(self, bytes: &mut [u8]);
 
-    /// Whether [`store`](Self::store) cuts nothing off.
+    /// Returns whether [`store`](Self::store) cuts nothing off.
     #[inline]
     fn fits(self) -> bool {
         true
@@ -77,10 +77,10 @@ pub trait Fixed<S>: Sized + Copy {
 
 /// An integer type: what the other integers are converted through.
 pub trait Int: Copy + Default + Eq + Send + 'static {
-    /// Its value, which every integer type but `u128` always holds.
+    /// Returns its value, which every integer type but `u128` always holds.
     fn widen(self) -> i128;
 
-    /// The integer of this value.
+    /// Returns the integer of this value.
     fn narrow(value: i128) -> Option<Self>;
 }
 
@@ -112,7 +112,7 @@ macro_rules! ints {
                 }
             }
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 S::get(r)
             }
             #[inline]
@@ -120,7 +120,7 @@ macro_rules! ints {
                 S::size(*self)
             }
             #[inline]
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 S::put(*self, w)
             }
         }
@@ -138,7 +138,7 @@ macro_rules! ints {
                 c.take().map($t::$from)
             }
             #[inline]
-            fn get(r: &mut Reader<'_>) -> Result<$t, DecodeError> {
+            fn get(r: &mut Decoder<'_>) -> Result<$t, DecodeError> {
                 r.take().map($t::$from)
             }
             #[inline]
@@ -146,7 +146,7 @@ macro_rules! ints {
                 $n
             }
             #[inline]
-            fn put(value: $t, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(value: $t, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 w.array(value.$to())
             }
         }
@@ -168,7 +168,7 @@ macro_rules! ints {
 
 ints!(u8 1, u16 2, u32 4, u64 8, u128 16, i8 1, i16 2, i32 4, i64 8, i128 16);
 
-/// In sizes and counts alone: on the wire it would differ between machines.
+/// For sizes and counts alone: on the wire it would differ between machines.
 impl Int for usize {
     #[inline]
     fn widen(self) -> i128 {
@@ -220,7 +220,7 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
         c.take::<3>().map(|bytes| T::load(&bytes))
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError> {
         r.take::<3>().map(|bytes| T::load(&bytes))
     }
     #[inline]
@@ -228,9 +228,9 @@ impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
         3
     }
     #[inline]
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         if !value.fits() {
-            return Err(w.fail(Fault::Range(value.widen())));
+            return Err(w.fail(FrameErrorKind::Range(value.widen())));
         }
         let mut bytes = [0; 3];
         value.store(&mut bytes);
@@ -247,7 +247,7 @@ macro_rules! floats {
             type Skip = ();
 
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 S::get(r).map($t::from_bits)
             }
             #[inline]
@@ -255,7 +255,7 @@ macro_rules! floats {
                 S::size(self.to_bits())
             }
             #[inline]
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 S::put(self.to_bits(), w)
             }
         }
@@ -272,7 +272,7 @@ impl<'a, S> Wire<'a, S> for bool {
     type Skip = ();
 
     #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let at = r.pos();
         let [byte] = r.take()?;
         boolean(byte, at)
@@ -282,12 +282,12 @@ impl<'a, S> Wire<'a, S> for bool {
         1
     }
     #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.array([u8::from(*self)])
     }
 }
 
-/// The `bool` that `byte`, which stands at `at`, is.
+/// Returns `byte`, which stands at the offset `at`, as a `bool`.
 ///
 /// # Errors
 /// It is neither 0 nor 1.
@@ -296,6 +296,6 @@ pub fn boolean(byte: u8, at: usize) -> Result<bool, DecodeError> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(DecodeError::new(Fault::Bool(byte), at)),
+        _ => Err(DecodeError::new(FrameErrorKind::Bool(byte), at)),
     }
 }

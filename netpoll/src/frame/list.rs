@@ -2,10 +2,10 @@
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
-    writer::Writer,
 };
 
 /// Elements up to the region's end.
@@ -15,13 +15,13 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
     const FILLS: bool = true;
     type Skip = ();
 
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let mut items = Vec::new();
         while r.left() > 0 {
             let before = r.left();
             items.push(T::get(r).map_err(|e| e.in_element(items.len()))?);
             if r.left() == before {
-                return Err(r.fail(Fault::Trailing(before)));
+                return Err(r.fail(FrameErrorKind::Trailing(before)));
             }
         }
         Ok(items)
@@ -31,22 +31,22 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
         size(self)
     }
     #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         put(self, w)
     }
 }
 
-/// The bytes that an element has at least, so that bytes bound their number.
+/// Returns the bytes that an element has at least, so that bytes bound their number.
 const fn least(min: usize) -> usize {
     if min == 0 { 1 } else { min }
 }
 
-/// How many elements `n` says, if that many can be in `left` bytes.
+/// Returns the number of elements that `n` says, if that many can be in `left` bytes.
 #[inline]
-fn bounded(n: i64, min: usize, left: usize) -> Result<usize, Fault> {
-    let Ok(count) = usize::try_from(n) else { return Err(Fault::Length(n.into())) };
+fn bounded(n: i64, min: usize, left: usize) -> Result<usize, FrameErrorKind> {
+    let Ok(count) = usize::try_from(n) else { return Err(FrameErrorKind::Length(n.into())) };
     let bytes = count.saturating_mul(least(min));
-    if bytes > left { Err(Fault::Truncated(bytes - left)) } else { Ok(count) }
+    if bytes > left { Err(FrameErrorKind::Truncated(bytes - left)) } else { Ok(count) }
 }
 
 /// Reads `n` elements.
@@ -54,8 +54,8 @@ fn bounded(n: i64, min: usize, left: usize) -> Result<usize, Fault> {
 /// # Errors
 /// The region cannot hold as many; or one is broken.
 #[inline]
-pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Reader<'a>, n: i64) -> Result<Vec<T>, DecodeError> {
-    let count = bounded(n, T::MIN, r.left()).map_err(|fault| r.fail(fault))?;
+pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Decoder<'a>, n: i64) -> Result<Vec<T>, DecodeError> {
+    let count = bounded(n, T::MIN, r.left()).map_err(|kind| r.fail(kind))?;
     let mut items = Vec::with_capacity(count);
     for i in 0..count {
         items.push(T::get(r).map_err(|e| e.in_element(i))?);
@@ -63,7 +63,7 @@ pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Reader<'a>, n: i64) -> Result<Vec<T>, 
     Ok(items)
 }
 
-/// Where a scan stands in a list.
+/// The position of a scan in a list.
 #[derive(Debug)]
 pub struct ListSkip<K> {
     left: Option<usize>,
@@ -90,7 +90,7 @@ pub fn skip<T: Wire<'static, S>, S>(
         Some(left) => left,
         None => {
             let n = count(c)?;
-            usize::try_from(n).map_err(|_| c.fault(Fault::Length(n.into())))?
+            usize::try_from(n).map_err(|_| c.fail(FrameErrorKind::Length(n.into())))?
         }
     };
     if let Some(size) = T::FIXED {
@@ -115,7 +115,7 @@ pub fn skip<T: Wire<'static, S>, S>(
     Ok(())
 }
 
-/// The bytes of all `items`.
+/// Returns the bytes of all `items`.
 #[inline]
 pub fn size<'a, T: Wire<'a, S>, S>(items: &[T]) -> usize {
     match T::FIXED {
@@ -129,14 +129,14 @@ pub fn size<'a, T: Wire<'a, S>, S>(items: &[T]) -> usize {
 /// # Errors
 /// One cannot be expressed; or there is no memory.
 #[inline]
-pub fn put<'a, T: Wire<'a, S>, S>(items: &[T], w: &mut Writer<'_>) -> Result<(), EncodeError> {
+pub fn put<'a, T: Wire<'a, S>, S>(items: &[T], w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     for (i, item) in items.iter().enumerate() {
         item.put(w).map_err(|e| e.in_element(i))?;
     }
     Ok(())
 }
 
-/// As many elements as the array has.
+/// The elements of an array, one after the other.
 #[diagnostic::do_not_recommend]
 impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T; N] {
     const FIXED: Option<usize> = match T::FIXED {
@@ -162,7 +162,7 @@ impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T;
         }
         Ok(())
     }
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let mut items = [T::default(); N];
         for (i, item) in items.iter_mut().enumerate() {
             *item = T::get(r).map_err(|e| e.in_element(i))?;
@@ -174,7 +174,7 @@ impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T;
         size(self)
     }
     #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         put(self, w)
     }
 }

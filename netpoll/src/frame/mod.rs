@@ -8,13 +8,13 @@
 //!   value ──► encode(&value, out)
 //! ```
 //!
-//! By hand, a frame is three small impls. `Echo` has a length of four bytes, and so many bytes:
+//! By hand, a frame is three small impls. `Echo` is a length of four bytes, and that many bytes:
 //!
 //! ```
 //! use netpoll::{buf::LinkBuffer, frame};
 //! use netpoll::frame::{
-//!     Arena, Cursor, Decode, DecodeError, Encode, EncodeError, Frame, Reader, Scan, Stop, Wire,
-//!     Writer,
+//!     Arena, Cursor, Decode, DecodeError, Encode, EncodeError, Frame, Decoder, Scan, Stop, Wire,
+//!     Encoder,
 //! };
 //!
 //! struct Echo<'a>(&'a [u8]);
@@ -26,14 +26,14 @@
 //!         let n = u32::from_be_bytes(c.take()?) as usize;
 //!         c.finish(c.pos() + n, 0)
 //!     }
-//!     fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+//!     fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
 //!         let n = u32::from_be_bytes(r.take()?) as usize;
 //!         r.bytes(n).map(Echo)
 //!     }
 //!     fn size(&self) -> usize {
 //!         4 + self.0.len()
 //!     }
-//!     fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+//!     fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
 //!         w.write(&(self.0.len() as u32).to_be_bytes())?;
 //!         w.write(self.0)
 //!     }
@@ -45,7 +45,7 @@
 //! }
 //!
 //! impl<'a> Decode<'a> for Echo<'a> {
-//!     fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+//!     fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
 //!         Self::get(r)
 //!     }
 //! }
@@ -54,7 +54,7 @@
 //!     fn encoded_len(&self) -> usize {
 //!         self.size()
 //!     }
-//!     fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+//!     fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
 //!         self.put(w)
 //!     }
 //! }
@@ -74,19 +74,20 @@ mod checksum;
 mod chunks;
 mod codec;
 mod cursor;
-mod fault;
+mod decoder;
+#[doc(hidden)]
+pub mod derived;
+mod encoder;
+mod error;
+mod input;
 mod ints;
 mod list;
 mod payload;
 mod prefix;
-mod reader;
 mod scan;
-mod source;
-mod support;
 mod traits;
 mod varint;
 mod wire;
-mod writer;
 
 pub use arena::Arena;
 pub use ascii::Ascii;
@@ -95,27 +96,26 @@ pub use checksum::{Adler32, Checksum, Crc32, Crc32c};
 pub use chunks::Chunks;
 pub use codec::Codec;
 pub use cursor::{Cursor, Find, Stop};
-pub use fault::{DecodeError, EncodeError, Fault, ScanError};
+pub use decoder::{Decoder, Region};
+pub use encoder::{Encoder, Patch};
+pub use error::{DecodeError, EncodeError, FrameError, FrameErrorKind, ScanError};
+pub use input::{Checkpoint, Input};
 pub use ints::{Be, Fixed, Int, Le, Repr, U24};
 pub use list::ListSkip;
 pub use prefix::{AsciiCrlf, Prefix};
-pub use reader::{Reader, Region};
 pub use scan::{Progress, Resume, Scan, Scanner, Window};
-pub use source::{Mark, Source};
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip, write};
 pub use varint::{Varint, Zigzag};
 pub use wire::{Wire, WireArgs};
-pub use writer::{Patch, Writer};
 
-/// What the expansion of `#[derive(Frame)]` names; no part of the API.
-#[doc(hidden)]
-pub mod derived {
-    pub use super::{
-        Ascii, Auto, Be, Checksum, Cursor, Decode, DecodeError, Encode, EncodeError, Fault, Find,
-        Fixed, Frame, Le, ListSkip, Prefix, Reader, Repr, Scan, Sequenced, Stop, U24, Varint, Wire,
-        WireArgs, Writer, Zigzag,
-        ints::boolean,
-        list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
-        support::*,
-    };
-}
+/// The former name of [`Decoder`].
+#[deprecated(note = "renamed to `Decoder`")]
+pub type Reader<'a> = Decoder<'a>;
+
+/// The former name of [`Encoder`].
+#[deprecated(note = "renamed to `Encoder`")]
+pub type Writer<'w> = Encoder<'w>;
+
+/// The former name of [`FrameErrorKind`].
+#[deprecated(note = "renamed to `FrameErrorKind`")]
+pub type Fault = FrameErrorKind;

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::{
     chunks::Chunks,
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
-    writer::Writer,
 };
 use crate::buf::LinkSlice;
 
@@ -22,11 +22,11 @@ macro_rules! payload {
             type Skip = ();
 
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 <Self as Wire<'a, S>>::get_sized(r, r.left())
             }
             #[inline]
-            fn get_sized($r: &mut Reader<'a>, $n: usize) -> Result<Self, DecodeError> {
+            fn get_sized($r: &mut Decoder<'a>, $n: usize) -> Result<Self, DecodeError> {
                 $get
             }
             #[inline]
@@ -34,7 +34,7 @@ macro_rules! payload {
                 self.len()
             }
             #[inline]
-            fn put(&self, $w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, $w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 let $value = self;
                 $put
             }
@@ -43,12 +43,13 @@ macro_rules! payload {
 }
 
 payload! {
-    /// Borrowed where the bytes lie in one node, else copied once to the frame's arena.
+    /// Bytes that are borrowed where they lie in one node, else copied once to the frame's arena.
     &'a [u8], |r, n| r.bytes(n), |value, w| w.write(value)
 }
 
 payload! {
-    /// As `&[u8]`, and UTF-8.
+    /// UTF-8 that is borrowed where the bytes lie in one node, else copied once to the frame's
+    /// arena.
     &'a str,
     |r, n| {
         let at = r.pos();
@@ -58,7 +59,7 @@ payload! {
 }
 
 payload! {
-    /// A copy, and UTF-8.
+    /// UTF-8 that is copied.
     String,
     |r, n| {
         let at = r.pos();
@@ -68,22 +69,23 @@ payload! {
 }
 
 payload! {
-    /// Never copied.
+    /// Bytes that are never copied.
     Chunks<'a>, |r, n| r.chunks(n), |value, w| value.clone().try_for_each(|piece| w.write(piece))
 }
 
 payload! {
-    /// Counted: never copied, and outlives the frame.
+    /// Bytes by counted reference: never copied, and they outlive the frame.
     LinkSlice, |r, n| r.share(n), |value, w| w.share(value)
 }
 
 payload! {
-    /// Counted, and outlives the frame; copied only if the bytes lie in several nodes.
+    /// Bytes by counted reference, which outlive the frame; copied only if they lie in several
+    /// nodes.
     Bytes, |r, n| r.share(n).map(Bytes::from), |value, w| w.share_bytes(value.clone())
 }
 
-/// The text from the byte `at` on is not UTF-8.
+/// Makes the error of text that begins at the byte `at` and is not UTF-8.
 #[cold]
 fn not_utf8(at: usize, e: std::str::Utf8Error) -> DecodeError {
-    DecodeError::new(Fault::Utf8, at + e.valid_up_to())
+    DecodeError::new(FrameErrorKind::Utf8, at + e.valid_up_to())
 }

@@ -3,20 +3,20 @@
 use super::{
     ascii,
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     ints::{Int, Repr, U24},
-    reader::Reader,
-    writer::Writer,
 };
 
-/// What can stand before a field and say how many bytes or elements it has: the integers of up to
+/// A number before a field that says how many bytes or elements it has: the integers of up to
 /// 64 bits, in the order `S`; [`U24`]; [`Varint`](super::Varint); [`AsciiCrlf`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a prefix",
     label = "not an integer of up to 64 bits, `U24`, `Varint` or `AsciiCrlf`"
 )]
 pub trait Prefix<S> {
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
 
     /// Reads it while the frame's end is looked for.
@@ -29,16 +29,16 @@ pub trait Prefix<S> {
     ///
     /// # Errors
     /// The bytes are not a number.
-    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError>;
+    fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError>;
 
-    /// How many bytes it takes to say `n`.
+    /// Returns the number of bytes of `n`.
     fn size(n: i64) -> usize;
 
     /// Writes it.
     ///
     /// # Errors
     /// `n` does not fit; or there is no memory.
-    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 macro_rules! prefixes {
@@ -51,7 +51,7 @@ macro_rules! prefixes {
                 S::scan(c).map(clamp)
             }
             #[inline]
-            fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+            fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
                 S::get(r).map(clamp)
             }
             #[inline]
@@ -59,10 +59,10 @@ macro_rules! prefixes {
                 S::size(n as $t)
             }
             #[inline]
-            fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 match n.try_into() {
                     Ok(n) => S::put(n, w),
-                    Err(_) => Err(w.fail(Fault::Range(n.into()))),
+                    Err(_) => Err(w.fail(FrameErrorKind::Range(n.into()))),
                 }
             }
         }
@@ -71,7 +71,7 @@ macro_rules! prefixes {
 
 prefixes!(u8, u16, u32, u64, i8, i16, i32, i64);
 
-/// A number that no frame has as many bytes as: beyond all limits, as it was before.
+/// Clamps a prefix to 63 bits: no frame is as long, so that every limit still refuses it.
 #[inline]
 fn clamp(n: impl Int) -> i64 {
     n.widen().min(i64::MAX.into()) as i64
@@ -88,7 +88,7 @@ where
         <Self as Repr<u32>>::scan(c).map(i64::from)
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
         <Self as Repr<u32>>::get(r).map(i64::from)
     }
     #[inline]
@@ -96,10 +96,10 @@ where
         3
     }
     #[inline]
-    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         match n.try_into() {
             Ok(n) => <Self as Repr<u32>>::put(n, w),
-            Err(_) => Err(w.fail(Fault::Range(n.into()))),
+            Err(_) => Err(w.fail(FrameErrorKind::Range(n.into()))),
         }
     }
 }
@@ -122,23 +122,23 @@ impl<S> Prefix<S> for AsciiCrlf {
             return Ok(n);
         }
         let (text, n) = c.text::<DIGITS>(CRLF)?;
-        ascii::parse(&text[..n]).ok_or_else(|| c.fault(Fault::Digits))
+        ascii::parse(&text[..n]).ok_or_else(|| c.fail(FrameErrorKind::Digits))
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
         if let Some(n) = r.short_number() {
             return Ok(n);
         }
         let at = r.pos();
         let digits = r.until(CRLF, DIGITS)?;
-        ascii::parse(digits).ok_or_else(|| DecodeError::new(Fault::Digits, at))
+        ascii::parse(digits).ok_or_else(|| DecodeError::new(FrameErrorKind::Digits, at))
     }
     #[inline]
     fn size(n: i64) -> usize {
         ascii::size(n) + CRLF.len()
     }
     #[inline]
-    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         let mut text = ascii::Text::default();
         text.digits(n).push(CRLF);
         w.write(text.as_bytes())

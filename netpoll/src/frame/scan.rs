@@ -3,11 +3,11 @@
 use super::{
     Wire,
     cursor::{Cursor, Stop},
-    fault::{Fault, ScanError},
-    source::{Mark, Source},
+    error::{FrameErrorKind, ScanError},
+    input::{Checkpoint, Input},
 };
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The frame is there, and has this many bytes.
@@ -21,40 +21,40 @@ pub enum Progress {
 /// The bytes received so far, from a frame's first one on.
 #[derive(Clone, Copy, Debug)]
 pub struct Window<'w> {
-    src: Source<'w>,
+    src: Input<'w>,
     len: usize,
 }
 
 impl<'w> Window<'w> {
-    /// All bytes of `source`.
+    /// Returns all bytes of `source`.
     #[inline]
-    pub fn new(source: impl Into<Source<'w>>) -> Self {
+    pub fn new(source: impl Into<Input<'w>>) -> Self {
         let src = source.into();
         Self { src, len: src.len() }
     }
 
-    /// Bytes received.
+    /// Returns the number of bytes received.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing was received yet.
+    /// Returns whether nothing was received yet.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The bytes, where they lie.
+    /// Returns the bytes, where they lie.
     #[inline]
-    pub fn source(&self) -> Source<'w> {
+    pub fn source(&self) -> Input<'w> {
         self.src
     }
 
-    /// The `N` bytes at the offset `at`, if they are there.
+    /// Returns the `N` bytes at the offset `at`, if they are there.
     ///
     /// It walks the nodes from the first one on: for the beginning of a frame. A scanner that
-    /// looks further keeps a [`Mark`] and resumes a [`Cursor`] there.
+    /// looks further keeps a [`Checkpoint`] and resumes a [`Cursor`] there.
     #[inline]
     pub fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let head = self.src.chunk(0);
@@ -62,7 +62,7 @@ impl<'w> Window<'w> {
             return Some(*bytes);
         }
         (self.len >= at + N).then(|| {
-            let mut cursor = super::source::Walk::resume(self.src, Mark::default());
+            let mut cursor = super::input::Walk::resume(self.src, Checkpoint::default());
             cursor.advance(at);
             let mut bytes = [0; N];
             cursor.copy(&mut bytes);
@@ -73,15 +73,16 @@ impl<'w> Window<'w> {
 
 /// Finds where a frame ends, from as few looks at its bytes as possible.
 ///
-/// One scanner serves one frame: it starts as the default, and is called whenever bytes were
-/// added, with all bytes from the frame's start on. Between two calls the bytes that it has seen
-/// stay, if not where they lay (a [`Mark`] finds them again); it keeps what it knows, so as not to
-/// look at them again. It is not called again once it has answered [`Ready`](Progress::Ready) or an error.
+/// One scanner serves one frame: it starts as the default, and is called whenever bytes were added,
+/// with all bytes from the frame's start on. Between two calls the bytes that it has seen stay, if
+/// not where they lay (a [`Checkpoint`] finds them again); it keeps what it knows, so as not to
+/// look at them again. It is not called again once it has answered [`Ready`](Progress::Ready) or an
+/// error.
 ///
-/// A derived frame's scanner is [`Scan`]. By hand, a length of four bytes and so many bytes:
+/// A derived frame's scanner is [`Scan`]. By hand, a length of four bytes and that many bytes:
 ///
 /// ```
-/// use netpoll::frame::{Fault, Progress, ScanError, Scanner, Window};
+/// use netpoll::frame::{FrameErrorKind, Progress, ScanError, Scanner, Window};
 ///
 /// #[derive(Default)]
 /// struct Prefixed;
@@ -91,7 +92,7 @@ impl<'w> Window<'w> {
 ///         let Some(length) = w.array(0) else { return Ok(Progress::Need(4)) };
 ///         let size = (u32::from_be_bytes(length) as usize).saturating_add(4);
 ///         if size > max {
-///             return Err(ScanError::new(Fault::TooLarge { size, max }, 0).in_field("length"));
+///             return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, 0).in_field("length"));
 ///         }
 ///         Ok(if w.len() < size { Progress::Need(size) } else { Progress::Ready(size) })
 ///     }
@@ -110,28 +111,28 @@ pub trait Scanner: Default + Send + 'static {
     /// past its header has to arrive: the connection closes.
     fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError>;
 
-    /// The frame's length where the end of the stream ends it, in a format that the close
+    /// Returns the frame's length where the end of the stream ends it, in a format that the close
     /// delimits; `None` where a frame never ends so.
     ///
     /// # Errors
-    /// As [`scan`](Self::scan).
+    /// Those of [`scan`](Self::scan).
     fn at_eof(&mut self, w: &Window<'_>) -> Result<Option<usize>, ScanError> {
         let _ = w;
         Ok(None)
     }
 }
 
-/// Where a scan goes on when more bytes have come: what a scanner written over [`Cursor`] keeps, beside
-/// the state of its own.
+/// The state that a scanner written over [`Cursor`] keeps to go on when more bytes have come,
+/// beside the state of its own.
 #[derive(Debug, Default)]
 pub struct Resume {
-    mark: Mark,
+    mark: Checkpoint,
     need: usize,
     examined: u64,
 }
 
 impl Resume {
-    /// Has `skip` pass the frame, from the position that it committed last, once what it asked for
+    /// Passes the frame by `skip`, from the position that it committed last, once what it asked for
     /// is there.
     ///
     /// # Errors
@@ -153,19 +154,19 @@ impl Resume {
         let size = match &outcome {
             Ok(()) => cursor.pos(),
             Err(Stop::Need(size)) => *size,
-            Err(Stop::Fault(_)) => 0,
+            Err(Stop::Error(_)) => 0,
         };
         if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, cursor.pos()));
+            return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, cursor.pos()));
         }
         match outcome {
             Ok(()) => Ok(Progress::Ready(size)),
             Err(Stop::Need(_)) => {
-                self.mark = cursor.mark();
+                self.mark = cursor.checkpoint();
                 self.need = size;
                 Ok(Progress::Need(size))
             }
-            Err(Stop::Fault(e)) => Err(e),
+            Err(Stop::Error(e)) => Err(e),
         }
     }
 }
@@ -185,7 +186,7 @@ impl<T: Wire<'static>> Default for Scan<T> {
 }
 
 impl<T: Wire<'static>> Scan<T> {
-    /// Bytes looked at so far, those looked at twice counted twice.
+    /// Returns the number of bytes looked at so far, those looked at twice counted twice.
     pub fn examined(&self) -> u64 {
         self.resume.examined
     }

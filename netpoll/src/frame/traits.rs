@@ -4,15 +4,15 @@ use std::hash::Hash;
 
 use super::{
     arena::Arena,
-    fault::{DecodeError, EncodeError, Fault},
-    reader::Reader,
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
+    input::Input,
     scan::{Progress, Scanner, Window},
-    source::Source,
-    writer::Writer,
 };
 use crate::{Error, ErrorKind, buf::LinkBuffer};
 
-/// A format: what a connection speaks.
+/// A message format that a connection speaks.
 ///
 /// Finding a frame's end ([`Scan`](Self::Scan)) is apart from decoding it ([`At`](Self::At)): the
 /// scanner resumes as bytes arrive and borrows nothing; the decoder runs once, over exactly one
@@ -25,19 +25,19 @@ use crate::{Error, ErrorKind, buf::LinkBuffer};
     note = "derive it: `#[derive(Frame)]`"
 )]
 pub trait Frame {
-    /// What finds its end.
+    /// The scanner that finds the frame's end.
     type Scan: Scanner;
 
     /// The frame as it borrows from the bytes it was decoded from.
     type At<'a>: Decode<'a> + Send;
 
-    /// How many bytes it has, where they are always so many.
+    /// The number of bytes, if it is always the same.
     const FIXED: Option<usize> = None;
 
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize = 0;
 
-    /// How many bytes it has at most; the connection's own limit holds besides.
+    /// The largest number of bytes; the connection's own limit holds besides.
     const MAX: usize = usize::MAX;
 }
 
@@ -47,19 +47,19 @@ pub trait Decode<'a>: Sized {
     ///
     /// # Errors
     /// They are not of its format.
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError>;
 }
 
 /// A value that is written as one frame.
 pub trait Encode {
-    /// How many bytes [`encode`](Self::encode) writes.
+    /// Returns the number of bytes that [`encode`](Self::encode) writes.
     fn encoded_len(&self) -> usize;
 
     /// Writes it. What was written before an error is taken back by the caller.
     ///
     /// # Errors
     /// Its value cannot be expressed; or there is no memory.
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
@@ -69,7 +69,7 @@ impl<T: Encode + ?Sized> Encode for &T {
     }
 
     #[inline]
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         T::encode(self, w)
     }
 }
@@ -79,7 +79,7 @@ pub trait Sequenced {
     /// The number's type.
     type Seq: Copy + Eq + Hash;
 
-    /// The number.
+    /// Returns the number.
     fn seq(&self) -> Self::Seq;
 
     /// Sets it: a reply takes its request's.
@@ -98,11 +98,11 @@ pub trait Sequenced {
 /// If `source` has fewer than `n` bytes.
 #[inline]
 pub fn decode<'a, F: Frame>(
-    source: impl Into<Source<'a>>,
+    source: impl Into<Input<'a>>,
     n: usize,
     arena: &'a Arena,
 ) -> Result<F::At<'a>, DecodeError> {
-    F::At::decode(&mut Reader::new(source, n, arena))
+    F::At::decode(&mut Decoder::new(source, n, arena))
 }
 
 /// Encodes `frame` behind what `out` holds, and flushes it there; gives its length in bytes.
@@ -116,22 +116,23 @@ pub fn encode<T: Encode + ?Sized>(frame: &T, out: &mut LinkBuffer) -> Result<usi
     Ok(n)
 }
 
-/// Has `put` write one frame behind what `out` holds, without flushing it; gives its length in bytes.
+/// Writes one frame by `put` behind what `out` holds, without flushing it; returns its length in
+/// bytes.
 ///
 /// # Errors
 /// Those of `put`, or there is no memory; `out` is then as it was.
 #[inline]
 pub fn write(
     out: &mut LinkBuffer,
-    put: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
+    put: impl FnOnce(&mut Encoder<'_>) -> Result<(), EncodeError>,
 ) -> Result<usize, EncodeError> {
     out.compose(
         |tail| {
-            let mut w = Writer::new(tail);
+            let mut w = Encoder::new(tail);
             put(&mut w)?;
             Ok(w.finish())
         },
-        || EncodeError::new(Fault::Memory, 0),
+        || EncodeError::new(FrameErrorKind::Memory, 0),
     )
 }
 

@@ -2,11 +2,11 @@
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault, ScanError},
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind, ScanError},
     ints::{Int, Repr},
     prefix::Prefix,
-    reader::Reader,
-    writer::Writer,
 };
 
 /// Seven bits a byte, the least significant first; all bytes but the last have the top bit set
@@ -14,7 +14,7 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct Varint;
 
-/// As [`Varint`], of signed integers: 0, -1, 1, -2 .. stand as 0, 1, 2, 3 .. .
+/// Signed integers as [`Varint`] writes 0, 1, 2, 3 .. for 0, -1, 1, -2 .. .
 #[derive(Clone, Copy, Debug)]
 pub struct Zigzag;
 
@@ -45,13 +45,13 @@ fn groups<E>(
 #[inline]
 fn scan(c: &mut Cursor<'_>) -> Result<u64, Stop> {
     let at = c.pos();
-    groups(|| c.take().map(|[byte]| byte), || ScanError::new(Fault::Varint, at).into())
+    groups(|| c.take().map(|[byte]| byte), || ScanError::new(FrameErrorKind::Varint, at).into())
 }
 
 #[inline]
-fn get(r: &mut Reader<'_>) -> Result<u64, DecodeError> {
+fn get(r: &mut Decoder<'_>) -> Result<u64, DecodeError> {
     let at = r.pos();
-    groups(|| r.take().map(|[byte]| byte), || DecodeError::new(Fault::Varint, at))
+    groups(|| r.take().map(|[byte]| byte), || DecodeError::new(FrameErrorKind::Varint, at))
 }
 
 #[inline]
@@ -60,7 +60,7 @@ fn size(value: u64) -> usize {
 }
 
 #[inline]
-fn put(mut value: u64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn put(mut value: u64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     if value < 0x80 {
         return w.array([value as u8]);
     }
@@ -72,7 +72,7 @@ fn put(mut value: u64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
     w.write(&bytes[..n])
 }
 
-/// The bits of `value` as an unsigned 64-bit integer.
+/// Returns the bits of `value` as an unsigned 64-bit integer.
 fn unsigned<T: Int>(value: T) -> u64 {
     value.widen() as u64
 }
@@ -93,21 +93,21 @@ impl<T: Int> Repr<T> for Varint {
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<T, Stop> {
         let n = scan(c)?;
-        T::narrow(n.into()).ok_or_else(|| c.fault(Fault::Varint))
+        T::narrow(n.into()).ok_or_else(|| c.fail(FrameErrorKind::Varint))
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError> {
         let n = get(r)?;
-        T::narrow(n.into()).ok_or_else(|| r.fail(Fault::Varint))
+        T::narrow(n.into()).ok_or_else(|| r.fail(FrameErrorKind::Varint))
     }
     #[inline]
     fn size(value: T) -> usize {
         size(unsigned(value))
     }
     #[inline]
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         if value.widen() < 0 {
-            return Err(w.fail(Fault::Range(value.widen())));
+            return Err(w.fail(FrameErrorKind::Range(value.widen())));
         }
         put(unsigned(value), w)
     }
@@ -120,19 +120,19 @@ impl<T: Int> Repr<T> for Zigzag {
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<T, Stop> {
         let n = scan(c)?;
-        T::narrow(unzigzag(n)).ok_or_else(|| c.fault(Fault::Varint))
+        T::narrow(unzigzag(n)).ok_or_else(|| c.fail(FrameErrorKind::Varint))
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<T, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<T, DecodeError> {
         let n = get(r)?;
-        T::narrow(unzigzag(n)).ok_or_else(|| r.fail(Fault::Varint))
+        T::narrow(unzigzag(n)).ok_or_else(|| r.fail(FrameErrorKind::Varint))
     }
     #[inline]
     fn size(value: T) -> usize {
         size(zigzag(value))
     }
     #[inline]
-    fn put(value: T, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(value: T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         put(zigzag(value), w)
     }
 }
@@ -145,7 +145,7 @@ impl<S> Prefix<S> for Varint {
         <Self as Repr<i64>>::scan(c)
     }
     #[inline]
-    fn get(r: &mut Reader<'_>) -> Result<i64, DecodeError> {
+    fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
         <Self as Repr<i64>>::get(r)
     }
     #[inline]
@@ -153,7 +153,7 @@ impl<S> Prefix<S> for Varint {
         <Self as Repr<i64>>::size(n)
     }
     #[inline]
-    fn put(n: i64, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         <Self as Repr<i64>>::put(n, w)
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         out.flush();
         let (bytes, arena) = (out.to_vec(), Arena::new());
         assert_eq!(bytes.len(), S::size(value));
-        assert_eq!(S::get(&mut Reader::new(&out, bytes.len(), &arena)).unwrap(), value);
+        assert_eq!(S::get(&mut Decoder::new(&out, bytes.len(), &arena)).unwrap(), value);
         bytes
     }
 
@@ -187,8 +187,8 @@ mod tests {
     fn too_many_bits_are_an_error() {
         let arena = Arena::new();
         for bytes in [&[0xff; 11][..], &[0x80, 0x80, 4]] {
-            let got = <Varint as Repr<u16>>::get(&mut Reader::new(bytes, bytes.len(), &arena));
-            assert_eq!(got.unwrap_err().fault(), &Fault::Varint);
+            let got = <Varint as Repr<u16>>::get(&mut Decoder::new(bytes, bytes.len(), &arena));
+            assert_eq!(got.unwrap_err().kind(), &FrameErrorKind::Varint);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What can stand in a frame: [`Wire`], which every field's type implements.
+//! [`Wire`], which every field's type implements.
 
 use super::{
     cursor::{Cursor, Stop},
-    fault::{DecodeError, EncodeError, Fault},
+    decoder::Decoder,
+    encoder::Encoder,
+    error::{DecodeError, EncodeError, FrameErrorKind},
     ints::Be,
-    reader::Reader,
-    writer::Writer,
 };
 
 /// A type that can stand in a frame: how to pass it, read it, and write it.
@@ -20,7 +20,7 @@ use super::{
 /// `#[derive(Frame)]` implements it. By hand:
 ///
 /// ```
-/// use netpoll::frame::{Cursor, DecodeError, EncodeError, Reader, Stop, Wire, Writer};
+/// use netpoll::frame::{Cursor, DecodeError, EncodeError, Decoder, Stop, Wire, Encoder};
 ///
 /// /// A colour: three bytes.
 /// #[derive(Debug, PartialEq)]
@@ -30,13 +30,13 @@ use super::{
 ///     const FIXED: Option<usize> = Some(3);
 ///     const MIN: usize = 3;
 ///     type Skip = ();
-///     fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+///     fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
 ///         r.take().map(Rgb)
 ///     }
 ///     fn size(&self) -> usize {
 ///         3
 ///     }
-///     fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+///     fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
 ///         w.write(&self.0)
 ///     }
 /// }
@@ -50,17 +50,17 @@ use super::{
             `#[frame(args(..))]` on the field"
 )]
 pub trait Wire<'a, S = Be>: Sized {
-    /// How many bytes it has, where they are always so many.
+    /// The number of bytes, if it is always the same.
     const FIXED: Option<usize> = None;
 
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
 
-    /// Whether it takes all bytes of the region that it is read from, so that something else has
+    /// True if it takes all bytes of the region that it is read from, so that something else has
     /// to say how many they are.
     const FILLS: bool = false;
 
-    /// What [`skip`](Self::skip) remembers while bytes are missing.
+    /// The state that [`skip`](Self::skip) keeps while bytes are missing.
     type Skip: Default + Send + 'static;
 
     /// Passes its bytes, looking only at those that say where it ends.
@@ -78,7 +78,7 @@ pub trait Wire<'a, S = Be>: Sized {
         let _ = state;
         match Self::FIXED {
             Some(n) => c.skip(n),
-            None => Err(c.fault(Fault::Other("nothing says how long this is".to_owned()))),
+            None => Err(c.fail(FrameErrorKind::Other("nothing says how long this is".to_owned()))),
         }
     }
 
@@ -86,14 +86,14 @@ pub trait Wire<'a, S = Be>: Sized {
     ///
     /// # Errors
     /// The bytes are not of its format.
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError>;
 
     /// Reads it from the next `n` bytes, all of which it has to take.
     ///
     /// # Errors
     /// The region has fewer; some are left over; or they are not of its format.
     #[inline]
-    fn get_sized(r: &mut Reader<'a>, n: usize) -> Result<Self, DecodeError> {
+    fn get_sized(r: &mut Decoder<'a>, n: usize) -> Result<Self, DecodeError> {
         r.within(n, |r| {
             let value = Self::get(r)?;
             r.finish()?;
@@ -101,14 +101,14 @@ pub trait Wire<'a, S = Be>: Sized {
         })
     }
 
-    /// How many bytes [`put`](Self::put) writes.
+    /// Returns the number of bytes that [`put`](Self::put) writes.
     fn size(&self) -> usize;
 
     /// Writes it.
     ///
     /// # Errors
     /// Its value cannot be expressed; or there is no memory.
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError>;
 }
 
 /// A type that can stand in a frame if it is told something: a [`Wire`] with arguments, which
@@ -118,35 +118,35 @@ pub trait Wire<'a, S = Be>: Sized {
     label = "not a frame with `#[frame(args(..))]` or `#[frame(tag = arg)]`"
 )]
 pub trait WireArgs<'a>: Sized {
-    /// What it is told.
+    /// The arguments.
     type Args: Copy;
 
-    /// How many bytes it has at least.
+    /// The least number of bytes.
     const MIN: usize;
 
-    /// What [`skip_with`](Self::skip_with) remembers while bytes are missing.
+    /// The state that [`skip_with`](Self::skip_with) keeps while bytes are missing.
     type Skip: Default + Send + 'static;
 
-    /// As [`Wire::skip`].
+    /// Passes its bytes, looking only at those that say where it ends; see [`Wire::skip`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of the method it stands for.
     fn skip_with(state: &mut Self::Skip, c: &mut Cursor<'_>, args: Self::Args) -> Result<(), Stop>;
 
-    /// As [`Wire::get`].
+    /// Reads it; see [`Wire::get`].
     ///
     /// # Errors
-    /// As there.
-    fn get_with(r: &mut Reader<'a>, args: Self::Args) -> Result<Self, DecodeError>;
+    /// Those of the method it stands for.
+    fn get_with(r: &mut Decoder<'a>, args: Self::Args) -> Result<Self, DecodeError>;
 
-    /// As [`Wire::size`].
+    /// Returns the number of bytes that [`put_with`](Self::put_with) writes.
     fn size(&self) -> usize;
 
-    /// As [`Wire::put`].
+    /// Writes it; see [`Wire::put`].
     ///
     /// # Errors
-    /// As there.
-    fn put_with(&self, w: &mut Writer<'_>, args: Self::Args) -> Result<(), EncodeError>;
+    /// Those of the method it stands for.
+    fn put_with(&self, w: &mut Encoder<'_>, args: Self::Args) -> Result<(), EncodeError>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -162,7 +162,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     }
 
     #[inline]
-    fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         T::get(r).map(Box::new)
     }
 
@@ -172,7 +172,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     }
 
     #[inline]
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         T::put(self, w)
     }
 }
@@ -206,7 +206,7 @@ macro_rules! tuple {
             }
 
             #[inline]
-            fn get(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+            fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 Ok(($($T::get(r).map_err(|e| e.in_field(stringify!($i)))?,)+))
             }
 
@@ -216,7 +216,7 @@ macro_rules! tuple {
             }
 
             #[inline]
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn put(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 $(self.$i.put(w).map_err(|e| e.in_field(stringify!($i)))?;)+
                 Ok(())
             }

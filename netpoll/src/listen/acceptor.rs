@@ -1,9 +1,9 @@
 //! The acceptor: a listener registered with a poller, accepted from in turns.
 //!
-//! Errors that concern one client are skipped. When descriptors or memory run out it sheds a few
-//! clients with a descriptor held back (they see an end, not a hang), then pauses: its registration
-//! ends and a timer resumes it, 10 ms later and up to [`LONGEST_PAUSE`], so that neither a core nor
-//! the log is flooded.
+//! Errors that concern one client are skipped. When descriptors or memory run out, the acceptor sheds
+//! a few clients with a reserved descriptor (they see an end, not a hang), then pauses: it deregisters
+//! the listener, and a timer resumes it 10 ms later, at most [`LONGEST_PAUSE`] later after repeated
+//! failures, so that neither a core nor the log is flooded.
 
 use std::{
     future::poll_fn,
@@ -42,47 +42,47 @@ const CAN_ACCEPT: u32 = 1 << 2;
 const RESUME: u32 = 1 << 3;
 const CLOSE: u32 = 1 << 4;
 
-/// Who takes accepted connections.
-pub(crate) trait Host: Send + Sync {
-    /// A client was accepted.
+/// The consumer of accepted sockets.
+pub(crate) trait AcceptHandler: Send + Sync {
+    /// Takes an accepted socket.
     fn accepted(&self, socket: Socket, peer: PeerAddress);
 
-    /// Clients were sent away for want of descriptors.
+    /// Counts clients that were disconnected because no descriptor was left for them.
     fn shed(&self, clients: usize);
 }
 
-/// See the module's documentation.
+/// A listener in the poller; see the module's documentation.
 pub(crate) struct Acceptor {
     gate: Gate,
     listener: Listener,
     runtime: Arc<Shared>,
     home: Arc<Home>,
-    host: Arc<dyn Host>,
-    /// Stands for the acceptor in the timer wheel, also while the listener is not registered.
+    handler: Arc<dyn AcceptHandler>,
+    /// The acceptor's token in the timer wheel, valid also while the listener is not registered.
     timer: OnceLock<Token>,
     state: Mutex<State>,
     log: Throttle,
 }
 
 struct State {
-    /// The listener's registration; none during a pause.
+    /// The listener's registration; `None` during a pause.
     registered: Option<Token>,
     spare: SpareFd,
     pause: Duration,
     closed: bool,
-    /// Who waits for that.
+    /// Wakers of those that wait until the listener is closed.
     waiters: Vec<Waker>,
 }
 
 impl Acceptor {
-    /// Starts to accept.
+    /// Registers `listener` and starts to accept.
     ///
     /// # Errors
     /// `Closed` if the runtime shuts down, `Io` if the listener cannot be registered.
     pub(crate) fn start(
         runtime: &Arc<Shared>,
         mut listener: Listener,
-        host: Arc<dyn Host>,
+        handler: Arc<dyn AcceptHandler>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
         listener.suffer(&runtime.settings.faults);
@@ -94,7 +94,7 @@ impl Acceptor {
             listener,
             runtime: runtime.clone(),
             home: runtime.place().clone(),
-            host,
+            handler,
             timer: OnceLock::new(),
             state: Mutex::new(state),
             log: Throttle::every(Duration::from_secs(1)),
@@ -109,12 +109,12 @@ impl Acceptor {
         Ok(acceptor)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) fn address(&self) -> &PeerAddress {
         self.listener.address()
     }
 
-    /// Stops accepting and closes the listener; waits until that is done, or `until`.
+    /// Stops accepting and closes the listener. Waits until that is done, or until `until`.
     pub(crate) fn close(self: &Arc<Self>, until: Moment) {
         self.schedule(CLOSE);
         let closed = poll_fn(|cx| {
@@ -148,13 +148,13 @@ impl Acceptor {
         }
     }
 
-    /// True: more clients may wait.
+    /// Accepts a turn's budget of clients; true if more may wait.
     fn accept_some(self: &Arc<Self>, state: &mut State) -> bool {
         for _ in 0..BUDGET {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
                     state.pause = FIRST_PAUSE;
-                    self.host.accepted(socket, peer);
+                    self.handler.accepted(socket, peer);
                 }
                 Err(error) => match AcceptFault::of(&error) {
                     AcceptFault::Empty => return false,
@@ -178,7 +178,7 @@ impl Acceptor {
     fn exhausted(self: &Arc<Self>, state: &mut State, error: &io::Error) {
         let shed = (0..SHED).take_while(|_| matches!(state.spare.shed(&self.listener), Ok(true)));
         let shed = shed.count();
-        self.host.shed(shed);
+        self.handler.shed(shed);
         self.deregister(state);
         let pause = state.pause;
         state.pause = (pause * 2).min(LONGEST_PAUSE);
@@ -242,8 +242,8 @@ impl Turn for Acceptor {
 }
 
 impl Acceptor {
-    /// While no handler may start, nobody is accepted: the listener, which would be reported again and
-    /// again, is registered anew by the turn.
+    /// Deregisters the listener until the next turn: while no handler may start nobody is accepted, and
+    /// the poller would report the listener again and again.
     fn wait_for_turn(&self, state: &mut State) {
         if state.registered.is_some() {
             self.deregister(state);
@@ -253,15 +253,7 @@ impl Acceptor {
 }
 
 impl Source for Acceptor {
-    fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
-        if let Event::Accepted(fd) = event {
-            // A completion driver has accepted already.
-            let socket = Socket::from(fd);
-            if let Ok(peer) = socket.peer_address() {
-                self.host.accepted(socket, peer);
-            }
-            return;
-        }
+    fn on_event(self: Arc<Self>, _event: Event, ready: &mut Ready) {
         if Gate::must_queue(self.gate.notify(CAN_ACCEPT)) {
             ready.push(self);
         }

@@ -1,5 +1,5 @@
-//! Listening: options, and the acceptor that turns waiting clients into connections.
+//! The acceptor, which turns waiting clients into connections.
 
 mod acceptor;
 
-pub(crate) use acceptor::{Acceptor, Host};
+pub(crate) use acceptor::{AcceptHandler, Acceptor};

@@ -40,7 +40,7 @@ pub struct BlockMut {
 }
 
 impl BlockMut {
-    /// The writer of all of `block`, which has no other handle.
+    /// Returns the writer of all of `block`, which has no other handle.
     #[inline]
     pub(super) fn new(block: Block) -> Self {
         debug_assert!(block.is_unique());
@@ -64,38 +64,38 @@ impl BlockMut {
         unsafe { slice::from_raw_parts_mut(at, (to - from) as usize) }
     }
 
-    /// The bytes of this writer's range, filled and spare.
+    /// Returns the bytes of this writer's range, filled and spare.
     #[inline]
     pub fn capacity(&self) -> usize {
         (self.end - self.start) as usize
     }
 
-    /// The bytes that are filled and not handed on.
+    /// Returns the bytes that are filled and not handed on.
     #[inline]
     pub fn filled(&self) -> &[u8] {
         self.bytes(self.start, self.mark)
     }
 
-    /// The same, to be changed.
+    /// Returns the same, to be changed.
     #[inline]
     pub fn filled_mut(&mut self) -> &mut [u8] {
         self.bytes_mut(self.start, self.mark)
     }
 
-    /// The number of bytes that are filled and not handed on.
+    /// Returns the number of bytes that are filled and not handed on.
     #[inline]
     pub fn filled_len(&self) -> usize {
         (self.mark - self.start) as usize
     }
 
-    /// The number of bytes that can still be filled.
+    /// Returns the number of bytes that can still be filled.
     #[inline]
     pub fn spare_len(&self) -> usize {
         (self.end - self.mark) as usize
     }
 
-    /// The bytes to be filled next. They hold anything, such as what came over another connection
-    /// before: write before you [`commit`](Self::commit).
+    /// Returns the bytes to be filled next. They hold anything, such as what came over another
+    /// connection before: write before you [`commit`](Self::commit).
     #[inline]
     pub fn spare_mut(&mut self) -> &mut [u8] {
         self.bytes_mut(self.mark, self.end)
@@ -187,12 +187,13 @@ impl BlockMut {
         self.block.reunite(slice.into_block());
     }
 
-    /// Whether it writes in `block`.
+    /// Returns whether it writes in `block`.
     pub(super) fn is_in(&self, block: &Block) -> bool {
         self.block.is_same(block)
     }
 
-    /// The size of the whole block in bytes, its header included: what it takes of the limit.
+    /// Returns the size of the whole block in bytes, its header included: what it takes of the
+    /// limit.
     #[inline]
     pub fn block_size(&self) -> usize {
         self.block.total()

@@ -17,7 +17,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// A budget without a limit.
+    /// Returns a budget without a limit.
     pub(super) const fn new() -> Self {
         Self {
             held: AtomicUsize::new(0),
@@ -34,24 +34,24 @@ impl Budget {
         Some(self.limit.load(Relaxed)).filter(|&l| l != usize::MAX)
     }
 
-    /// Bytes taken from the system and not given back.
+    /// Returns the number of bytes taken from the system and not given back.
     pub(super) fn held(&self) -> usize {
         self.held.load(Relaxed)
     }
 
-    /// How many allocations were refused.
+    /// Returns how many allocations were refused.
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }
 
-    /// Whether so little is left that nothing should be cached.
+    /// Returns whether so little is left that nothing should be cached.
     #[inline]
     pub(super) fn is_tight(&self) -> bool {
         let limit = self.limit.load(Relaxed);
         self.held() > limit - limit / 8
     }
 
-    /// A new block, or `None` if the limit is reached.
+    /// Returns a new block, or `None` if the limit is reached.
     ///
     /// # Errors
     /// `Limit` if the system has no memory.
@@ -79,7 +79,8 @@ impl Budget {
         self.held.fetch_sub(total, Relaxed);
     }
 
-    /// The error that says that `total` more bytes are too many; `cached` of those held are unused.
+    /// Returns the error that says that `total` more bytes are too many; `cached` of those held are
+    /// unused.
     #[cold]
     pub(super) fn refuse(&self, total: usize, cached: usize) -> Error {
         self.refused.fetch_add(1, Relaxed);

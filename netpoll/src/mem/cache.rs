@@ -55,7 +55,7 @@ impl Drop for Mine {
     }
 }
 
-/// What the memory of this process's blocks does, in bytes and in counts. See [`stats`].
+/// The memory of this process's blocks, in bytes and in counts. See [`stats`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemStats {
@@ -73,7 +73,7 @@ pub struct MemStats {
     pub refused: u64,
 }
 
-/// A block for at least `capacity` bytes, all of them spare.
+/// Returns a block for at least `capacity` bytes, all of them spare.
 ///
 /// # Errors
 /// [`Limit`](crate::ErrorKind::Limit) if the memory limit is reached, naming the limit and the
@@ -83,7 +83,7 @@ pub fn alloc(capacity: usize) -> Result<BlockMut> {
     Ok(BlockMut::new(unique(capacity)?.into_block()))
 }
 
-/// A block that can hold a foreign `Bytes`.
+/// Returns a block that can hold a foreign `Bytes`.
 pub(super) fn holder() -> Result<Unique> {
     unique(FOREIGN)
 }
@@ -114,7 +114,7 @@ fn restock(class: Class) -> Result<Unique> {
     }
 }
 
-/// A block from the system.
+/// Returns a block from the system.
 #[cold]
 fn fresh(total: usize) -> Result<Unique> {
     let _ = MINE.try_with(|mine| bump(&mine.0.borrow().tally.misses, 1));
@@ -201,7 +201,7 @@ fn cached() -> usize {
     shelved as usize + DEPOT.bytes()
 }
 
-/// The counters, each as it is at some moment of the call.
+/// Returns the counters, each as it is at some moment of the call.
 pub fn stats() -> MemStats {
     let cached = cached();
     let tallies = TALLIES.lock();

@@ -5,15 +5,15 @@ use super::raw::HEADER;
 const SMALLEST: u32 = 6;
 const LARGEST: u32 = 21;
 
-/// How many classes there are.
+/// The number of classes.
 pub(super) const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;
 
-/// What a thread's shelf holds of a class at most, in bytes; one block at least.
+/// The most bytes of a class on a thread's shelf; one block at least.
 const SHELF_BYTES: usize = 256 << 10;
-/// And in blocks.
+/// The most blocks of a class on a thread's shelf.
 const SHELF_BLOCKS: usize = 256;
 
-/// What the depot holds of a class at most, in bytes.
+/// The most bytes of a class in the depot.
 const DEPOT_BYTES: usize = 4 << 20;
 
 /// A size class, by its place in the order of sizes.
@@ -21,14 +21,14 @@ const DEPOT_BYTES: usize = 4 << 20;
 pub(super) struct Class(u8);
 
 impl Class {
-    /// The class of a block of exactly `total` bytes, if blocks of that size are cached.
+    /// Returns the class of a block of exactly `total` bytes, if blocks of that size are cached.
     #[inline]
     pub(super) fn of_block(total: usize) -> Option<Self> {
         (total.is_power_of_two() && (1 << SMALLEST..=1 << LARGEST).contains(&total))
             .then(|| Self((total.trailing_zeros() - SMALLEST) as u8))
     }
 
-    /// The smallest class whose blocks hold `capacity` bytes.
+    /// Returns the smallest class whose blocks hold `capacity` bytes.
     #[inline]
     pub(super) fn for_capacity(capacity: usize) -> Option<Self> {
         let total = capacity.checked_add(HEADER)?;
@@ -39,35 +39,35 @@ impl Class {
         Some(Self(bits.saturating_sub(SMALLEST) as u8))
     }
 
-    /// The size of its blocks in bytes, the header included.
+    /// Returns the size of its blocks in bytes, the header included.
     #[inline]
     pub(super) fn total(self) -> usize {
         1 << (u32::from(self.0) + SMALLEST)
     }
 
-    /// Its place: below [`CLASSES`].
+    /// Returns its place: below [`CLASSES`].
     #[inline]
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }
 
-    /// How many of its blocks a shelf holds.
+    /// Returns how many of its blocks a shelf holds.
     #[inline]
     pub(super) fn on_shelf(self) -> usize {
         (SHELF_BYTES / self.total()).clamp(1, SHELF_BLOCKS)
     }
 
-    /// How many of its blocks move between a shelf and the depot at once.
+    /// Returns how many of its blocks move between a shelf and the depot at once.
     pub(super) fn batch(self) -> usize {
         (self.on_shelf() / 2).max(1)
     }
 
-    /// How many of its blocks the depot holds.
+    /// Returns how many of its blocks the depot holds.
     pub(super) fn in_depot(self) -> usize {
         (DEPOT_BYTES / self.total()).min(1 << 12)
     }
 
-    /// All classes, the smallest first.
+    /// Returns all classes, the smallest first.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..CLASSES as u8).map(Self)
     }

@@ -71,7 +71,7 @@ impl Depot {
         out
     }
 
-    /// The bytes that lie here.
+    /// Returns the bytes that lie here.
     pub(super) fn bytes(&self) -> usize {
         Class::all().map(|c| self.0[c.index()].lock().blocks.len() * c.total()).sum()
     }

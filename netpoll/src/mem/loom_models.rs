@@ -15,7 +15,7 @@ fn unique() -> Unique {
     Unique::make(Class::for_capacity(0).unwrap().total()).unwrap()
 }
 
-/// What handles do before they go, as loom's race detector can see it.
+/// An access that a handle makes before it goes, for loom's race detector.
 struct Seen(loom::cell::UnsafeCell<u8>);
 
 // SAFETY: loom's cell checks each access of every interleaving: that is what the models are for.
@@ -94,8 +94,8 @@ fn loom_sharing_without_a_lock_counts() {
     });
 }
 
-/// Two handles of one holder become one without a lock, while a third goes: the count stays right, and what
-/// is unique then comes after the third's last read.
+/// Two handles of one holder become one without a lock, while a third goes: the count stays right,
+/// and what is unique then comes after the third's last read.
 #[test]
 fn loom_reuniting_without_a_lock_counts() {
     loom::model(|| {

@@ -73,7 +73,7 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Unique {
-    /// A block of `total` bytes, all zero, or `None` if the system has none.
+    /// Returns a block of `total` bytes, all zero, or `None` if the system has none.
     pub(super) fn make(total: usize) -> Option<Self> {
         assert!((HEADER + FOREIGN..=MAX_TOTAL).contains(&total), "a block of {total} bytes");
         // SAFETY: the layout's size is not zero.
@@ -85,20 +85,21 @@ impl Unique {
         Some(Self(header))
     }
 
-    /// The block's size in bytes, the header included.
+    /// Returns the block's size in bytes, the header included.
     #[inline]
     pub(super) fn total(&self) -> usize {
         // SAFETY: (1), (2).
         unsafe { self.0.as_ref() }.total as usize
     }
 
-    /// The block's first handle.
+    /// Returns the block's first handle.
     #[inline]
     pub(super) fn into_block(self) -> Block {
         Block(ManuallyDrop::new(self).0)
     }
 
-    /// The block's first handle, which keeps `bytes` alive: they are dropped with the last one.
+    /// Returns the block's first handle, which keeps `bytes` alive: they are dropped with the last
+    /// one.
     pub(super) fn hold(mut self, bytes: Bytes) -> Block {
         assert!(self.total() >= HEADER + FOREIGN);
         let at = data(self.0).cast::<Bytes>();
@@ -121,7 +122,7 @@ impl Drop for Unique {
     }
 }
 
-/// Where a block's bytes begin.
+/// Returns where a block's bytes begin.
 #[inline]
 fn data(header: NonNull<Header>) -> NonNull<u8> {
     // SAFETY: a block is longer than its header (1).
@@ -135,31 +136,32 @@ impl Block {
         unsafe { self.0.as_ref() }
     }
 
-    /// Where the block's bytes begin; valid for [`capacity`](Self::capacity) bytes.
+    /// Returns where the block's bytes begin; valid for [`capacity`](Self::capacity) bytes.
     #[inline]
     pub(super) fn data(&self) -> NonNull<u8> {
         data(self.0)
     }
 
-    /// The number of its bytes, without the header.
+    /// Returns the number of its bytes, without the header.
     #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.total() - HEADER
     }
 
-    /// Its size in bytes, the header included.
+    /// Returns its size in bytes, the header included.
     #[inline]
     pub(super) fn total(&self) -> usize {
         self.header().total as usize
     }
 
-    /// Whether this is the only handle. If so, all that was done through others happened before.
+    /// Returns whether this is the only handle. If so, all that was done through others happened
+    /// before.
     #[inline]
     pub(super) fn is_unique(&self) -> bool {
         self.header().refs.load(Acquire) == 1
     }
 
-    /// Whether both are handles of one block.
+    /// Returns whether both are handles of one block.
     #[inline]
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
@@ -176,8 +178,8 @@ impl Block {
         Self(self.0)
     }
 
-    /// Gives `other` up. As its drop, without a locked instruction where both are the only handles of one
-    /// block: both are the caller's alone, so that nobody else is there to change the count.
+    /// Gives `other` up. As its drop, without a locked instruction where both are the only handles
+    /// of one block: both are the caller's alone, so that nobody else is there to change the count.
     #[inline]
     pub(super) fn reunite(&mut self, other: Self) {
         let refs = &self.header().refs;
@@ -188,7 +190,7 @@ impl Block {
         }
     }
 
-    /// What [`Unique::hold`] put in.
+    /// Returns what [`Unique::hold`] put in.
     pub(super) fn foreign(&self) -> Option<&Bytes> {
         self.header().foreign.then(|| {
             let at = self.data().cast::<Bytes>();

@@ -10,7 +10,7 @@ use super::{
     raw::Unique,
 };
 
-/// What a shelf tells of itself. Its thread writes, with a load and a store; others read.
+/// The counters of a shelf. Its thread writes, with a load and a store; others read.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) cached: AtomicU64,
@@ -35,7 +35,7 @@ impl Shelf {
         Self { blocks: [const { Vec::new() }; CLASSES], tally }
     }
 
-    /// A block, if one lies here.
+    /// Returns a block, if one lies here.
     #[inline]
     pub(super) fn take(&mut self, class: Class) -> Option<Unique> {
         let block = self.blocks[class.index()].pop()?;

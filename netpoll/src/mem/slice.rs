@@ -40,7 +40,7 @@ unsafe impl Send for Slice {}
 unsafe impl Sync for Slice {}
 
 impl Slice {
-    /// `block[from..from + len]`, which the caller had to itself and gives up.
+    /// Returns `block[from..from + len]`, which the caller had to itself and gives up.
     #[inline]
     pub(super) fn of_range(block: Block, from: usize, len: usize) -> Self {
         debug_assert!(from + len <= block.capacity());
@@ -49,7 +49,7 @@ impl Slice {
         Self { block, at, len }
     }
 
-    /// The bytes of `bytes`, not copied.
+    /// Returns the bytes of `bytes`, not copied.
     ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit): the reference itself takes a block of 64 bytes, and the
@@ -61,7 +61,7 @@ impl Slice {
         Ok(Self { block, at, len })
     }
 
-    /// The handle that keeps it alive.
+    /// Returns the handle that keeps it alive.
     #[inline]
     pub(super) fn into_block(self) -> Block {
         self.block
@@ -144,7 +144,7 @@ impl Slice {
         Slice { block: self.block.share(), at, len: n }
     }
 
-    /// A part of it, counted.
+    /// Returns a part of it, counted.
     ///
     /// # Panics
     /// If the range is not within it.
@@ -157,26 +157,26 @@ impl Slice {
         part
     }
 
-    /// The bytes that it keeps from being used otherwise: its block's, header included. For foreign
-    /// bytes, those that it shows.
+    /// Returns the bytes that it keeps from being used otherwise: its block's, header included. For
+    /// foreign bytes, those that it shows.
     #[inline]
     pub fn pinned(&self) -> usize {
         if self.is_foreign() { self.len } else { self.block.total() }
     }
 
-    /// Whether it lies in the block that `writer` writes.
+    /// Returns whether it lies in the block that `writer` writes.
     pub(crate) fn is_of(&self, writer: &BlockMut) -> bool {
         writer.is_in(&self.block)
     }
 
-    /// Whether both keep the same block alive.
+    /// Returns whether both keep the same block alive.
     #[inline]
     pub fn same_block(&self, other: &Slice) -> bool {
         self.block.is_same(&other.block)
     }
 }
 
-/// The ends of `range` within `0..len`.
+/// Returns the ends of `range` within `0..len`.
 ///
 /// # Panics
 /// If it is not within.

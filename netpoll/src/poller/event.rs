@@ -1,27 +1,16 @@
 //! What a poller reports.
 
-use std::{fmt, os::fd::OwnedFd, vec::Drain};
+use std::{fmt, vec::Drain};
 
 use super::Readiness;
-use crate::{mem::Slice, sys::RawEvents};
+use crate::sys::RawEvents;
 
-/// What happened to a source, whatever drives the poller.
-///
-/// A readiness driver (epoll, kqueue) says what could be done, and the turn does it. A completion
-/// driver (io_uring) says what was done. A turn takes both, so that it need not know its driver.
-#[derive(Debug)]
+/// An event of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Calls on the source would get on; and what can be seen of the peer without a call. A
-    /// completion driver says [`HUNG_UP`](Readiness::HUNG_UP) of an operation that failed.
+    /// Calls on the source would make progress; and what can be seen of the peer without a call.
     Ready(Readiness),
-    /// These bytes came, in the order of the stream, in a block of the poller's own; none at all
-    /// mean that the peer will send no more.
-    Received(Slice),
-    /// So many bytes of what was given to the driver left.
-    Sent(usize),
-    /// A listener's new connection.
-    Accepted(OwnedFd),
 }
 
 /// Room for the events of one poll, and these events.

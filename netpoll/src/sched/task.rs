@@ -4,7 +4,6 @@ use std::{
     any::Any,
     fmt,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Wake, Waker},
@@ -21,6 +20,7 @@ use super::{
 use crate::{
     counters::{self, Counter},
     error::{Error, ErrorKind, Result},
+    guard::{self, Place},
     primitive::Mutex,
 };
 
@@ -91,12 +91,12 @@ impl<F> Body<F> {
     /// be queued again.
     fn turn(&self, poll: impl FnOnce(&mut F) -> bool) -> (bool, bool) {
         self.gate.begin();
-        let mut future = self.future.lock();
-        let done = future.as_mut().is_some_and(poll);
-        if done {
-            *future = None;
-        }
-        drop(future);
+        let (done, over) = {
+            let mut future = self.future.lock();
+            let done = future.as_mut().is_some_and(poll);
+            (done, if done { future.take() } else { None })
+        };
+        drop(over);
         let again = self.gate.end(false);
         // Who sets the mark after `end` finds the lock free.
         if self.gate.load() & CANCELLED != 0 {
@@ -112,9 +112,9 @@ impl<F> Body<F> {
     }
 
     fn drop_future(&self) {
-        if let Some(mut future) = self.future.try_lock() {
-            drop(future.take());
-        }
+        // A destructor may do anything, so that it runs without the lock.
+        let future = self.future.try_lock().and_then(|mut future| future.take());
+        drop(future);
     }
 }
 
@@ -146,9 +146,36 @@ impl Wake for Task {
     }
 }
 
-/// The result of a spawned future, which is itself a future. Dropping it lets the work go on.
+/// A future that gives a spawned future's result. Dropping the handle detaches the task, which runs on.
+///
+/// # Cancel safety
+/// Dropping the handle before it is ready loses the result and nothing else.
 pub struct JoinHandle<T> {
     join: Arc<Mutex<Join<T>>>,
+    task: Weak<Task>,
+}
+
+impl<T> JoinHandle<T> {
+    /// Cancels the task: drops its future, at the end of its present poll if it runs. The handle gives
+    /// [`ErrorKind::Cancelled`] then. Does nothing to a task that is done.
+    ///
+    /// ```
+    /// let task = netpoll::Runtime::global().spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// assert_eq!(netpoll::block_on(task).unwrap_err().kind(), netpoll::ErrorKind::Cancelled);
+    /// ```
+    pub fn abort(&self) {
+        let Some(task) = self.task.upgrade() else { return };
+        if let Some(shared) = task.shared.upgrade() {
+            shared.tasks.remove(&task);
+        }
+        task.body.cancel();
+    }
+
+    /// Returns `true` if the task is done: its result waits, or was taken.
+    pub fn is_finished(&self) -> bool {
+        !matches!(*self.join.lock(), Join::Waiting(_))
+    }
 }
 
 enum Join<T> {
@@ -157,29 +184,49 @@ enum Join<T> {
     Taken,
 }
 
-/// Completes the handle also when the future is dropped before its end.
-struct Completer<T>(Arc<Mutex<Join<T>>>);
+/// A user's future until its end, whose result the handle gets: also when it panics or is dropped.
+///
+/// The future and a result that nobody awaits are dropped under the guard.
+struct Spawned<F: Future> {
+    future: Option<Pin<Box<F>>>,
+    /// Gone when the handle has its result.
+    join: Option<Arc<Mutex<Join<F::Output>>>>,
+}
 
-impl<T> Completer<T> {
-    fn complete(&self, result: Result<T>) {
-        let mut join = self.0.lock();
-        if let Join::Waiting(waker) = &mut *join {
-            let waker = waker.take();
-            *join = Join::Done(result);
-            drop(join);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+impl<F: Future> Spawned<F> {
+    fn complete(&mut self, result: Result<F::Output>) {
+        let Some(join) = self.join.take() else { return };
+        let waker = match std::mem::replace(&mut *join.lock(), Join::Done(result)) {
+            Join::Waiting(waker) => waker,
+            Join::Done(_) | Join::Taken => unreachable!("a future is completed once"),
+        };
+        waker.into_iter().for_each(guard::wake);
+        // The last reference, if the handle is gone.
+        guard::discard(Place::ResultDrop, join);
     }
 }
 
-impl<T> Drop for Completer<T> {
+impl<F: Future> Future for Spawned<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let result = std::task::ready!(guard::poll(Place::Task, future.as_mut(), cx));
+        guard::discard(Place::TaskDrop, self.future.take());
+        self.complete(result.map_err(Error::from));
+        Poll::Ready(())
+    }
+}
+
+impl<F: Future> Drop for Spawned<F> {
     fn drop(&mut self) {
-        self.complete(Err(Error::new(
-            ErrorKind::Cancelled,
-            "the task was dropped: its runtime shut down",
-        )));
+        guard::discard(Place::TaskDrop, self.future.take());
+        if self.join.is_some() {
+            self.complete(Err(Error::new(
+                ErrorKind::Cancelled,
+                "the task was aborted, or its runtime shut down",
+            )));
+        }
     }
 }
 
@@ -187,15 +234,23 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        // Wakers may be anybody's: they are made and dropped without the lock.
+        let waker = cx.waker().clone();
         let mut join = self.join.lock();
-        match std::mem::replace(&mut *join, Join::Taken) {
-            Join::Waiting(_) => {
-                *join = Join::Waiting(Some(cx.waker().clone()));
-                Poll::Pending
+        let before = match &mut *join {
+            Join::Waiting(before) => before.replace(waker),
+            done => {
+                let result = std::mem::replace(done, Join::Taken);
+                drop(join);
+                return match result {
+                    Join::Done(result) => Poll::Ready(result),
+                    _ => panic!("JoinHandle polled after it was ready"),
+                };
             }
-            Join::Done(result) => Poll::Ready(result),
-            Join::Taken => panic!("JoinHandle polled after it was ready"),
-        }
+        };
+        drop(join);
+        drop(before);
+        Poll::Pending
     }
 }
 
@@ -211,11 +266,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     let join = Arc::new(Mutex::new(Join::Waiting(None)));
-    let completer = Completer(join.clone());
-    let future = async move {
-        let result = CatchPanic(Box::pin(future)).await;
-        completer.complete(result);
-    };
+    let future = Spawned { future: Some(Box::pin(future)), join: Some(join.clone()) };
     let task = {
         let mut tasks = shared.tasks.0.lock();
         let entry = tasks.vacant_entry();
@@ -232,8 +283,9 @@ where
     if shared.check_open().is_err() {
         shared.tasks.cancel_all();
     }
+    let handle = JoinHandle { join, task: Arc::downgrade(&task) };
     task.wake();
-    JoinHandle { join }
+    handle
 }
 
 impl Shared {
@@ -255,11 +307,7 @@ impl<F: Future + ?Sized> Future for CatchPanic<F> {
     type Output = Result<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(payload) => Poll::Ready(Err(panic_error(&*payload))),
-        }
+        guard::poll(Place::Task, self.0.as_mut(), cx).map_err(Error::from)
     }
 }
 

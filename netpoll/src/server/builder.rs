@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    event_loop::EventLoop,
-    guests::{Guests, House},
-};
+use super::{acceptance::Acceptance, event_loop::EventLoop, open::OpenConnections};
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsServer};
 use crate::{
     addr::Address,
     conn::{ConnectionOptions, Keepalive, Settings},
@@ -14,7 +13,7 @@ use crate::{
     sched::Runtime,
     service::Service,
     sys::{ListenOptions, Listener, take_inherited},
-    transport::Transport,
+    transport::{self, Transport},
 };
 
 /// Builds an [`EventLoop`]; each setting has a default.
@@ -187,9 +186,37 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Puts a transport between the wire and each connection's handlers.
     #[must_use]
-    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        self.settings.transport = Some(Arc::new(move || Box::new(make())));
+    pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.try_transport(move || Ok(make()))
+    }
+
+    /// Puts a transport between the wire and each connection's handlers, where making one may fail: then
+    /// the connection ends with that error, which `on_error` gets.
+    #[must_use]
+    pub fn try_transport<T, F>(mut self, make: F) -> Self
+    where
+        T: Transport,
+        F: Fn() -> Result<T> + Send + Sync + 'static,
+    {
+        self.settings.transport = Some(transport::maker(make));
         self
+    }
+
+    /// Speaks TLS on each connection. `on_prepare` runs before the handshake, `on_connect` after it, and
+    /// [`Connection::transport_facts`](crate::Connection::transport_facts) tells its results.
+    ///
+    /// ```no_run
+    /// use netpoll::{EventLoop, tls::TlsServer};
+    /// # use netpoll::service::Service;
+    /// # fn serve(service: impl Service) -> netpoll::Result<()> {
+    /// let tls = TlsServer::from_pem_files("server.pem", "server.key")?;
+    /// EventLoop::builder(service).listen("0.0.0.0:443").tls(tls.clone()).bind()?.serve()
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsServer) -> Self {
+        self.try_transport(move || tls::Session::server(&tls))
     }
 
     /// Listens and starts to serve.
@@ -227,31 +254,31 @@ impl<S: Service> EventLoopBuilder<S> {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
-        let (runtime, guests, house) = self.house()?;
+        let (runtime, open, acceptance) = self.acceptance()?;
         let mut acceptors = Vec::new();
         for listener in listeners {
-            acceptors.push(Acceptor::start(runtime.shared(), listener, house.clone())?);
+            acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
         }
-        Ok(EventLoop::new(runtime, acceptors, guests))
+        Ok(EventLoop::new(runtime, acceptors, open))
     }
 
-    /// What takes the clients in, whoever accepts them.
-    pub(super) fn house(self) -> Result<(Runtime, Arc<Guests>, Arc<House<S>>)> {
+    /// Makes all of the server but its listeners.
+    pub(super) fn acceptance(self) -> Result<(Runtime, Arc<OpenConnections>, Arc<Acceptance<S>>)> {
         self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
             (None, None, None) => Runtime::global().clone(),
             (None, pollers, workers) => own_runtime(pollers, workers)?,
         };
-        let guests = Arc::new(Guests::new(runtime.shared(), self.max_connections));
-        let house = Arc::new(House {
+        let open = Arc::new(OpenConnections::new(runtime.shared(), self.max_connections));
+        let acceptance = Arc::new(Acceptance {
             service: Arc::new(self.service),
             runtime: runtime.shared().clone(),
             settings: Arc::new(self.settings),
             request_timeout: self.request_timeout,
-            guests: guests.clone(),
+            open: open.clone(),
         });
-        Ok((runtime, guests, house))
+        Ok((runtime, open, acceptance))
     }
 
     fn check(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{builder::EventLoopBuilder, guests::Guests, report::ShutdownReport};
+use super::{builder::EventLoopBuilder, open::OpenConnections, report::ShutdownReport};
 use crate::{
     addr::PeerAddress,
     conn::Connection,
@@ -58,20 +58,20 @@ const TURN: Duration = Duration::from_millis(100);
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 pub struct EventLoop {
-    handle: Handle,
+    handle: ServerHandle,
     /// Shuts down when the server is dropped.
     armed: bool,
 }
 
 /// A handle to a running server; clones are handles to the same one.
 #[derive(Clone)]
-pub struct Handle(Arc<Running>);
+pub struct ServerHandle(Arc<Running>);
 
 struct Running {
     runtime: Runtime,
     acceptors: Vec<Arc<Acceptor>>,
     addresses: Vec<PeerAddress>,
-    guests: Arc<Guests>,
+    open: Arc<OpenConnections>,
     ended: Mutex<Ended>,
 }
 
@@ -92,11 +92,11 @@ impl EventLoop {
     pub(super) fn new(
         runtime: Runtime,
         acceptors: Vec<Arc<Acceptor>>,
-        guests: Arc<Guests>,
+        open: Arc<OpenConnections>,
     ) -> Self {
         let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
-        let running = Running { runtime, acceptors, addresses, guests, ended: Mutex::default() };
-        Self { handle: Handle(Arc::new(running)), armed: true }
+        let running = Running { runtime, acceptors, addresses, open, ended: Mutex::default() };
+        Self { handle: ServerHandle(Arc::new(running)), armed: true }
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -105,7 +105,7 @@ impl EventLoop {
     }
 
     /// A handle, through which other threads look at the server and shut it down.
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
 
@@ -128,7 +128,7 @@ impl Drop for EventLoop {
     }
 }
 
-impl Handle {
+impl ServerHandle {
     /// Where the server listens.
     pub fn addresses(&self) -> &[PeerAddress] {
         &self.0.addresses
@@ -141,12 +141,12 @@ impl Handle {
 
     /// Connections alive.
     pub fn live(&self) -> usize {
-        self.0.guests.count()
+        self.0.open.count()
     }
 
     /// The connections alive.
     pub fn connections(&self) -> Vec<Connection> {
-        self.0.guests.list()
+        self.0.open.list()
     }
 
     /// Shuts the server down: stops accepting, lets connections end as soon as their requests are
@@ -159,7 +159,7 @@ impl Handle {
             acceptor.close(turn);
             acceptor.close(until);
         }
-        match self.0.guests.drain(until) {
+        match self.0.open.drain(until) {
             None => self.wait(),
             Some(report) => {
                 let waiters = {
@@ -188,9 +188,9 @@ impl Handle {
     }
 }
 
-impl fmt::Debug for Handle {
+impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("ServerHandle")
             .field("addresses", &self.0.addresses)
             .field("live", &self.live())
             .finish_non_exhaustive()

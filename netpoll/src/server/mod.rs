@@ -1,15 +1,16 @@
 //! Servers: a service on listeners, run by a runtime.
 
+mod acceptance;
 mod builder;
 mod event_loop;
-mod guests;
+mod open;
+mod registry;
 mod report;
-mod roll;
 mod serve;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
 
 pub use builder::EventLoopBuilder;
-pub use event_loop::{EventLoop, Handle};
+pub use event_loop::{EventLoop, ServerHandle};
 pub use report::{Cut, ShutdownReport};
 pub use serve::serve;

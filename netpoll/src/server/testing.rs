@@ -1,17 +1,18 @@
-//! A server without listeners.
+//! A server without listeners, for connections in memory.
 
 use std::sync::Arc;
 
 use super::{builder::EventLoopBuilder, event_loop::EventLoop};
-use crate::{error::Result, listen::Host, service::Service};
+use crate::{error::Result, listen::AcceptHandler, service::Service};
 
-/// Starts the server that `builder` describes, except for its listeners; the host takes clients in.
+/// Starts the server that `builder` describes, except for its listeners; the handler takes
+/// sockets as if a listener had accepted them.
 ///
 /// # Errors
 /// As [`EventLoopBuilder::bind`], but for what concerns listeners.
 pub(crate) fn without_listeners<S: Service>(
     builder: EventLoopBuilder<S>,
-) -> Result<(EventLoop, Arc<dyn Host>)> {
-    let (runtime, guests, house) = builder.house()?;
-    Ok((EventLoop::new(runtime, Vec::new(), guests), house))
+) -> Result<(EventLoop, Arc<dyn AcceptHandler>)> {
+    let (runtime, open, acceptance) = builder.acceptance()?;
+    Ok((EventLoop::new(runtime, Vec::new(), open), acceptance))
 }

@@ -16,7 +16,7 @@ use crate::{
         recv::Recv,
     },
     error::Result,
-    frame::{Arena, Codec, Reader, Window},
+    frame::{Arena, Codec, Decoder, Window},
 };
 
 /// A request that the connection's codec `C` has read, and the codec, which writes the answer.
@@ -118,7 +118,7 @@ impl<C: Codec> Take for Coded<'static, C> {
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>> {
         let Lending { bytes, arena, codec } = held;
         let codec = codec.get();
-        let message = codec.decode(&mut Reader::new(&*bytes, bytes.len(), arena))?;
+        let message = codec.decode(&mut Decoder::new(&*bytes, bytes.len(), arena))?;
         Ok(Coded { message, codec })
     }
 

@@ -16,7 +16,7 @@ use crate::{
 /// By it go all times of the runtime's connections, dials and requests, of acceptors that pause, and of
 /// its clients: deadlines of calls, how long connections may be idle and when they are asked whether they
 /// are alive, how long endpoints are left out, when resolvers are asked again, dials of a mux that keeps
-/// a connection. So do the deadlines of [`Handle::shutdown`](crate::Handle::shutdown),
+/// a connection. So do the deadlines of [`ServerHandle::shutdown`](crate::ServerHandle::shutdown),
 /// [`Runtime::shutdown`] and [`Client::close`](crate::client::Client::close), and
 /// [`sleep`](crate::sleep) and [`timeout`](crate::timeout) in handlers and spawned futures.
 ///

@@ -6,8 +6,8 @@ use super::{link::Link, peer::MemoryPeer, port::Port};
 use crate::{
     addr::PeerAddress,
     error::Result,
-    listen::Host,
-    server::{EventLoop, EventLoopBuilder, Handle, testing::without_listeners},
+    listen::AcceptHandler,
+    server::{EventLoop, EventLoopBuilder, ServerHandle, testing::without_listeners},
     service::Service,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// down at once, as an [`EventLoop`] does.
 pub struct Server {
     event_loop: EventLoop,
-    host: Arc<dyn Host>,
+    host: Arc<dyn AcceptHandler>,
 }
 
 impl Server {
@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// The handle of the server.
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> ServerHandle {
         self.event_loop.handle()
     }
 }

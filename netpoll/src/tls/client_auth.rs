@@ -53,10 +53,10 @@ impl ClientAuth {
         Self(Asks::All { roots: vec![roots.into()], optional: false })
     }
 
-    /// Lets clients without a certificate in as well: [`TlsFacts::peer_certificates`] tells them apart. A
-    /// certificate that nobody trusted signed is refused all the same.
+    /// Lets clients without a certificate in as well: [`TransportFacts::peer_certificates`] tells them apart.
+    /// A certificate that nobody trusted signed is refused all the same.
     ///
-    /// [`TlsFacts::peer_certificates`]: super::TlsFacts::peer_certificates
+    /// [`TransportFacts::peer_certificates`]: crate::transport::TransportFacts::peer_certificates
     #[must_use]
     pub fn optional(mut self) -> Self {
         if let Asks::All { optional, .. } = &mut self.0 {

@@ -13,8 +13,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustls::{
-    ClientConfig, CommonState, ServerConfig,
+    ClientConfig, CommonState, HandshakeKind, ProtocolVersion, ServerConfig,
     client::{ClientConnectionData, UnbufferedClientConnection},
     pki_types::ServerName,
     server::{ServerConnectionData, UnbufferedServerConnection},
@@ -24,10 +25,11 @@ use rustls::{
     },
 };
 
-use super::{facts::TlsFacts, sni};
+use super::{names::subject, sni};
 use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    transport::TransportFacts,
 };
 
 /// Bytes of a record before what it carries: type, version, length (RFC 8446, 5.1).
@@ -103,13 +105,36 @@ impl Machine {
         self.peer_closed
     }
 
-    /// Returns what the handshake found out, once it is over.
-    pub(super) fn facts(&self) -> Option<TlsFacts> {
-        let state: &CommonState = match &self.side {
-            Side::Client(session) => &****session,
-            Side::Server(session) => &****session,
+    /// Returns whether there is something to say although nothing came.
+    pub(super) fn has_output(&self) -> bool {
+        self.common().wants_write()
+    }
+
+    fn common(&self) -> &CommonState {
+        match &self.side {
+            Side::Client(session) => session,
+            Side::Server(session) => session,
+        }
+    }
+
+    /// Returns the results of the handshake, once it is over.
+    pub(super) fn facts(&self) -> TransportFacts {
+        let common = self.common();
+        let certificates = common.peer_certificates().unwrap_or_default();
+        let mut facts = TransportFacts::default();
+        facts.alpn = common.alpn_protocol().map(|name| Bytes::copy_from_slice(name));
+        facts.server_name = self.server_name.clone();
+        facts.peer_certificates =
+            certificates.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        facts.peer_subject = certificates.first().and_then(|own| subject(own));
+        facts.version = match common.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
+            Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
+            _ => None,
         };
-        self.open.then(|| TlsFacts::new(state, self.server_name.clone()))
+        facts.suite = common.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        facts.resumed = common.handshake_kind() == Some(HandshakeKind::Resumed);
+        facts
     }
 
     /// Takes the whole records of `wire`, writes what they carry to `plain`, and what is to be said to the
@@ -418,7 +443,7 @@ fn unsaid(error: &dyn std::fmt::Display) -> Error {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::tls::{ClientAuth, TlsClient, TlsServer, TlsVersion};
+    use crate::tls::{ClientAuth, TlsClient, TlsServer};
 
     /// A certificate for `names` that signed itself, and its key, in PEM.
     fn certificate(names: &[&str]) -> (String, String) {
@@ -492,9 +517,10 @@ mod tests {
             assert_eq!(pass(wire, &mut server, piece.max(5)).unwrap().0, bytes);
             let wire = sealed(&mut server, b"short");
             assert_eq!(pass(wire, &mut client, piece).unwrap().0, b"short");
-            let facts = server.facts().unwrap();
-            assert_eq!(facts.server_name(), Some("a.example"));
-            assert_eq!(facts.version(), TlsVersion::Tls13);
+            let facts = server.facts();
+            assert_eq!(facts.server_name.as_deref(), Some("a.example"));
+            assert_eq!(facts.version, Some("TLSv1.3"));
+            assert!(facts.suite.is_some_and(|suite| suite.starts_with("TLS13_")));
         }
     }
 
@@ -507,8 +533,8 @@ mod tests {
         for resumed in [false, true, true] {
             let (mut one, mut other) = connect(&client, &server, "a.example");
             shake(&mut one, &mut other, 1000).unwrap();
-            assert_eq!(one.facts().unwrap().resumed(), resumed);
-            assert_eq!(other.facts().unwrap().resumed(), resumed);
+            assert_eq!(one.facts().resumed, resumed);
+            assert_eq!(other.facts().resumed, resumed);
         }
     }
 
@@ -583,16 +609,16 @@ mod tests {
         let alice = nobody.clone().certificate_pem(shown.as_bytes(), shown_key.as_bytes());
         let (mut one, mut other) = connect(&alice.build().unwrap(), &server, "a.example");
         shake(&mut one, &mut other, 1000).unwrap();
-        let facts = other.facts().unwrap();
-        assert_eq!(facts.peer_certificates().len(), 1);
-        assert!(facts.peer_subject().unwrap().contains("CN="));
+        let facts = other.facts();
+        assert_eq!(facts.peer_certificates.len(), 1);
+        assert!(facts.peer_subject.unwrap().contains("CN="));
         let nobody = nobody.build().unwrap();
         let (mut one, mut other) = connect(&nobody, &server, "a.example");
         assert!(shake(&mut one, &mut other, 1000).is_err());
         let server = builder.client_auth(required.optional()).build().unwrap();
         let (mut one, mut other) = connect(&nobody, &server, "a.example");
         shake(&mut one, &mut other, 1000).unwrap();
-        assert!(other.facts().unwrap().peer_certificates().is_empty());
+        assert!(other.facts().peer_certificates.is_empty());
     }
 
     #[test]
@@ -609,7 +635,7 @@ mod tests {
         for name in ["one.example", "x.two.example"] {
             let (mut here, mut there) = connect(&client, &server, name);
             shake(&mut here, &mut there, 1000).unwrap();
-            assert_eq!(there.facts().unwrap().server_name(), Some(name));
+            assert_eq!(there.facts().server_name.as_deref(), Some(name));
         }
         let (mut here, mut there) = connect(&client, &server, "three.example");
         assert!(shake(&mut here, &mut there, 1000).is_err(), "it got the first, of another name");
@@ -627,8 +653,8 @@ mod tests {
         let offers = client.clone().alpn(["http/1.1"]).build().unwrap();
         let (mut here, mut there) = connect(&offers, &server, "a.example");
         shake(&mut here, &mut there, 1000).unwrap();
-        assert_eq!(there.facts().unwrap().alpn(), Some(&b"http/1.1"[..]));
-        assert_eq!(here.facts().unwrap().alpn(), Some(&b"http/1.1"[..]));
+        assert_eq!(there.facts().alpn.as_deref(), Some(&b"http/1.1"[..]));
+        assert_eq!(here.facts().alpn.as_deref(), Some(&b"http/1.1"[..]));
         let (mut here, mut there) =
             connect(&client.alpn(["spdy"]).build().unwrap(), &server, "a.example");
         assert!(shake(&mut here, &mut there, 1000).is_err());

@@ -4,9 +4,11 @@
 //!   certificates ──▶ TlsServer ──▶ one Session for each connection ◀── TlsClient ◀── roots
 //!                    reload()      (between the wire and the handlers)
 //! ```
-//! [`TlsServer`] goes to a server, [`TlsClient`] to a dialler or a client; both are cheap to clone and
-//! share what they know, such as the sessions that can be resumed. [`TlsFacts`] are what a handshake
-//! found out, for handlers.
+//! [`TlsServer`] goes to a server ([`EventLoopBuilder::tls`](crate::EventLoopBuilder::tls)), [`TlsClient`] to
+//! a dialler ([`Dialer::tls`](crate::Dialer::tls)) or a client
+//! ([`client::Builder::tls`](crate::client::Builder::tls)); both are cheap to clone and share what they know,
+//! such as the sessions that can be resumed. The results of the handshake are
+//! [`TransportFacts`](crate::transport::TransportFacts).
 //!
 //! rustls is the one implementation, over *ring* or, with the feature `tls-aws-lc`, over AWS-LC. Its
 //! defaults are this module's: TLS 1.2 and 1.3, its cipher suites, no renegotiation, no early data.
@@ -15,16 +17,16 @@
 mod certificates;
 mod client;
 mod client_auth;
-mod facts;
 mod machine;
 mod names;
 mod provider;
 mod server;
+mod session;
 mod sni;
 
 pub use client::{TlsClient, TlsClientBuilder};
 pub use client_auth::ClientAuth;
-pub use facts::{TlsFacts, TlsVersion};
 /// The version of rustls whose configurations [`TlsServer`] and [`TlsClient`] take.
 pub use rustls;
 pub use server::{TlsServer, TlsServerBuilder};
+pub(crate) use session::Session;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use netpoll::{
-    Connection, ErrorKind, EventLoop, Frame, Handle, Result, Runtime,
+    Connection, ErrorKind, EventLoop, Frame, Result, Runtime, ServerHandle,
     client::{Client, Received},
     frame::Auto,
 };
@@ -104,7 +104,7 @@ impl Slow {
 }
 
 /// A server at `address` that echoes each message after the time that it says: and where it listens.
-pub fn serve_slow_at(runtime: &Runtime, address: &str, resets: Resets) -> (Handle, String) {
+pub fn serve_slow_at(runtime: &Runtime, address: &str, resets: Resets) -> (ServerHandle, String) {
     let (connections, requests) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let service = Slow { resets, connections, requests };
     let server = EventLoop::builder(service).runtime(runtime).listen(address).bind().unwrap();
@@ -114,7 +114,7 @@ pub fn serve_slow_at(runtime: &Runtime, address: &str, resets: Resets) -> (Handl
 }
 
 /// As [`serve_slow_at`], on a port of its own.
-pub fn serve_slow(runtime: &Runtime, resets: Resets) -> (Handle, String) {
+pub fn serve_slow(runtime: &Runtime, resets: Resets) -> (ServerHandle, String) {
     serve_slow_at(runtime, "127.0.0.1:0", resets)
 }
 

@@ -10,11 +10,11 @@ use std::{
 };
 
 use netpoll::{
-    Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Handle, Result,
-    Runtime, Service,
+    Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Result, Runtime,
+    ServerHandle, Service,
     frame::{
-        Decode, DecodeError, Encode, EncodeError, Frame, Progress, Reader, ScanError, Scanner,
-        Window, Writer,
+        Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Frame, Progress, ScanError,
+        Scanner, Window,
     },
 };
 use parking_lot::Mutex;
@@ -35,7 +35,10 @@ impl Scanner for BenchScan {
         let Some(head) = w.array::<4>(0) else { return Ok(Progress::Need(4)) };
         let total = 4 + u32::from_be_bytes(head) as usize;
         if total > max {
-            return Err(ScanError::new(netpoll::frame::Fault::TooLarge { size: total, max }, 0));
+            return Err(ScanError::new(
+                netpoll::frame::FrameErrorKind::TooLarge { size: total, max },
+                0,
+            ));
         }
         Ok(if w.len() >= total { Progress::Ready(total) } else { Progress::Need(total) })
     }
@@ -48,7 +51,7 @@ impl Frame for Bench<'_> {
 }
 
 impl<'a> Decode<'a> for Bench<'a> {
-    fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let n = u32::from_be_bytes(r.take()?) as usize;
         r.bytes(n).map(Bench)
     }
@@ -59,7 +62,7 @@ impl Encode for Bench<'_> {
         4 + self.0.len()
     }
 
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         w.write(&(self.0.len() as u32).to_be_bytes())?;
         w.write(self.0)
     }
@@ -125,7 +128,7 @@ impl Service for Echo {
 pub fn serve<S: Service>(
     service: S,
     with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
-) -> (Runtime, Handle) {
+) -> (Runtime, ServerHandle) {
     let runtime = Runtime::builder().pollers(2).max_workers(64).build().unwrap();
     let handle = serve_on(&runtime, service, with);
     (runtime, handle)
@@ -135,7 +138,7 @@ pub fn serve_on<S: Service>(
     runtime: &Runtime,
     service: S,
     with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
-) -> Handle {
+) -> ServerHandle {
     let builder = EventLoop::builder(service).runtime(runtime).listen("127.0.0.1:0");
     let server = with(builder).bind().unwrap();
     let handle = server.handle();
@@ -143,7 +146,7 @@ pub fn serve_on<S: Service>(
     handle
 }
 
-pub fn connect(server: &Handle) -> TcpStream {
+pub fn connect(server: &ServerHandle) -> TcpStream {
     let client = TcpStream::connect(server.addresses()[0].inet().unwrap()).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     client

@@ -1,8 +1,8 @@
 //! A frame by hand: what `#[derive(Frame)]` stands for.
 
 use netpoll::frame::{
-    Decode, DecodeError, Encode, EncodeError, Fault, Frame, Progress, Reader, ScanError, Scanner,
-    Window, Writer,
+    Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Frame, FrameErrorKind, Progress,
+    ScanError, Scanner, Window,
 };
 
 /// The frame; its bytes lie where they were received.
@@ -19,7 +19,9 @@ impl Scanner for MessageScan {
         let Some(length) = window.array::<4>(0) else { return Ok(Progress::Need(4)) };
         let size = 4 + u32::from_be_bytes(length) as usize;
         if size > max {
-            return Err(ScanError::new(Fault::TooLarge { size, max }, 0).in_field("length"));
+            return Err(
+                ScanError::new(FrameErrorKind::TooLarge { size, max }, 0).in_field("length")
+            );
         }
         Ok(if window.len() < size { Progress::Need(size) } else { Progress::Ready(size) })
     }
@@ -32,7 +34,7 @@ impl Frame for Message<'_> {
 }
 
 impl<'a> Decode<'a> for Message<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let length = u32::from_be_bytes(reader.take()?);
         Ok(Self { body: reader.bytes(length as usize)? })
     }
@@ -43,9 +45,9 @@ impl Encode for Message<'_> {
         4 + self.body.len()
     }
 
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, writer: &mut Encoder<'_>) -> Result<(), EncodeError> {
         let length = u32::try_from(self.body.len()).map_err(|_| {
-            let fault = Fault::Range(self.body.len() as i128);
+            let fault = FrameErrorKind::Range(self.body.len() as i128);
             EncodeError::new(fault, writer.pos()).in_field("length")
         })?;
         writer.write(&length.to_be_bytes())?;

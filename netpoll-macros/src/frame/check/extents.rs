@@ -1,4 +1,4 @@
-//! What says how many bytes a field has.
+//! The way in which a field's number of bytes is given.
 
 use proc_macro2::Ident;
 use syn::Type;
@@ -129,7 +129,7 @@ pub(super) fn rest(item: &Item, fields: &Fields, errors: &Errors) {
     }
 }
 
-/// The error of the field `name`, where nothing says how long it is.
+/// Returns the error of the field `name`, where nothing says how long it is.
 pub(in crate::frame) fn no_size(name: &Ident) -> String {
     with_help(
         format!("the size of `{name}` is not given"),

@@ -96,7 +96,7 @@ fn length(fields: &Fields, i: usize, field: &Field, errors: &Errors) {
     }
 }
 
-/// The bytes before the field `from`, if they are always as many.
+/// Returns the bytes before the field `from`, if they are always as many.
 fn bytes_before(fields: &Fields, from: usize) -> Option<usize> {
     let units = fields.units(|i| i == from, |_| false);
     let mut sum = 0;
@@ -130,7 +130,7 @@ fn checksum(fields: &Fields, i: usize, field: &Field, errors: &Errors) {
     }
 }
 
-/// Whether all fields that `range` names exist.
+/// Returns whether all fields that `range` names exist.
 fn known(fields: &Fields, range: &Range, errors: &Errors) -> bool {
     let names: Vec<&Ident> = match &range.kind {
         RangeKind::Rest | RangeKind::Frame => vec![],

@@ -102,7 +102,7 @@ pub(super) fn field(field: &Field, errors: &Errors) {
     }
 }
 
-/// Bits come in whole bytes.
+/// Checks that groups of bits are whole bytes.
 pub(super) fn groups(fields: &Fields, errors: &Errors) {
     let mut i = 0;
     while i < fields.list.len() {

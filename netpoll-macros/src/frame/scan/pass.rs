@@ -32,7 +32,7 @@ impl Plan<'_> {
             if let Some((lit, size)) = field.magic() {
                 let (expected, end) = (self.cx.constant(lit, &repr), at + size);
                 out.extend(q! {
-                    p::scan_check(c, b[#at..#end] == #expected, || p::Fault::Magic)
+                    p::scan_check(c, b[#at..#end] == #expected, || p::FrameErrorKind::Magic)
                         .map_err(|e| e.in_field(#label))?;
                 });
             }
@@ -57,7 +57,7 @@ impl Plan<'_> {
             if let Some(check) = &field.attrs.check {
                 let (holds, text) = (self.env(&check.value), self.cx.text(&check.value));
                 out.extend(q! {
-                    p::scan_check(c, #holds, || p::Fault::Check(#text))
+                    p::scan_check(c, #holds, || p::FrameErrorKind::Check(#text))
                         .map_err(|e| e.in_field(#label))?;
                 });
             }
@@ -96,7 +96,7 @@ impl Plan<'_> {
         }
     }
 
-    /// A field of its own. `None` if nothing of it is on the wire.
+    /// Returns a field of its own. `None` if nothing of it is on the wire.
     pub(super) fn one(&mut self, i: usize, next: usize) -> Option<TokenStream> {
         let field = &self.cx.fields.list[i];
         let (a, label, pad) = (&field.attrs, field.label(), field.pad());
@@ -125,7 +125,7 @@ impl Plan<'_> {
         let check = a.check.as_ref().map(|check| {
             let (holds, text) = (self.env(&check.value), self.cx.text(&check.value));
             q! {
-                p::scan_check(c, #holds, || p::Fault::Check(#text))
+                p::scan_check(c, #holds, || p::FrameErrorKind::Check(#text))
                     .map_err(|e| e.in_field(#label))?;
             }
         });

@@ -13,13 +13,13 @@ use super::super::{
 };
 use crate::hygiene::q;
 
-/// Why scanning stops before the last field.
+/// The place at which scanning stops.
 pub(super) enum End {
     /// The field `at` says where the last one ends.
     Known(Counted),
     /// At the field before it, a length that was read earlier says so.
     Deferred(Counted),
-    /// It does not.
+    /// No field says where the last one ends.
     Walked,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Plan<'m> {
     pub(super) end: End,
     /// Fields whose values the scan needs later.
     pub(super) captured: Vec<usize>,
-    /// Whether there are states: with one step, variables do.
+    /// True if there are states: with one step, variables do.
     pub(super) stateful: bool,
     /// The state's fields: name, type, and whether the type is another's state.
     pub(super) decls: Vec<(Ident, TokenStream, bool)>,
@@ -41,7 +41,7 @@ pub(super) struct Plan<'m> {
 /// Units beyond which a scan remembers how far it came.
 pub(super) const RESTARTS: usize = 8;
 
-/// Whether the field of its own `i` is passed with one short look and no state.
+/// Returns whether the field of its own `i` is passed with one short look and no state.
 pub(super) fn is_short(cx: &Cx<'_>, i: usize, captured: bool) -> bool {
     let field = &cx.fields.list[i];
     if types::names(&field.ty, cx.item) {
@@ -56,7 +56,7 @@ pub(super) fn is_short(cx: &Cx<'_>, i: usize, captured: bool) -> bool {
     }
 }
 
-/// Whether its type is a number, whatever stands for it on the wire.
+/// Returns whether its type is a number, whatever stands for it on the wire.
 pub(super) fn is_number(field: &Field) -> bool {
     let a = &field.attrs;
     let ty = types::auto(field.inner()).unwrap_or(field.inner());
@@ -64,7 +64,7 @@ pub(super) fn is_number(field: &Field) -> bool {
     types::prim(ty).is_some() && a.with.is_none() && a.args.is_none()
 }
 
-/// The bytes from the first of `from..to` to the field `to`, if all have a fixed size.
+/// Returns the bytes from the first of `from..to` to the field `to`, if all have a fixed size.
 pub(super) fn distance(fields: &Fields, from: usize, to: usize) -> Option<usize> {
     if from >= to {
         return (from == to).then_some(0);
@@ -142,8 +142,8 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// The state's declaration, and its type. The declaration names no other's state, so that a
-    /// type that has none is one error, where it is named.
+    /// Returns the state's declaration, and its type. The declaration names no other's state, so
+    /// that a type that has none is one error, where it is named.
     pub(super) fn declare(&self, name: &Ident) -> (TokenStream, TokenStream) {
         if !self.stateful {
             return (q!(), q!(()));
@@ -176,7 +176,7 @@ impl<'m> Plan<'m> {
         (declaration, q!(#name<#(#args),*>))
     }
 
-    /// What the scan knows of the field `i`.
+    /// Returns what the scan knows of the field `i`.
     pub(super) fn seen(&self, i: usize) -> TokenStream {
         let name = format_ident!("v{i}");
         if self.stateful {
@@ -213,7 +213,7 @@ impl<'m> Plan<'m> {
         });
     }
 
-    /// A single step needs no number, and often no state at all.
+    /// Removes the number of a single step, and the state if nothing else needs it.
     pub(super) fn unstep(&mut self) {
         self.steps = std::mem::take(&mut self.last);
         self.count = 0;
@@ -233,7 +233,7 @@ impl<'m> Plan<'m> {
         place
     }
 
-    /// Where the field began, once [`mark`](Self::mark) has said to remember it.
+    /// Returns where the field began, once [`mark`](Self::mark) has said to remember it.
     pub(super) fn start(&self, field: usize) -> TokenStream {
         let name = format_ident!("q{field}");
         if self.stateful {
@@ -298,7 +298,7 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// The fewest bytes of the field `from` and those behind it.
+    /// Returns the fewest bytes of the field `from` and those behind it.
     pub(super) fn least(&self, from: usize) -> TokenStream {
         size::least_from(self.cx, from)
     }
@@ -310,7 +310,7 @@ impl<'m> Plan<'m> {
     }
 }
 
-/// The fields before `stop` whose values are used: by expressions, or as lengths.
+/// Returns the fields before `stop` whose values are used: by expressions, or as lengths.
 fn captured(fields: &Fields, stop: usize, end: &End) -> Vec<usize> {
     let mut used = Vec::new();
     for (i, field) in fields.list[..stop].iter().enumerate() {

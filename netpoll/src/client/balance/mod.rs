@@ -1,6 +1,6 @@
-//! Which endpoint is next: the less loaded of two, of those that are not ejected.
+//! Load balancing: the less loaded of two random endpoints, among those that are not ejected.
 //!
-//! Time is what the caller says, in milliseconds; chance is what the seed says.
+//! The caller supplies the time in milliseconds, and the seed of the random choices.
 
 #[cfg(test)]
 mod tests;
@@ -15,13 +15,13 @@ use slab::Slab;
 use super::health::{Ejection, Health, Outcome};
 use crate::{addr::Address, error::Error, random::Random};
 
-/// The endpoints of one client, with what is known of each.
+/// The endpoints of one client, with the health of each.
 ///
-/// One that is not listed any more is chosen no more; it is gone when nobody holds it.
+/// An endpoint that is no longer listed is never chosen; its entry is removed when nobody holds it.
 #[derive(Debug)]
 pub(super) struct Balance {
     entries: Slab<Entry>,
-    /// Whether one that is listed is not sound.
+    /// True if a listed endpoint is not healthy.
     unsound: bool,
     policy: Ejection,
     random: Random,
@@ -31,21 +31,21 @@ pub(super) struct Balance {
 struct Entry {
     endpoint: Arc<Endpoint>,
     health: Health,
-    /// What the last dial said, if it failed.
+    /// The error of the last dial, if it failed.
     error: Option<Error>,
 }
 
-/// One address. Whoever dials it, or has a connection to it, holds it.
+/// One address. Dials and connections to it hold it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// Its number among those that are held or listed.
+    /// Its number among the endpoints that are held or listed.
     pub(super) index: usize,
-    /// As it is dialled, and named in errors.
+    /// The address in text form, for dials and errors.
     pub(super) address: String,
-    /// Calls in flight; changed under the slots' lock.
+    /// Calls in flight; changed under the lock of `Connections`.
     load: AtomicUsize,
     listed: AtomicBool,
-    /// Whether an answered call changes nothing.
+    /// True if an answered call changes nothing.
     well: AtomicBool,
 }
 
@@ -55,27 +55,27 @@ impl Endpoint {
         Self { index, address, load, listed, well }
     }
 
-    /// Whether it may be given more calls.
+    /// Returns whether it may get more calls.
     pub(super) fn is_listed(&self) -> bool {
         self.listed.load(Relaxed)
     }
 
-    /// Whether it is sound, and no call has failed of late.
+    /// Returns whether it is healthy and no call has failed since one was answered.
     pub(super) fn is_well(&self) -> bool {
         self.well.load(Relaxed)
     }
 
-    /// So many more calls are in flight. Under the slots' lock, as [`gives_back`](Self::gives_back).
+    /// Adds calls in flight. The lock of `Connections` is held.
     pub(super) fn takes(&self, calls: usize) {
         self.load.store(self.load() + calls, Relaxed);
     }
 
-    /// So many calls have ended.
+    /// Subtracts calls that have ended. The lock of `Connections` is held.
     pub(super) fn gives_back(&self, calls: usize) {
         self.load.store(self.load() - calls, Relaxed);
     }
 
-    /// Whether the [`Balance`] need not be told that a call has ended so.
+    /// Returns whether the [`Balance`] need not be told of `outcome`.
     pub(super) fn expects(&self, outcome: Outcome) -> bool {
         outcome != Outcome::Failed && self.is_well()
     }
@@ -90,7 +90,7 @@ impl Balance {
         Self { entries: Slab::new(), unsound: false, policy, random }
     }
 
-    /// Makes `addresses` the list. Those that were on it keep what is known of them.
+    /// Replaces the list. Endpoints that were listed before keep their health.
     pub(super) fn list(&mut self, addresses: &[Address]) {
         let names: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         self.entries.retain(|_, entry| {
@@ -108,18 +108,18 @@ impl Balance {
         self.note_unsound();
     }
 
-    /// Those that are listed.
+    /// Returns the listed endpoints.
     pub(super) fn listed(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.entries().map(|entry| &entry.endpoint)
     }
 
-    /// What the last dials said of those that cannot be reached.
+    /// Returns the errors of the last dials to endpoints that cannot be reached.
     pub(super) fn errors(&self) -> impl Iterator<Item = &Error> {
         self.entries().filter_map(|entry| entry.error.as_ref())
     }
 
-    /// Chooses, at `now`, one that is `usable`: one whose ejection is over, for its trial; else the
-    /// less loaded of two; else, where all are ejected, one all the same. `usable` is told whether the
+    /// Chooses a `usable` endpoint at `now`: one whose ejection is over, for its trial; else the less
+    /// loaded of two; else, if all are ejected, one that is connected. `usable` is told whether the
     /// endpoint may be dialled.
     pub(super) fn choose(
         &mut self,
@@ -137,12 +137,12 @@ impl Balance {
         index.map(|index| &self.entries[index].endpoint)
     }
 
-    /// Whether one that is listed is not sound, so that a choice depends on the time.
+    /// Returns whether a listed endpoint is not healthy, so that a choice depends on the time.
     pub(super) fn has_unsound(&self) -> bool {
         self.unsound
     }
 
-    /// A dial of `endpoint` begins, or a call while it is not [well](Endpoint::is_well).
+    /// Notes that a dial of `endpoint` begins, or a call while it is not [well](Endpoint::is_well).
     pub(super) fn tries(&mut self, endpoint: &Endpoint, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];
@@ -151,7 +151,7 @@ impl Balance {
         }
     }
 
-    /// A dial has succeeded.
+    /// Notes that a dial has succeeded.
     pub(super) fn connected(&mut self, endpoint: &Endpoint, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];
@@ -161,7 +161,7 @@ impl Balance {
         self.note_unsound();
     }
 
-    /// A dial has failed.
+    /// Notes that a dial has failed.
     pub(super) fn unreachable(&mut self, endpoint: &Endpoint, error: &Error, now: u64) {
         let entry = &mut self.entries[endpoint.index];
         entry.error = Some(error.copy());
@@ -170,7 +170,7 @@ impl Balance {
         self.note_unsound();
     }
 
-    /// A call at `endpoint` has ended, not as [expected](Endpoint::expects).
+    /// Notes the end of a call at `endpoint` that was not [expected](Endpoint::expects).
     pub(super) fn ended(&mut self, endpoint: &Endpoint, outcome: Outcome, now: u64) {
         let alone = self.is_alone(endpoint);
         let entry = &mut self.entries[endpoint.index];
@@ -179,7 +179,7 @@ impl Balance {
         self.note_unsound();
     }
 
-    /// The entries that are listed.
+    /// Returns the listed entries.
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().map(|(_, entry)| entry).filter(|entry| entry.endpoint.is_listed())
     }
@@ -189,7 +189,7 @@ impl Balance {
         self.unsound = unsound;
     }
 
-    /// Whether no other endpoint is sound.
+    /// Returns whether no other endpoint is healthy.
     fn is_alone(&self, endpoint: &Endpoint) -> bool {
         !self
             .entries()
@@ -223,7 +223,8 @@ impl Balance {
         Some(if second.load() < first.load() { second.index } else { first.index })
     }
 
-    /// Where none is sound, one that has a connection: it may serve, though no new one can be made.
+    /// Returns the least loaded endpoint with a connection, if none is healthy: old connections may work
+    /// although no new one can be made.
     fn any_connected(
         &self,
         alone: bool,

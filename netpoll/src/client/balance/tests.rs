@@ -139,7 +139,7 @@ fn who_is_listed_no_more_drains() {
     assert_eq!(it.entries.len(), 1);
 }
 
-/// As many calls as before, but each ends at random: loads stay together all the same.
+/// Equal numbers of calls, which end at random: loads stay close to each other.
 #[test]
 fn loads_stay_together_as_calls_come_and_go() {
     for seed in 0..20 {
@@ -161,11 +161,11 @@ proptest! {
     fn the_most_loaded_is_not_chosen(
         seed: u64,
         n in 2u16..20,
-        steps in prop::collection::vec((any::<bool>(), any::<Index>()), 1..400),
+        actions in prop::collection::vec((any::<bool>(), any::<Index>()), 1..400),
     ) {
         let mut it = balance(n, seed);
         let mut held: Vec<Arc<Endpoint>> = Vec::new();
-        for (begins, which) in steps {
+        for (begins, which) in actions {
             if begins || held.is_empty() {
                 let most = it.loads().max().unwrap();
                 let is_alone = it.loads().filter(|load| *load == most).count() == 1;
@@ -196,13 +196,13 @@ proptest! {
     #[test]
     fn choices_keep_the_rules(
         seed: u64,
-        steps in prop::collection::vec((0u8..12, any::<Index>(), 0u64..120), 1..300),
+        actions in prop::collection::vec((0u8..12, any::<Index>(), 0u64..120), 1..300),
     ) {
         const OUTCOMES: [Outcome; 3] = [Outcome::Answered, Outcome::Failed, Outcome::Unknown];
         let all = addresses(6);
         let mut it = balance(6, seed);
         let (mut calls, mut dials, mut now) = (Vec::new(), Vec::new(), 0);
-        for (what, which, later) in steps {
+        for (what, which, later) in actions {
             match what {
                 0..3 if !calls.is_empty() => {
                     let endpoint: Arc<Endpoint> = calls.swap_remove(which.index(calls.len()));

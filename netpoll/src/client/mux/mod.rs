@@ -1,9 +1,9 @@
-//! A lane that carries many calls, whose replies find them by number.
+//! Call connections that carry many calls, whose replies find them by number.
 //!
-//! A call that the lane takes gets its number at once ([`table`]), and its caller, who is woken for it
-//! if it waited, writes the number into the request and sends it: the output of many threads leaves in
-//! few writes ([`Connection::send`]). The turn gathers the replies that it reads, takes their calls
-//! from the table under one lock, and wakes each once.
+//! A call gets its number when the connection takes it ([`table`]). Its caller, woken if it waited, writes
+//! the number into the request and sends it: the output of many threads leaves in few writes
+//! ([`Connection::send`]). The turn gathers the replies that it reads, takes their calls from the table
+//! under one lock, and wakes each caller once.
 
 mod numbers;
 mod sequence;
@@ -17,17 +17,17 @@ use std::{
     },
 };
 
-pub use sequence::{Numbered, Sequence};
+pub use sequence::{MuxFrame, SequenceNumber};
 use table::{Abandoned, Sorted, Table};
 
 use super::{
     balance::Endpoint,
     call::Call,
-    calling::Sending,
+    call_error,
+    call_future::PendingWrite,
     health::Outcome,
-    hub::{Hub, Lane, Started},
-    link::Receiver,
-    verdict,
+    hub::{CallConnection, Hub, Started},
+    reply_handler::ReplyReceiver,
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
@@ -36,16 +36,16 @@ use crate::{
     frame::DecodeError,
 };
 
-/// A connection that has so many calls is busy: what one more sends may wait for others to be sent with.
+/// Number of calls from which a connection is busy: one more request may wait to be sent with others.
 const MANY: usize = 4;
 
-/// What is called with a frame that answers no call.
+/// The user's function for frames that answer no call.
 pub(super) type OnPush = Box<dyn Fn(LinkSlice) + Send + Sync>;
 
 /// Reads the number of a frame.
 pub(super) type Number = fn(&LinkSlice) -> Result<u64, DecodeError>;
 
-/// What all lanes of a client share.
+/// Data that all connections of a client share.
 pub(super) struct Spec {
     pub(super) handler: fn(Arc<Muxed>) -> Arc<dyn Handler>,
     /// The number of a reply.
@@ -55,20 +55,20 @@ pub(super) struct Spec {
     pub(super) max_number: u64,
 }
 
-/// See the module's documentation.
+/// A connection with many calls.
 pub(super) struct Muxed {
     hub: Arc<Hub<Self>>,
     conn: Connection,
     endpoint: Arc<Endpoint>,
     table: Table<Self>,
-    /// How many calls it has, as of late.
+    /// Number of its calls; may be slightly outdated.
     load: AtomicUsize,
     fault: OnceLock<Error>,
 }
 
 impl Muxed {
     /// Sends a request, after those before it.
-    pub(super) fn send(&self, mut bytes: LinkBuffer) -> Result<Sending> {
+    pub(super) fn send(&self, mut bytes: LinkBuffer) -> Result<PendingWrite> {
         self.conn.conn.check_sending()?;
         if self.conn.conn.sent() == Sent::Full {
             let conn = self.conn.clone();
@@ -90,7 +90,7 @@ impl Muxed {
     }
 }
 
-impl Lane for Muxed {
+impl CallConnection for Muxed {
     type Spec = Spec;
 
     fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
@@ -130,36 +130,40 @@ impl Lane for Muxed {
         if !had {
             return;
         }
-        self.hub.slots.endpoints.ended(&self.endpoint, outcome);
+        self.hub.connections.endpoints.ended(&self.endpoint, outcome);
         if spent {
             let why = "too many calls went unanswered for its sequence numbers";
             self.fault(Error::new(ErrorKind::Limit, why));
             self.conn.abort();
         }
-        let steps = self.hub.slots.release(self.conn.conn.id, iter::once(&**call));
-        self.hub.carry_out(steps);
+        let actions = self.hub.connections.release(self.conn.conn.id, iter::once(&**call));
+        self.hub.carry_out(actions);
     }
 
     fn ended(self: &Arc<Self>, reason: CloseReason) {
         let calls = self.table.close();
-        let mut steps = self.hub.slots.gone(self.conn.conn.id);
+        let mut actions = self.hub.connections.gone(self.conn.conn.id);
         for call in calls {
-            self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Failed);
+            self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Failed);
             if call.take_back() {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
-                steps.join(self.hub.slots.again(&call));
+                actions.join(self.hub.connections.again(&call));
             } else {
-                call.complete(Err(verdict::of(&self.endpoint.address, self.fault.get(), reason)));
+                call.complete(Err(call_error::of(
+                    &self.endpoint.address,
+                    self.fault.get(),
+                    reason,
+                )));
             }
         }
-        self.hub.carry_out(steps);
+        self.hub.carry_out(actions);
         if self.hub.spec.on_push.is_some() {
             self.hub.keep_one();
         }
     }
 }
 
-impl Receiver for Muxed {
+impl ReplyReceiver for Muxed {
     type Batch = Vec<(u64, LinkSlice)>;
 
     fn received(&self, bytes: LinkSlice, _: bool, batch: &mut Self::Batch) -> Result<()> {
@@ -184,12 +188,12 @@ impl Receiver for Muxed {
         if !replies.is_empty() {
             // Before their callers are told, who may call again at once.
             let calls = replies.iter().map(|(call, _)| &**call);
-            let steps = self.hub.slots.release(self.conn.conn.id, calls);
+            let actions = self.hub.connections.release(self.conn.conn.id, calls);
             for (call, bytes) in replies {
-                self.hub.slots.endpoints.ended(&self.endpoint, Outcome::Answered);
+                self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
                 call.complete(Ok(bytes));
             }
-            self.hub.carry_out(steps);
+            self.hub.carry_out(actions);
         }
         for bytes in pushes {
             self.push(bytes);
@@ -203,6 +207,6 @@ impl Receiver for Muxed {
     }
 
     fn rests(&self) -> bool {
-        self.hub.slots.retire_idle(self.conn.conn.id)
+        self.hub.connections.retire_idle(self.conn.conn.id)
     }
 }

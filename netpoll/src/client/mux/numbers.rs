@@ -1,4 +1,4 @@
-//! Who has which number, on one connection.
+//! The sequence numbers of one connection.
 //!
 //! Numbers are handed out in turn, from 1 to the largest, then from 1 again; one that is in use is
 //! passed over. Zero is never handed out: what comes under it is a push.
@@ -8,15 +8,15 @@
 
 use std::collections::HashMap;
 
-use crate::client::spread::Spread;
+use crate::client::hasher::BuildIdHasher;
 
 /// Numbers are many if there are so many: a million calls a second take half an hour.
 const MANY: u64 = (1 << 31) - 1;
 
-/// See the module's documentation.
+/// Sequence numbers and the calls that own them.
 #[derive(Debug)]
 pub(super) struct Numbers<C> {
-    entries: HashMap<u64, Entry<C>, Spread>,
+    entries: HashMap<u64, Entry<C>, BuildIdHasher>,
     max: u64,
     next: u64,
     /// All numbers have been handed out once.
@@ -24,7 +24,7 @@ pub(super) struct Numbers<C> {
     abandoned: u64,
 }
 
-/// Who has a number.
+/// The owner of a number.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry<C> {
     Waiting(C),
@@ -107,7 +107,7 @@ impl<C> Numbers<C> {
         self.entries.len()
     }
 
-    /// Whether half of all numbers are in use for calls that were abandoned.
+    /// Returns whether half of all numbers belong to abandoned calls.
     pub(super) fn is_spent(&self) -> bool {
         self.abandoned > self.max / 2
     }

@@ -1,22 +1,22 @@
-//! The numbers by which replies find their calls.
+//! The sequence numbers by which replies find their calls.
 
 use crate::frame::{Frame, Sequenced};
 
-/// An integer that can be a frame's number.
-pub trait Sequence: Copy + Send + Sync + 'static {
-    /// The largest number that it can be.
+/// An integer type that can number a frame.
+pub trait SequenceNumber: Copy + Send + Sync + 'static {
+    /// The largest sequence number of the type.
     const MAX: u64;
 
-    /// From a number up to [`MAX`](Self::MAX).
+    /// Converts from a number up to [`MAX`](Self::MAX).
     fn from_number(number: u64) -> Self;
 
-    /// As a number; what is below zero is above [`MAX`](Self::MAX).
+    /// Converts to a number; a negative value becomes one above [`MAX`](Self::MAX).
     fn number(self) -> u64;
 }
 
 macro_rules! sequences {
     ($($ty:ty),*) => {$(
-        impl Sequence for $ty {
+        impl SequenceNumber for $ty {
             const MAX: u64 = <$ty>::MAX as u64;
 
             #[inline]
@@ -34,8 +34,8 @@ macro_rules! sequences {
 
 sequences!(u8, u16, u32, u64, i8, i16, i32, i64);
 
-/// A frame whose requests and replies are matched by number: every derived frame with a field that is
-/// `#[frame(seq)]`, whose type is an integer.
+/// A frame that carries a sequence number, by which a reply finds its call. Every derived frame with an
+/// integer field marked `#[frame(seq)]` is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no number by which a reply finds its call",
     label = "lacks a number",
@@ -43,11 +43,11 @@ sequences!(u8, u16, u32, u64, i8, i16, i32, i64);
             connection: `Client::pool`",
     note = "the numbers of requests and of replies have one type"
 )]
-pub trait Numbered: Frame {
+pub trait MuxFrame: Frame {
     /// The number's type.
-    type Seq: Sequence;
+    type Seq: SequenceNumber;
 
-    /// The number of `frame`.
+    /// Returns the number of `frame`.
     fn seq_of(frame: &Self::At<'_>) -> Self::Seq;
 
     /// Sets the number of `frame`.
@@ -55,9 +55,9 @@ pub trait Numbered: Frame {
 }
 
 #[diagnostic::do_not_recommend]
-impl<F, S> Numbered for F
+impl<F, S> MuxFrame for F
 where
-    S: Sequence,
+    S: SequenceNumber,
     F: Frame + Sequenced<Seq = S>,
     for<'a> F::At<'a>: Sequenced<Seq = S>,
 {

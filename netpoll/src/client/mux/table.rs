@@ -1,7 +1,8 @@
-//! The calls of one connection, which end by its replies, by its end, or by their callers.
+//! The in-flight table of one connection. Its calls end by replies, by the connection's end, or by their
+//! callers.
 //!
-//! Who takes a call out of the table is the one who ends it. The caller that leaves ends it first, under
-//! the call's own lock: then whoever takes it finds it ended.
+//! Whoever takes a call out of the table ends it. A caller that leaves ends it before, under the call's
+//! own lock: whoever takes it then finds it ended.
 
 use std::{sync::Arc, task::Waker};
 
@@ -15,7 +16,7 @@ use crate::{
     primitive::Mutex,
 };
 
-/// See the module's documentation. `L` is the lane.
+/// The in-flight table; `L` is the connection.
 pub(super) struct Table<L>(Mutex<State<L>>);
 
 struct State<L> {
@@ -24,18 +25,18 @@ struct State<L> {
     over: bool,
 }
 
-/// What a turn's frames are.
+/// The frames of a turn, sorted.
 pub(super) struct Sorted<L> {
     pub(super) replies: Vec<(Arc<Call<L>>, LinkSlice)>,
     /// Of calls that were abandoned.
     pub(super) late: u64,
     /// Under numbers that were never handed out.
     pub(super) pushes: Vec<LinkSlice>,
-    /// How many numbers are in use now.
+    /// Numbers still in use.
     pub(super) left: usize,
 }
 
-/// What is left when a call was abandoned.
+/// The state after a call was abandoned.
 pub(super) struct Abandoned {
     /// It was there.
     pub(super) had: bool,
@@ -50,13 +51,13 @@ impl<L> Table<L> {
     }
 
     /// Takes a call, whose caller is woken to send it. Also gives how many numbers are in use.
-    pub(super) fn start(&self, lane: &Arc<L>, call: Arc<Call<L>>) -> (Started<L>, usize) {
+    pub(super) fn start(&self, connection: &Arc<L>, call: Arc<Call<L>>) -> (Started<L>, usize) {
         let mut woken: Option<Waker> = None;
         let load = {
             let state = &mut *self.0.lock();
             let number = if state.over { None } else { state.numbers.reserve() };
-            let Some(number) = number else { return (Started::LaneGone(call), 0) };
-            let place = Place::Lane { lane: lane.clone(), number, sent: false };
+            let Some(number) = number else { return (Started::ConnectionGone(call), 0) };
+            let place = Place::Connection { connection: connection.clone(), number, sent: false };
             if !call.put(place, &mut woken) {
                 return (Started::CallGone(call), 0);
             }
@@ -119,13 +120,13 @@ mod models {
         Error::new(ErrorKind::Closed, "the connection has ended")
     }
 
-    /// What the turn does with replies; gives how many calls it has ended.
+    /// Handles a reply as the turn does; returns the number of calls that it ended.
     fn reply(table: &Table<()>, number: u64) -> usize {
         let sorted = table.sort([(number, LinkSlice::default())].into_iter());
         sorted.replies.into_iter().filter(|(call, bytes)| call.complete(Ok(bytes.clone()))).count()
     }
 
-    /// What the end of a connection does.
+    /// Ends the connection; returns the number of calls that it ended.
     fn end(table: &Table<()>) -> usize {
         let calls = table.close();
         calls.iter().filter(|call| !call.take_back() && call.complete(Err(closed()))).count()
@@ -134,9 +135,9 @@ mod models {
     fn begun(table: &Table<()>) -> (Arc<Call<()>>, u64) {
         let call = call();
         assert!(matches!(table.start(&Arc::new(()), call.clone()).0, Started::Taken));
-        let number = call.lane().expect("it was started").1;
+        let number = call.connection().expect("it was started").1;
         // Its caller has sent it.
-        assert!(call.move_to(Place::Lane { lane: Arc::new(()), number, sent: true }));
+        assert!(call.move_to(Place::Connection { connection: Arc::new(()), number, sent: true }));
         (call, number)
     }
 
@@ -194,7 +195,7 @@ mod models {
             let (closed, back) = ends.join().unwrap();
             match started {
                 Started::Taken => assert_eq!((closed, back), (1, 1)),
-                Started::LaneGone(_) => assert_eq!(closed, 0),
+                Started::ConnectionGone(_) => assert_eq!(closed, 0),
                 Started::CallGone(_) => panic!("nobody left"),
             }
         });

@@ -1,7 +1,7 @@
 #![deny(warnings, missing_docs, unsafe_code)]
 //! Functions of the user's, checksums, other names of the crate.
 
-use net::frame::{Adler32, Auto, Crc32, Crc32c, DecodeError, EncodeError, Reader, Writer};
+use net::frame::{Adler32, Auto, Crc32, Crc32c, DecodeError, EncodeError, Decoder, Encoder};
 use netpoll as net;
 
 /// Every hatch.
@@ -48,16 +48,16 @@ fn words(line: &str) -> Result<Vec<&str>, std::convert::Infallible> {
 }
 
 mod reversed {
-    use super::{DecodeError, EncodeError, Reader, Writer};
+    use super::{DecodeError, EncodeError, Decoder, Encoder};
 
-    pub fn get(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+    pub fn get(r: &mut Decoder<'_>) -> Result<Vec<u8>, DecodeError> {
         let bytes = r.bytes(r.left())?;
         Ok(bytes.iter().rev().copied().collect())
     }
     pub fn size(bytes: &[u8]) -> usize {
         bytes.len()
     }
-    pub fn put(bytes: &[u8], w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    pub fn put(bytes: &[u8], w: &mut Encoder<'_>) -> Result<(), EncodeError> {
         bytes.iter().rev().try_for_each(|b| w.write(&[*b]))
     }
 }

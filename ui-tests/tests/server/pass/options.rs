@@ -2,7 +2,7 @@ use netpoll as renamed;
 use netpoll::{
     Frame, Result, Transport,
     buf::LinkBuffer,
-    frame::{Codec, DecodeError, EncodeError, Progress, Reader, ScanError, Window, Writer},
+    frame::{Codec, DecodeError, EncodeError, Progress, Decoder, ScanError, Window, Encoder},
     service::{Free, Reply},
 };
 
@@ -66,10 +66,10 @@ impl Codec for Bytes {
     fn scan(&mut self, (): &mut (), w: &Window<'_>, _: usize) -> std::result::Result<Progress, ScanError> {
         Ok(if w.is_empty() { Progress::Need(1) } else { Progress::Ready(1) })
     }
-    fn decode<'a>(&mut self, r: &mut Reader<'a>) -> std::result::Result<&'a [u8], DecodeError> {
+    fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> std::result::Result<&'a [u8], DecodeError> {
         r.bytes(1)
     }
-    fn encode(&mut self, byte: &Byte, w: &mut Writer<'_>) -> std::result::Result<(), EncodeError> {
+    fn encode(&mut self, byte: &Byte, w: &mut Encoder<'_>) -> std::result::Result<(), EncodeError> {
         w.write(&[byte.0])
     }
 }

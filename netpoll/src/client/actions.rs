@@ -1,45 +1,46 @@
-//! What the slots have decided, for the hub to carry out without their lock.
+//! The decisions of [`Connections`](super::connections::Connections), which the hub carries out without
+//! their lock.
 
 use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{balance::Endpoint, call::Call};
 use crate::error::Error;
 
-/// What is to be done after a change. As a rule it is one call to start, or nothing: neither takes
-/// memory.
-pub(super) struct Steps<L> {
+/// The actions that follow from a change. As a rule it is one call to start, or none: neither
+/// allocates.
+pub(super) struct Actions<L> {
     /// The first call to start.
     pub(super) start: Option<Start<L>>,
     more: Option<Box<More<L>>>,
 }
 
-/// What else there may be.
+/// The rarer actions.
 pub(super) struct More<L> {
     /// Calls to start behind the first.
     pub(super) starts: Vec<Start<L>>,
-    /// Endpoints to dial; each is a slot.
+    /// Endpoints to dial; each takes a slot.
     pub(super) dials: Vec<Arc<Endpoint>>,
     /// Lanes to close, which have nothing to do.
     pub(super) closes: Vec<Arc<L>>,
-    /// The resolver is to be asked.
+    /// True if the resolver is to be asked.
     pub(super) resolves: bool,
-    /// Calls that end.
+    /// Calls that fail.
     pub(super) failed: Vec<(Arc<Call<L>>, Error)>,
     pub(super) wakes: Vec<Waker>,
-    /// The tick at which the alarms are to ring, which is sooner than they would.
-    pub(super) alarm: Option<u64>,
+    /// The tick for the deadline timer, earlier than the one it is set to.
+    pub(super) timer: Option<u64>,
 }
 
-/// A call for a lane; it is counted as in flight there.
+/// A call to start on a connection, where it is already counted as in flight.
 pub(super) struct Start<L> {
     pub(super) id: u64,
-    pub(super) lane: Arc<L>,
+    pub(super) connection: Arc<L>,
     pub(super) call: Arc<Call<L>>,
-    /// How long the lane was given no call, if it has none.
+    /// Idle time of the connection, if it has no other call.
     pub(super) idle: Option<Duration>,
 }
 
-impl<L> Default for Steps<L> {
+impl<L> Default for Actions<L> {
     fn default() -> Self {
         Self { start: None, more: None }
     }
@@ -54,22 +55,22 @@ impl<L> Default for More<L> {
             resolves: false,
             failed: Vec::new(),
             wakes: Vec::new(),
-            alarm: None,
+            timer: None,
         }
     }
 }
 
-impl<L> Steps<L> {
+impl<L> Actions<L> {
     pub(super) fn is_empty(&self) -> bool {
         self.start.is_none() && self.more.is_none()
     }
 
-    /// What there is besides the first call to start.
+    /// Returns the rarer actions, to add to them.
     pub(super) fn more(&mut self) -> &mut More<L> {
         self.more.get_or_insert_default()
     }
 
-    /// Takes that out.
+    /// Takes the rarer actions.
     pub(super) fn take_more(&mut self) -> Option<Box<More<L>>> {
         self.more.take()
     }
@@ -82,10 +83,10 @@ impl<L> Steps<L> {
         }
     }
 
-    /// Adds what follows from a step.
-    pub(super) fn join(&mut self, steps: Self) {
-        steps.start.into_iter().for_each(|start| self.start(start));
-        let Some(more) = steps.more else { return };
+    /// Appends `actions`.
+    pub(super) fn join(&mut self, actions: Self) {
+        actions.start.into_iter().for_each(|start| self.start(start));
+        let Some(more) = actions.more else { return };
         more.starts.into_iter().for_each(|start| self.start(start));
         let all = self.more();
         all.dials.extend(more.dials);
@@ -93,6 +94,6 @@ impl<L> Steps<L> {
         all.resolves |= more.resolves;
         all.failed.extend(more.failed);
         all.wakes.extend(more.wakes);
-        all.alarm = all.alarm.into_iter().chain(more.alarm).min();
+        all.timer = all.timer.into_iter().chain(more.timer).min();
     }
 }

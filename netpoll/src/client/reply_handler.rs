@@ -1,4 +1,4 @@
-//! The handler of a client's connection: finds the frames that come, and gives them to its lane.
+//! The handler of a client's connection: finds replies and passes them to the [`CallConnection`].
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::hub::Lane;
+use super::hub::CallConnection;
 use crate::{
     buf::LinkSlice,
     conn::{
@@ -21,59 +21,59 @@ use crate::{
     sched::panic_error,
 };
 
-/// A lane as its connection's turn sees it.
-pub(super) trait Receiver: Lane {
-    /// What is gathered in a turn.
+/// A [`CallConnection`] as the connection's turn uses it.
+pub(super) trait ReplyReceiver: CallConnection {
+    /// Replies gathered in a turn.
     type Batch: Default + Send + 'static;
 
-    /// A frame came; `more`: bytes came behind it.
+    /// Takes a frame; `more` tells whether bytes follow it.
     ///
     /// # Errors
-    /// It should not have come: the connection is poisoned.
+    /// The frame is unrequested or malformed: the connection is poisoned.
     fn received(&self, bytes: LinkSlice, more: bool, batch: &mut Self::Batch) -> Result<()>;
 
-    /// A part of a frame came.
+    /// Notes that a part of a frame came.
     ///
     /// # Errors
-    /// As [`received`](Self::received).
+    /// The bytes are unrequested: the connection is poisoned.
     fn began(&self) -> Result<()>;
 
-    /// Nothing more is there for now.
+    /// Delivers the batch: nothing more is there for now.
     fn deliver(&self, batch: &mut Self::Batch);
 
-    /// Why its connection will end, if not by the connection's own reason.
+    /// Sets the error for which the connection is about to end.
     fn fault(&self, error: Error);
 
-    /// Whether it may be closed, since nobody uses it; nobody does from then on.
+    /// Retires the connection if it has no call; returns whether it may be closed.
     fn rests(&self) -> bool;
 }
 
-/// See the module's documentation. `F` is the replies' format.
-pub(super) struct Link<F: Frame, L: Receiver> {
+/// Receives replies of the format `F`.
+pub(super) struct ReplyHandler<F: Frame, L: ReplyReceiver> {
     state: Mutex<State<F, L>>,
 }
 
-struct State<F: Frame, L: Receiver> {
-    /// Gone when the connection is closed.
-    lane: Option<Arc<L>>,
+struct State<F: Frame, L: ReplyReceiver> {
+    /// None once the connection is closed.
+    connection: Option<Arc<L>>,
     scan: F::Scan,
     batch: L::Batch,
 }
 
-impl<F: Frame, L: Receiver> Link<F, L> {
-    pub(super) fn new(lane: Arc<L>) -> Self {
+impl<F: Frame, L: ReplyReceiver> ReplyHandler<F, L> {
+    pub(super) fn new(connection: Arc<L>) -> Self {
         let (scan, batch) = (Default::default(), L::Batch::default());
-        Self { state: Mutex::new(State { lane: Some(lane), scan, batch }) }
+        Self { state: Mutex::new(State { connection: Some(connection), scan, batch }) }
     }
 
-    fn lane(&self) -> Option<Arc<L>> {
-        self.state.lock().lane.clone()
+    fn connection(&self) -> Option<Arc<L>> {
+        self.state.lock().connection.clone()
     }
 }
 
-/// Takes frames until nothing is left or the budget is spent.
-fn work<F: Frame, L: Receiver>(
-    lane: &L,
+/// Takes frames until none is left or the budget is spent.
+fn work<F: Frame, L: ReplyReceiver>(
+    connection: &L,
     scan: &mut F::Scan,
     batch: &mut L::Batch,
     step: &mut Step<'_, '_>,
@@ -85,13 +85,13 @@ fn work<F: Frame, L: Receiver>(
             Next::Request(n) => {
                 let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
                 let frame = recv.input.slice(n)?;
-                lane.received(frame, !recv.input.is_empty(), batch)?;
+                connection.received(frame, !recv.input.is_empty(), batch)?;
             }
             // The next look knows that no more comes.
             Next::Eof => {}
             Next::Quiet => {
                 if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
-                    lane.began()?;
+                    connection.began()?;
                 }
                 return Ok(After::Wait);
             }
@@ -100,7 +100,7 @@ fn work<F: Frame, L: Receiver>(
     }
 }
 
-/// Why a connection ends on which `error` was found.
+/// Returns the reason for ending a connection on which `error` was found.
 fn reason(error: &Error) -> CloseReason {
     match error.kind() {
         ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
@@ -111,20 +111,20 @@ fn reason(error: &Error) -> CloseReason {
     }
 }
 
-impl<F: Frame + 'static, L: Receiver> Handler for Link<F, L> {
+impl<F: Frame + 'static, L: ReplyReceiver> Handler for ReplyHandler<F, L> {
     fn step(&self, step: &mut Step<'_, '_>) -> After {
-        let State { lane, scan, batch } = &mut *self.state.lock();
-        let Some(lane) = lane else { return After::Abort(CloseReason::Local) };
+        let State { connection, scan, batch } = &mut *self.state.lock();
+        let Some(connection) = connection else { return After::Abort(CloseReason::Local) };
         // Scanners and decoders are users' code.
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            let worked = work::<F, L>(lane, scan, batch, step);
-            lane.deliver(batch);
+            let worked = work::<F, L>(connection, scan, batch, step);
+            connection.deliver(batch);
             worked
         }))
         .unwrap_or_else(|payload| Err(panic_error(&*payload)));
         worked.unwrap_or_else(|error| {
             let reason = reason(&error);
-            lane.fault(error);
+            connection.fault(error);
             After::Abort(reason)
         })
     }
@@ -132,21 +132,21 @@ impl<F: Frame + 'static, L: Receiver> Handler for Link<F, L> {
     fn disconnected(&self, _: &Connection, _: CloseReason) {}
 
     fn failed(&self, _: &Connection, error: &Error) {
-        if let Some(lane) = self.lane() {
-            lane.fault(error.copy());
+        if let Some(connection) = self.connection() {
+            connection.fault(error.copy());
         }
     }
 
     fn idle(&self, _: &Connection) -> bool {
-        self.lane().is_none_or(|lane| lane.rests())
+        self.connection().is_none_or(|connection| connection.rests())
     }
 
     fn give_up(&self) {}
 
     fn closed(&self, _: &Connection, _: CloseReason) {
-        // The lane holds the connection, which holds this.
-        let lane = self.state.lock().lane.take();
-        drop(lane);
+        // The call connection holds the connection, which holds this.
+        let connection = self.state.lock().connection.take();
+        drop(connection);
     }
 
     fn brief(&self) -> bool {

@@ -1,15 +1,15 @@
-//! A hash for numbers that nobody chooses to collide: one multiplication.
+//! A hash for numbers that no peer chooses: one multiplication.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Builds the hashers of a map whose keys are this crate's own numbers.
-pub(super) type Spread = BuildHasherDefault<Multiply>;
+/// The hasher of maps whose keys are this crate's own numbers.
+pub(super) type BuildIdHasher = BuildHasherDefault<IdHasher>;
 
-/// See the module's documentation.
+/// A multiplicative hasher.
 #[derive(Default)]
-pub(super) struct Multiply(u64);
+pub(super) struct IdHasher(u64);
 
-impl Hasher for Multiply {
+impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.write_u64(u64::from(*byte));

@@ -4,13 +4,14 @@ use std::{fmt, iter, mem::ManuallyDrop};
 
 use bytes::Bytes;
 
-use super::fault::{EncodeError, Fault};
+use super::error::{EncodeError, FrameErrorKind};
 use crate::{
     buf::{COPY_BELOW, LinkBuffer, LinkSlice, move_head},
     mem::BlockMut,
 };
 
-/// Writes one frame behind what a buffer holds; nothing of it can be read before all of it is there.
+/// Writes one frame behind what a buffer holds; nothing of it can be read before all of it is
+/// there.
 ///
 /// ```text
 ///   the buffer's tail:  | what it has | this frame's bytes | spare |
@@ -32,7 +33,7 @@ use crate::{
 /// assert_eq!(out.to_vec(), b"\0\x04body");
 /// # Ok::<(), netpoll::Error>(())
 /// ```
-pub struct Writer<'w> {
+pub struct Encoder<'w> {
     tail: &'w mut BlockMut,
     /// Bytes that the tail has filled before the frame.
     start: usize,
@@ -40,46 +41,46 @@ pub struct Writer<'w> {
     spill: Option<Box<LinkBuffer>>,
 }
 
-/// Bytes of a frame that are written later: [`Writer::fill`] takes it.
+/// Bytes of a frame that are written later: [`Encoder::fill`] takes it.
 ///
 /// It is an offset, which growth of the buffer does not move.
 #[derive(Debug)]
-#[must_use = "these bytes hold anything until `Writer::fill`"]
+#[must_use = "these bytes hold anything until `Encoder::fill`"]
 pub struct Patch {
     at: usize,
     len: usize,
 }
 
-impl<'w> Writer<'w> {
-    /// A writer to `tail`. What it has written is taken back when it is dropped, unless it is
-    /// [finished](Self::finish).
+impl<'w> Encoder<'w> {
+    /// Creates a writer to `tail`. What it has written is taken back when it is dropped, unless it
+    /// is [finished](Self::finish).
     #[inline]
     pub(super) fn new(tail: &'w mut BlockMut) -> Self {
         let start = tail.filled_len();
         Self { tail, start, spill: None }
     }
 
-    /// The frame is whole; gives what follows the tail's bytes.
+    /// Ends the frame; returns what follows the tail's bytes.
     #[inline]
     pub(super) fn finish(self) -> Option<Box<LinkBuffer>> {
         ManuallyDrop::new(self).spill.take()
     }
 
-    /// Bytes of the frame so far.
+    /// Returns the number of bytes of the frame so far.
     #[inline]
     pub fn pos(&self) -> usize {
         let spilled = self.spill.as_ref().map_or(0, |spill| spill.malloc_len());
         self.tail.filled_len() - self.start + spilled
     }
 
-    /// What is to be written next cannot be.
+    /// Makes an error at the position.
     // Only what it takes apart goes to functions that are called: a writer stays in registers.
     #[inline]
-    pub fn fail(&self, fault: Fault) -> EncodeError {
-        EncodeError::new(fault, self.pos())
+    pub fn fail(&self, kind: FrameErrorKind) -> EncodeError {
+        EncodeError::new(kind, self.pos())
     }
 
-    /// Has `put` write to what follows the tail's bytes, with a block for `n` bytes if it is new.
+    /// Writes by `put` to what follows the tail's bytes, with a block for `n` bytes if it is new.
     #[inline]
     fn spill(
         &mut self,
@@ -95,7 +96,7 @@ impl<'w> Writer<'w> {
                 self.spill = Some(spill);
                 Ok(())
             }
-            Err(_) => Err(self.fail(Fault::Memory)),
+            Err(_) => Err(self.fail(FrameErrorKind::Memory)),
         }
     }
 
@@ -111,10 +112,10 @@ impl<'w> Writer<'w> {
         }
         let whole;
         (self.spill, whole) = write_across(self.tail, self.spill.take(), bytes);
-        if whole { Ok(()) } else { Err(self.fail(Fault::Memory)) }
+        if whole { Ok(()) } else { Err(self.fail(FrameErrorKind::Memory)) }
     }
 
-    /// Writes `bytes`, of which there are always so many.
+    /// Writes the `N` bytes of an array.
     ///
     /// # Errors
     /// There is no memory.
@@ -202,7 +203,7 @@ impl<'w> Writer<'w> {
         }
     }
 
-    /// The bytes `from..to` of the frame, piece by piece, as far as they are written.
+    /// Returns the bytes `from..to` of the frame, piece by piece, as far as they are written.
     pub fn written(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
         let spilled = self.spill.iter().flat_map(|spill| spill.unflushed());
         let mut start = 0;
@@ -248,15 +249,15 @@ fn write_across(
     }
 }
 
-impl Drop for Writer<'_> {
+impl Drop for Encoder<'_> {
     /// Takes back what was written of a frame that did not come to its end.
     fn drop(&mut self) {
         self.tail.truncate(self.start);
     }
 }
 
-impl fmt::Debug for Writer<'_> {
+impl fmt::Debug for Encoder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("pos", &self.pos()).finish_non_exhaustive()
+        f.debug_struct("Encoder").field("pos", &self.pos()).finish_non_exhaustive()
     }
 }

@@ -1,23 +1,23 @@
-//! The receiving half's way: from its slot to a reader and back, beside a turn that may end the
-//! connection.
+//! The receive slot: hands a connection's receive state to a reader and back, beside a turn that may
+//! end the connection.
 //!
 //! ```text
 //!   reader                          turn that ends the connection
-//!   set READING, take the half      CLOSING or ABORTING was set before
-//!   put it back                     take the half: finish
+//!   set READING, take the state      CLOSING or ABORTING was set before
+//!   put it back                     take the state: finish
 //!   clear READING                   there is none: leave
 //!   it ends: queue the turn
 //! ```
-//! The slot says who has the half, since each step of it is one swap. Either the turn finds it there, or the
-//! reader, who puts it back later, finds that the connection ends.
+//! The slot says who has the state, since each step is one swap. Either the turn finds it there, or the
+//! reader, which puts it back later, finds that the connection ends.
 
 use super::state::mark;
 use crate::{primitive::AtomicCell, sched::gate::Gate};
 
-/// Where the half lies while nobody has it.
-pub(super) type Slot<T> = AtomicCell<Option<Box<T>>>;
+/// The place of the receive state while nobody has it.
+pub(super) type ReceiveSlot<T> = AtomicCell<Option<Box<T>>>;
 
-/// Why a reader cannot have it.
+/// The reason why a reader cannot have the receive state.
 pub(super) enum Taken {
     /// Another reader has it.
     ByReader,
@@ -25,18 +25,18 @@ pub(super) enum Taken {
     ByTurn(u32),
 }
 
-/// Takes the half for a reader.
-pub(super) fn borrow<T>(slot: &Slot<T>, gate: &Gate) -> Result<Box<T>, Taken> {
+/// Takes the state for a reader.
+pub(super) fn borrow<T>(slot: &ReceiveSlot<T>, gate: &Gate) -> Result<Box<T>, Taken> {
     if gate.set(mark::READING) & mark::READING != 0 {
         return Err(Taken::ByReader);
     }
-    let half = slot.take();
-    half.ok_or_else(|| Taken::ByTurn(gate.clear(mark::READING)))
+    let state = slot.take();
+    state.ok_or_else(|| Taken::ByTurn(gate.clear(mark::READING)))
 }
 
-/// Puts a reader's half back: the word after that, by which the reader queues the turn.
-pub(super) fn give_back<T>(slot: &Slot<T>, gate: &Gate, half: Option<Box<T>>) -> u32 {
-    slot.store(half);
+/// Puts a reader's state back: the word after that, by which the reader queues the turn.
+pub(super) fn give_back<T>(slot: &ReceiveSlot<T>, gate: &Gate, state: Option<Box<T>>) -> u32 {
+    slot.store(state);
     gate.clear(mark::READING)
 }
 
@@ -47,7 +47,7 @@ mod models {
     use super::*;
     use crate::{
         conn::{
-            farewell,
+            disconnect,
             state::{OVER, event, fresh},
         },
         primitive::{
@@ -62,7 +62,7 @@ mod models {
 
     struct Model {
         gate: Gate,
-        slot: Slot<u8>,
+        slot: ReceiveSlot<u8>,
         queued: Mutex<usize>,
         users: AtomicUsize,
         closes: AtomicUsize,
@@ -72,7 +72,7 @@ mod models {
         fn new() -> Arc<Self> {
             Arc::new(Self {
                 gate: fresh(),
-                slot: Slot::new(Some(Box::new(7))),
+                slot: ReceiveSlot::new(Some(Box::new(7))),
                 queued: Mutex::default(),
                 users: AtomicUsize::new(0),
                 closes: AtomicUsize::new(0),
@@ -86,15 +86,15 @@ mod models {
         }
 
         fn used(&self) {
-            assert_eq!(self.users.fetch_add(1, AcqRel), 0, "two have the half");
+            assert_eq!(self.users.fetch_add(1, AcqRel), 0, "two have the receive state");
             self.users.fetch_sub(1, AcqRel);
         }
 
         /// A reader that comes, reads and goes, as `Reader` does.
         fn read(&self) -> bool {
-            let Ok(half) = borrow(&self.slot, &self.gate) else { return false };
+            let Ok(state) = borrow(&self.slot, &self.gate) else { return false };
             self.used();
-            let word = give_back(&self.slot, &self.gate, Some(half));
+            let word = give_back(&self.slot, &self.gate, Some(state));
             if word & (OVER | mark::CLOSING) != 0 {
                 self.schedule(event::WAKE);
             }
@@ -108,11 +108,11 @@ mod models {
             }
             let word = self.gate.begin() | self.gate.load();
             if word & (mark::CLOSING | OVER) != 0 {
-                let half = self.slot.take();
-                if let Some(half) = half {
+                let state = self.slot.take();
+                if let Some(state) = state {
                     self.used();
-                    match farewell::finish(&self.gate) {
-                        None => self.slot.store(Some(half)),
+                    match disconnect::finish(&self.gate) {
+                        None => self.slot.store(Some(state)),
                         Some(_) => drop(self.closes.fetch_add(1, AcqRel)),
                     }
                 }
@@ -123,7 +123,7 @@ mod models {
         }
     }
 
-    /// Two readers come and go while the connection is closed: one has the half at a time, and the
+    /// Two readers come and go while the connection is closed: one has the state at a time, and the
     /// connection ends once.
     #[test]
     fn loom_a_connection_ends_after_its_reader() {
@@ -143,12 +143,12 @@ mod models {
                     model.turn();
                 }
                 assert_eq!(model.closes.load(Acquire), 1);
-                assert!(!model.read(), "an ended connection has no half");
+                assert!(!model.read(), "an ended connection has no state");
             });
         }
     }
 
-    /// Of two readers of an open connection one has the half at least, and it is there again after them.
+    /// Of two readers of an open connection one has the state at least, and it is there again after them.
     #[test]
     fn loom_a_reader_leaves_the_half_to_the_next() {
         loom::model(|| {
@@ -159,7 +159,7 @@ mod models {
             });
             let mine = model.read();
             assert!(other.join().unwrap() || mine);
-            assert!(model.read(), "the half did not come back");
+            assert!(model.read(), "the state did not come back");
         });
     }
 }

@@ -6,7 +6,7 @@ use crate::buf::{LinkBuffer, LinkSlice};
 ///
 /// Made from a reference to a [`LinkBuffer`], a [`LinkSlice`] or plain bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a>(Kind<'a>);
+pub struct Input<'a>(Kind<'a>);
 
 #[derive(Clone, Copy, Debug)]
 enum Kind<'a> {
@@ -15,29 +15,29 @@ enum Kind<'a> {
     Bytes(&'a [u8]),
 }
 
-impl<'a> From<&'a LinkBuffer> for Source<'a> {
+impl<'a> From<&'a LinkBuffer> for Input<'a> {
     #[inline]
     fn from(buffer: &'a LinkBuffer) -> Self {
         Self(Kind::Buffer(buffer))
     }
 }
 
-impl<'a> From<&'a LinkSlice> for Source<'a> {
+impl<'a> From<&'a LinkSlice> for Input<'a> {
     #[inline]
     fn from(slice: &'a LinkSlice) -> Self {
         Self(Kind::Slice(slice))
     }
 }
 
-impl<'a> From<&'a [u8]> for Source<'a> {
+impl<'a> From<&'a [u8]> for Input<'a> {
     #[inline]
     fn from(bytes: &'a [u8]) -> Self {
         Self(Kind::Bytes(bytes))
     }
 }
 
-impl<'a> Source<'a> {
-    /// Bytes in it.
+impl<'a> Input<'a> {
+    /// Returns the number of bytes in it.
     #[inline]
     pub fn len(&self) -> usize {
         match self.0 {
@@ -47,12 +47,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether it holds no byte.
+    /// Returns whether it holds no byte.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes of the node `index`; none past the last node.
+    /// Returns the bytes of the node `index`; none past the last node.
     #[inline]
     pub fn chunk(&self, index: usize) -> &'a [u8] {
         match self.0 {
@@ -63,7 +63,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// `n` bytes from the offset `at` on, by reference; plain bytes are copied.
+    /// Returns `n` bytes from the offset `at` on, by reference; plain bytes are copied.
     ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit): no memory for the reference, or for the copy.
@@ -79,10 +79,10 @@ impl<'a> Source<'a> {
 /// A place within a source, for resuming there: a node and where it starts.
 ///
 /// It stays right while the source grows at its end, and when nodes are put together, as
-/// [`LinkBuffer::peek`] does, and [`LinkBuffer::compact_small`] between two turns: the first node is
-/// longer then, and the place is looked for from there.
+/// [`LinkBuffer::peek`] does, and [`LinkBuffer::compact_small`] between two turns: the first node
+/// is longer then, and the place is looked for from there.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mark {
+pub struct Checkpoint {
     pub(super) node: usize,
     pub(super) start: usize,
     pub(super) pos: usize,
@@ -97,10 +97,10 @@ pub(super) struct Walk<'a> {
     pub(super) cur: &'a [u8],
     pub(super) pos: usize,
     pub(super) node: usize,
-    pub(super) src: Source<'a>,
+    pub(super) src: Input<'a>,
 }
 
-/// Where a walk is. What is cold gives it by value: a walk whose address nobody takes stays in
+/// The place of a walk. What is cold gives it by value: a walk whose address nobody takes stays in
 /// registers, and its source is never copied.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -109,7 +109,7 @@ pub(super) struct Place<'a> {
     node: usize,
 }
 
-/// Whether a delimiter stands at a place.
+/// The result of comparing a delimiter with the bytes at a place.
 enum Match {
     Yes,
     No,
@@ -119,7 +119,7 @@ enum Match {
 
 impl<'a> Walk<'a> {
     #[inline]
-    pub(super) fn resume(src: Source<'a>, mark: Mark) -> Self {
+    pub(super) fn resume(src: Input<'a>, mark: Checkpoint) -> Self {
         let chunk = src.chunk(0);
         let mut walk = Self { cur: chunk, pos: 0, node: 0, src };
         if mark.pos > 0 {
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
 
     /// From the start on, the place that `mark` is of.
     #[cold]
-    fn behind(self, mark: Mark) -> Place<'a> {
+    fn behind(self, mark: Checkpoint) -> Place<'a> {
         if mark.node > 0 && self.cur.len() != mark.first {
             // Where other nodes follow, only those that are put together change the first.
             return self.across(mark.pos);
@@ -150,10 +150,10 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn checkpoint(&self) -> Checkpoint {
         let consumed = self.src.chunk(self.node).len() - self.cur.len();
         let first = self.src.chunk(0).len();
-        Mark { node: self.node, start: self.pos - consumed, pos: self.pos, first }
+        Checkpoint { node: self.node, start: self.pos - consumed, pos: self.pos, first }
     }
 
     /// Moves on to the next node, if the current one is exhausted and there is one.
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The place `n` bytes on, over the end of the current node.
+    /// Returns the place `n` bytes on, over the end of the current node.
     #[cold]
     fn across(mut self, mut n: usize) -> Place<'a> {
         self.pos += n;
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next `N` bytes, of which the source has as many, and the place past them.
+    /// Returns the next `N` bytes, of which the source has as many, and the place past them.
     #[cold]
     pub(super) fn take_across<const N: usize>(mut self) -> (Place<'a>, [u8; N]) {
         let mut bytes = [0; N];

@@ -1,4 +1,4 @@
-//! The lanes of a client and those who wait, as the slots' lock guards them.
+//! The data that the lock of [`Connections`](super::connections::Connections) guards.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,55 +6,57 @@ use std::{
     task::Waker,
 };
 
-use super::{balance::Endpoint, call::Call, deadlines::Deadlines, spread::Spread, steps::Steps};
+use super::{
+    actions::Actions, balance::Endpoint, call::Call, deadlines::Deadlines, hasher::BuildIdHasher,
+};
 use crate::timer::Moment;
 
-/// What the slots' lock guards.
-pub(super) struct State<L> {
+/// The connections and the queue of a client.
+pub(super) struct Entries<L> {
     /// By the endpoints' numbers.
     pub(super) hosts: Vec<Host>,
-    pub(super) lanes: HashMap<u64, Seat<L>, Spread>,
+    pub(super) by_id: HashMap<u64, Entry<L>, BuildIdHasher>,
     pub(super) queue: BTreeMap<u64, Arc<Call<L>>>,
     pub(super) next_ticket: u64,
     pub(super) deadlines: Deadlines<L>,
     pub(super) dialing: usize,
     pub(super) in_flight: usize,
     pub(super) phase: Phase,
-    /// Told when a slot or the last call has changed.
+    /// Woken when a slot has changed or the last call has ended.
     pub(super) watchers: Vec<Waker>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
-    /// No new calls.
+    /// New calls are refused.
     Draining,
-    /// No calls at all.
+    /// All calls are refused.
     Closed,
 }
 
 #[derive(Default)]
 pub(super) struct Host {
-    /// Slots.
+    /// Slots of the endpoint.
     pub(super) used: usize,
     pub(super) dialing: usize,
     /// Lanes that have room, the one used last at the end.
     pub(super) ready: Vec<u64>,
 }
 
-/// A lane's place.
-pub(super) struct Seat<L> {
-    pub(super) lane: Arc<L>,
+/// A connection with its state for assignment.
+pub(super) struct Entry<L> {
+    pub(super) connection: Arc<L>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) in_flight: usize,
     pub(super) ready: bool,
-    /// It takes no more calls.
+    /// True if it gets no more calls.
     pub(super) retired: bool,
-    /// When the call began that it was given last, or its connection was made.
+    /// When its last call began, or the connection was made.
     pub(super) used: Moment,
 }
 
-/// Numbers of a moment.
+/// Gauges of a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gauges {
     pub(super) connections: usize,
@@ -64,11 +66,11 @@ pub(super) struct Gauges {
     pub(super) in_flight: usize,
 }
 
-impl<L> State<L> {
+impl<L> Entries<L> {
     pub(super) fn new() -> Self {
         Self {
             hosts: Vec::new(),
-            lanes: HashMap::default(),
+            by_id: HashMap::default(),
             queue: BTreeMap::new(),
             next_ticket: 0,
             deadlines: Deadlines::new(),
@@ -90,67 +92,67 @@ impl<L> State<L> {
         self.hosts.get(endpoint.index).map_or(0, |host| host.used)
     }
 
-    /// Whether a lane of `endpoint` has room.
+    /// Returns whether a connection of `endpoint` has room.
     pub(super) fn has_room(&self, endpoint: &Endpoint) -> bool {
         self.is_ready(endpoint.index)
     }
 
-    /// The same, of the endpoint `host`.
+    /// Returns whether a connection of the endpoint numbered `host` has room.
     pub(super) fn is_ready(&self, host: usize) -> bool {
         self.hosts.get(host).is_some_and(|host| !host.ready.is_empty())
     }
 
-    /// The lane with the fewest calls of those that have room; of several, the one used last.
-    pub(super) fn least_loaded(&self, host: usize) -> Option<(u64, &Seat<L>)> {
-        let mut best: Option<(u64, &Seat<L>)> = None;
+    /// Returns the connection with room that has the fewest calls; of several, the one used last.
+    pub(super) fn least_loaded(&self, host: usize) -> Option<(u64, &Entry<L>)> {
+        let mut best: Option<(u64, &Entry<L>)> = None;
         for id in self.hosts[host].ready.iter().rev() {
-            let seat = &self.lanes[id];
-            if best.is_none_or(|(_, least)| seat.in_flight < least.in_flight) {
-                best = Some((*id, seat));
+            let entry = &self.by_id[id];
+            if best.is_none_or(|(_, least)| entry.in_flight < least.in_flight) {
+                best = Some((*id, entry));
             }
-            if seat.in_flight == 0 {
+            if entry.in_flight == 0 {
                 break;
             }
         }
         best
     }
 
-    /// Takes the lane `id` from those that have room.
+    /// Removes the connection `id` from those with room.
     pub(super) fn unready(&mut self, id: u64) {
-        let Some(seat) = self.lanes.get_mut(&id).filter(|seat| seat.ready) else { return };
-        seat.ready = false;
-        let ready = &mut self.hosts[seat.endpoint.index].ready;
+        let Some(entry) = self.by_id.get_mut(&id).filter(|entry| entry.ready) else { return };
+        entry.ready = false;
+        let ready = &mut self.hosts[entry.endpoint.index].ready;
         if let Some(at) = ready.iter().rposition(|known| *known == id) {
             ready.remove(at);
         }
     }
 
-    /// Has the lane `id` take no more calls, and be closed when it has none.
-    pub(super) fn dismiss(&mut self, id: u64, steps: &mut Steps<L>) {
+    /// Gives the connection `id` no more calls, and closes it once it has none.
+    pub(super) fn dismiss(&mut self, id: u64, actions: &mut Actions<L>) {
         self.unready(id);
-        let Some(seat) = self.lanes.get_mut(&id) else { return };
-        seat.retired = true;
-        if seat.in_flight == 0 {
-            steps.more().closes.push(seat.lane.clone());
+        let Some(entry) = self.by_id.get_mut(&id) else { return };
+        entry.retired = true;
+        if entry.in_flight == 0 {
+            actions.more().closes.push(entry.connection.clone());
         }
     }
 
-    pub(super) fn tell(&mut self, steps: &mut Steps<L>) {
+    pub(super) fn tell(&mut self, actions: &mut Actions<L>) {
         if !self.watchers.is_empty() {
-            steps.more().wakes.append(&mut self.watchers);
+            actions.more().wakes.append(&mut self.watchers);
         }
     }
 
-    pub(super) fn tell_if_drained(&mut self, steps: &mut Steps<L>) {
+    pub(super) fn tell_if_drained(&mut self, actions: &mut Actions<L>) {
         if self.phase != Phase::Open && self.in_flight == 0 && self.queue.is_empty() {
-            self.tell(steps);
+            self.tell(actions);
         }
     }
 
     pub(super) fn gauges(&self) -> Gauges {
         Gauges {
-            connections: self.lanes.len(),
-            idle: self.lanes.values().filter(|seat| seat.in_flight == 0).count(),
+            connections: self.by_id.len(),
+            idle: self.by_id.values().filter(|entry| entry.in_flight == 0).count(),
             dialing: self.dialing,
             waiters: self.queue.len(),
             in_flight: self.in_flight,

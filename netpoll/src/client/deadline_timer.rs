@@ -1,9 +1,9 @@
-//! What rings calls that are late: the timer wheel's entry for all [deadlines](super::deadlines) of a
+//! The timer of late calls: one entry of the timer wheel for all [deadlines](super::deadlines) of a
 //! client.
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::hub::{Hub, Lane};
+use super::hub::{CallConnection, Hub};
 use crate::{
     poller::{Event, Token},
     sched::{
@@ -14,43 +14,43 @@ use crate::{
     timer::Clock,
 };
 
-/// See the module's documentation.
-pub(super) struct Alarms<L: Lane>(Arc<Bell<L>>);
+/// Wakes the callers of late calls.
+pub(super) struct DeadlineTimer<L: CallConnection>(Arc<Entry<L>>);
 
-/// What the poller knows.
-struct Bell<L: Lane> {
+/// The source registered with the poller.
+struct Entry<L: CallConnection> {
     hub: Weak<Hub<L>>,
     runtime: Arc<Shared>,
     home: Arc<Home>,
     token: OnceLock<Token>,
 }
 
-impl<L: Lane> Alarms<L> {
+impl<L: CallConnection> DeadlineTimer<L> {
     pub(super) fn new(hub: Weak<Hub<L>>, runtime: &Arc<Shared>) -> Self {
         let (runtime, home) = (runtime.clone(), runtime.place().clone());
-        Self(Arc::new(Bell { hub, runtime, home, token: OnceLock::new() }))
+        Self(Arc::new(Entry { hub, runtime, home, token: OnceLock::new() }))
     }
 
-    /// What the deadlines go by.
+    /// Returns the clock of the deadlines.
     pub(super) fn clock(&self) -> Clock {
         self.0.home.clock
     }
 
-    /// Has late calls rung at the tick `at`.
+    /// Sets the timer to the tick `at`.
     pub(super) fn set(&self, at: u64) {
-        let bell = &self.0;
-        let token = *bell.token.get_or_init(|| bell.home.poller.insert(bell.clone()));
-        bell.home.arm(at, token);
+        let entry = &self.0;
+        let token = *entry.token.get_or_init(|| entry.home.poller.insert(entry.clone()));
+        entry.home.arm(at, token);
     }
 }
 
-impl<L: Lane> Drop for Alarms<L> {
+impl<L: CallConnection> Drop for DeadlineTimer<L> {
     fn drop(&mut self) {
         self.0.forget();
     }
 }
 
-impl<L: Lane> Bell<L> {
+impl<L: CallConnection> Entry<L> {
     fn forget(&self) {
         if let Some(token) = self.token.get() {
             self.runtime.remove(&self.home, *token, None);
@@ -58,19 +58,19 @@ impl<L: Lane> Bell<L> {
     }
 }
 
-impl<L: Lane> Source for Bell<L> {
+impl<L: CallConnection> Source for Entry<L> {
     fn on_event(self: Arc<Self>, _: Event, _: &mut Ready) {}
 
     fn on_timer(self: Arc<Self>, now: u64, _: &mut Ready) {
         let Some(hub) = self.hub.upgrade() else { return };
-        let (late, next) = hub.slots.late(now);
+        let (late, next) = hub.connections.late(now);
         if let Some(at) = next {
-            hub.alarms.set(at);
+            hub.deadline_timer.set(at);
         }
-        late.iter().for_each(|call| call.ring());
+        late.iter().for_each(|call| call.notify_late());
     }
 
-    /// Calls end with their connections, which are closed too.
+    /// Does nothing else: a shutdown closes the connections, which ends their calls.
     fn on_shutdown(self: Arc<Self>) {
         self.forget();
     }

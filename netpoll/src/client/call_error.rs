@@ -1,17 +1,17 @@
-//! What a call is told whose connection has ended.
+//! The errors of calls that got no reply.
 
 use std::{io, time::Duration};
 
 use super::{
     call::Place,
-    hub::{Hub, Lane},
+    hub::{CallConnection, Hub},
 };
 use crate::{
     conn::CloseReason,
     error::{Error, ErrorKind},
 };
 
-/// The error of a call to `address`, whose connection ended by `fault`, or else for `reason`.
+/// Returns the error of a call to `address` whose connection ended by `fault`, or else for `reason`.
 pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> Error {
     let context = format!("calling {address}");
     if let Some(fault) = fault {
@@ -38,34 +38,38 @@ pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> E
     Error::new(kind, format!("{context}: {reason}"))
 }
 
-/// The error of a call that cannot be sent on `lane`, which has ended.
-pub(super) fn of_lane<L: Lane>(lane: &L) -> Error {
+/// Returns the error of a call that cannot be sent on `connection`, which has ended.
+pub(super) fn of_connection<L: CallConnection>(connection: &L) -> Error {
     // A write has failed where there is no reason yet.
-    let reason = lane.conn().conn.reason().unwrap_or(CloseReason::Reset);
-    of(&lane.endpoint().address, None, reason)
+    let reason = connection.conn().conn.reason().unwrap_or(CloseReason::Reset);
+    of(&connection.endpoint().address, None, reason)
 }
 
-/// The error of a call that was not done within `limit`, by what it was waiting for.
-pub(super) fn too_late<L: Lane>(hub: &Hub<L>, place: &Place<L>, limit: Duration) -> Error {
+/// Returns the error of a call that did not end within `limit`; says what it was waiting for.
+pub(super) fn too_late<L: CallConnection>(
+    hub: &Hub<L>,
+    place: &Place<L>,
+    limit: Duration,
+) -> Error {
     let why = match place {
-        Place::Lane { lane, sent: true, .. } => {
-            format!("calling {}: no reply within {limit:?}", lane.endpoint().address)
+        Place::Connection { connection, sent: true, .. } => {
+            format!("calling {}: no reply within {limit:?}", connection.endpoint().address)
         }
-        Place::Lane { lane, .. } => {
-            format!("calling {}: not sent within {limit:?}", lane.endpoint().address)
+        Place::Connection { connection, .. } => {
+            format!("calling {}: not sent within {limit:?}", connection.endpoint().address)
         }
         Place::Queue => return late(hub, "calling", limit),
         Place::Nowhere => {
-            let names = hub.slots.endpoints.names();
+            let names = hub.connections.endpoints.names();
             format!("calling {names}: not begun within {limit:?}")
         }
     };
     Error::new(ErrorKind::TimedOut, why)
 }
 
-/// The error of whoever waited for a connection.
-pub(super) fn late<L: Lane>(hub: &Hub<L>, doing: &str, limit: Duration) -> Error {
-    let (now, names) = (hub.slots.gauges(), hub.slots.endpoints.names());
+/// Returns the error of waiting for a connection for too long.
+pub(super) fn late<L: CallConnection>(hub: &Hub<L>, doing: &str, limit: Duration) -> Error {
+    let (now, names) = (hub.connections.gauges(), hub.connections.endpoints.names());
     let why = format!(
         "{doing} {names}: no connection within {limit:?} ({} in use, {} being dialled)",
         now.connections, now.dialing

@@ -1,4 +1,4 @@
-//! The future of one call, from its beginning to its end.
+//! The future of one call.
 
 use std::{
     future::Future,
@@ -10,10 +10,10 @@ use std::{
 
 use super::{
     call::{Call, Found, Left, Place},
+    call_error,
     health::Outcome,
-    hub::{Hub, Lane},
+    hub::{CallConnection, Hub},
     options::Span,
-    verdict,
 };
 use crate::{
     buf::LinkSlice,
@@ -21,25 +21,24 @@ use crate::{
     sched::{BoxFuture, park},
 };
 
-/// Sends the request under the number that the lane has given it. What it gives is polled first: room
-/// for output is waited for.
-pub(super) type Sending = Option<BoxFuture<Result<()>>>;
+/// A request that waits for room in the connection's output; it is polled before the call.
+pub(super) type PendingWrite = Option<BoxFuture<Result<()>>>;
 
-/// A call that begins when it is first polled. Dropped, it is cancelled.
-pub(super) struct Calling<'c, L: Lane, W> {
+/// A call that begins at its first poll. Dropping it cancels the call.
+pub(super) struct CallFuture<'c, L: CallConnection, W> {
     hub: &'c Arc<Hub<L>>,
-    /// Since it has begun.
+    /// Some once it has begun.
     call: Option<Arc<Call<L>>>,
     stage: Stage,
-    /// What the lane sends.
+    /// The request, if the connection sends it.
     request: LinkSlice,
-    /// Sends the request, once, where the lane does not.
+    /// Sends the request, if the connection does not.
     write: Option<W>,
-    sending: Sending,
-    /// The lane has let the caller send, who has not.
+    sending: PendingWrite,
+    /// True while the connection lets the caller send, who has not yet.
     holds: bool,
     span: Span,
-    /// Who waits: a thread, which knows when to stop.
+    /// True if a thread waits, which watches its deadline itself.
     parks: bool,
 }
 
@@ -50,10 +49,10 @@ enum Stage {
     Ended,
 }
 
-impl<'c, L, W> Calling<'c, L, W>
+impl<'c, L, W> CallFuture<'c, L, W>
 where
-    L: Lane,
-    W: FnMut(&L, u64) -> Result<Sending>,
+    L: CallConnection,
+    W: FnMut(&L, u64) -> Result<PendingWrite>,
 {
     pub(super) fn new(
         hub: &'c Arc<Hub<L>>,
@@ -65,14 +64,14 @@ where
         Self { hub, call, stage, request, write, sending, holds: false, span, parks: false }
     }
 
-    /// Waits on this thread.
+    /// Waits on this thread for the end.
     pub(super) fn wait(mut self) -> Result<LinkSlice> {
         self.parks = true;
         let deadline = Some(self.span.until);
         park::wait_for(Pin::new(&mut self), deadline).unwrap_or_else(|| self.expire())
     }
 
-    /// Goes on. Pending: only others can end the call, or time.
+    /// Advances the call. While pending, only others or its deadline can end it.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkSlice>> {
         if self.stage == Stage::Fresh {
             if self.span.limit.is_zero() {
@@ -80,7 +79,7 @@ where
             }
             self.begin(cx);
             if self.write.is_none() {
-                // Whatever happens to it wakes this.
+                // Every change of the call wakes this.
                 return Poll::Pending;
             }
         }
@@ -91,8 +90,8 @@ where
                     Poll::Ready(Ok(())) => (self.sending, self.holds) = (None, false),
                     Poll::Ready(Err(error)) => {
                         (self.sending, self.holds) = (None, false);
-                        if let Some((lane, number)) = self.call().lane() {
-                            self.unsent(&lane, number, error)?;
+                        if let Some((connection, number)) = self.call().connection() {
+                            self.unsent(&connection, number, error)?;
                         }
                     }
                 }
@@ -101,13 +100,13 @@ where
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Found::Ended(result)) => return Poll::Ready(result),
                 Poll::Ready(Found::Late) => return Poll::Ready(self.expire()),
-                Poll::Ready(Found::Send(lane, number)) => {
+                Poll::Ready(Found::Send(connection, number)) => {
                     let Some(write) = &mut self.write else { continue };
-                    match write(&lane, number) {
-                        // As above.
+                    match write(&connection, number) {
+                        // Every change of the call wakes this.
                         Ok(None) => return Poll::Pending,
                         Ok(sending) => (self.sending, self.holds) = (sending, true),
-                        Err(error) => self.unsent(&lane, number, error)?,
+                        Err(error) => self.unsent(&connection, number, error)?,
                     }
                 }
             }
@@ -116,35 +115,36 @@ where
 
     fn begin(&mut self, cx: &Context<'_>) {
         self.stage = Stage::Begun;
-        // Who sends itself is told by the lane where to, and looks for that at once.
+        // A caller that sends is told its connection by the next poll.
         let waker = self.write.is_none().then(|| cx.waker().clone());
         let call = Call::new(mem::take(&mut self.request), self.span.begun, waker);
         let call = self.call.insert(call);
-        let alarm = (!self.parks).then(|| self.hub.alarms.clock().tick_at(self.span.until));
-        self.hub.carry_out(self.hub.slots.enter(call, alarm));
+        let timer = (!self.parks).then(|| self.hub.deadline_timer.clock().tick_at(self.span.until));
+        self.hub.carry_out(self.hub.connections.enter(call, timer));
     }
 
-    /// The request could not be sent on `lane`: if that has ended it is sent on another one.
+    /// Handles a request that could not be sent on `connection`: repeats it on another one if that has
+    /// ended.
     ///
     /// # Errors
-    /// It cannot be sent at all.
-    fn unsent(&mut self, lane: &Arc<L>, number: u64, error: Error) -> Result<()> {
+    /// `error` if the request cannot be sent at all.
+    fn unsent(&mut self, connection: &Arc<L>, number: u64, error: Error) -> Result<()> {
         let ended = error.kind() == ErrorKind::Closed;
         if !ended || !self.call().may_try_again() {
             self.holds = true;
             self.leave(Outcome::Unknown);
-            return Err(if ended { verdict::of_lane(&**lane) } else { error });
+            return Err(if ended { call_error::of_connection(&**connection) } else { error });
         }
         if self.call().move_to(Place::Nowhere) {
-            lane.abandon(self.call(), number, false, Outcome::Unknown);
+            connection.abandon(self.call(), number, false, Outcome::Unknown);
             self.hub.counters.retries.fetch_add(1, Relaxed);
-            self.hub.slots.retire(lane.conn().conn.id);
-            self.hub.carry_out(self.hub.slots.again(self.call()));
+            self.hub.connections.retire(connection.conn().conn.id);
+            self.hub.carry_out(self.hub.connections.again(self.call()));
         }
         Ok(())
     }
 
-    /// The deadline has passed.
+    /// Ends the call, whose deadline has passed.
     fn expire(&mut self) -> Result<LinkSlice> {
         self.stage = Stage::Ended;
         let place = match self.leave(Outcome::Failed) {
@@ -152,47 +152,47 @@ where
             Left::At(place) => place,
         };
         self.hub.counters.timeouts.fetch_add(1, Relaxed);
-        Err(verdict::too_late(self.hub, &place, self.span.limit))
+        Err(call_error::too_late(self.hub, &place, self.span.limit))
     }
 }
 
-impl<L: Lane, W> Calling<'_, L, W> {
-    /// The call, which has begun.
+impl<L: CallConnection, W> CallFuture<'_, L, W> {
+    /// Returns the call, which has begun.
     fn call(&self) -> &Arc<Call<L>> {
         self.call.as_ref().expect("it has begun")
     }
 
-    /// Ends the call by its caller, and tells whoever has it; `outcome` is what that says of its endpoint.
+    /// Ends the call on behalf of its caller and tells its holder; `outcome` is for its endpoint's health.
     fn leave(&mut self, outcome: Outcome) -> Left<L> {
         let Some(call) = &self.call else { return Left::At(Place::Nowhere) };
         let left = call.leave();
         match &left {
-            Left::At(Place::Queue) => self.hub.carry_out(self.hub.slots.leave(call)),
-            Left::At(Place::Lane { lane, number, sent }) => {
-                lane.abandon(call, *number, *sent && !self.holds, outcome);
+            Left::At(Place::Queue) => self.hub.carry_out(self.hub.connections.leave(call)),
+            Left::At(Place::Connection { connection, number, sent }) => {
+                connection.abandon(call, *number, *sent && !self.holds, outcome);
             }
             Left::At(Place::Nowhere) | Left::Done(_) => {}
         }
         left
     }
 
-    /// Takes the alarm off that is left where nobody released the call.
-    fn forget_alarm(&self) {
+    /// Removes the call from the list of deadlines if nobody released it.
+    fn forget_timer(&self) {
         if let Some(call) = &self.call
-            && call.has_alarm()
+            && call.has_timer()
         {
-            self.hub.slots.forget(call);
+            self.hub.connections.forget(call);
         }
     }
 }
 
-/// Nothing in it is pinned: the future that it holds is on the heap.
-impl<L: Lane, W> Unpin for Calling<'_, L, W> {}
+/// Nothing in it is pinned: its inner future is on the heap.
+impl<L: CallConnection, W> Unpin for CallFuture<'_, L, W> {}
 
-impl<L, W> Future for Calling<'_, L, W>
+impl<L, W> Future for CallFuture<'_, L, W>
 where
-    L: Lane,
-    W: FnMut(&L, u64) -> Result<Sending>,
+    L: CallConnection,
+    W: FnMut(&L, u64) -> Result<PendingWrite>,
 {
     type Output = Result<LinkSlice>;
 
@@ -206,11 +206,11 @@ where
     }
 }
 
-impl<L: Lane, W> Drop for Calling<'_, L, W> {
+impl<L: CallConnection, W> Drop for CallFuture<'_, L, W> {
     fn drop(&mut self) {
         if self.stage == Stage::Begun {
             self.leave(Outcome::Unknown);
         }
-        self.forget_alarm();
+        self.forget_timer();
     }
 }

@@ -4,8 +4,8 @@ use super::{
     arena::Arena,
     ascii,
     chunks::Chunks,
-    fault::{DecodeError, Fault},
-    source::{Mark, Source, Walk},
+    error::{DecodeError, FrameErrorKind},
+    input::{Checkpoint, Input, Walk},
 };
 use crate::buf::LinkSlice;
 
@@ -18,7 +18,7 @@ use crate::buf::LinkSlice;
 ///
 /// A region is the whole frame at first, and a part of it [`within`](Self::within) a field whose
 /// length is known. Whatever reads past its end fails, with the offset.
-pub struct Reader<'a> {
+pub struct Decoder<'a> {
     head: &'a [u8],
     more: usize,
     end: usize,
@@ -26,13 +26,13 @@ pub struct Reader<'a> {
     cut: usize,
     node: usize,
     depth: usize,
-    src: Source<'a>,
+    src: Input<'a>,
     arena: &'a Arena,
 }
 
-/// What a region lies in, while it is being read: [`Reader::enter`].
+/// The surroundings of a region that is being read: [`Decoder::enter`].
 #[derive(Debug)]
-#[must_use = "the region ends with `Reader::leave`"]
+#[must_use = "the region ends with `Decoder::leave`"]
 pub struct Region<'a> {
     end: usize,
     /// The rest of the node, where the region lies in one.
@@ -40,14 +40,14 @@ pub struct Region<'a> {
     more: usize,
 }
 
-impl<'a> Reader<'a> {
-    /// A reader of the first `n` bytes of `source`. What has to be copied to be contiguous goes to
-    /// `arena`.
+impl<'a> Decoder<'a> {
+    /// Creates a reader of the first `n` bytes of `source`. What has to be copied to be contiguous
+    /// goes to `arena`.
     ///
     /// # Panics
     /// If `source` has fewer.
     #[inline]
-    pub fn new(source: impl Into<Source<'a>>, n: usize, arena: &'a Arena) -> Self {
+    pub fn new(source: impl Into<Input<'a>>, n: usize, arena: &'a Arena) -> Self {
         let src = source.into();
         let chunk = src.chunk(0);
         let (head, rest) = chunk.split_at(chunk.len().min(n));
@@ -56,32 +56,32 @@ impl<'a> Reader<'a> {
         Self { head, more, end: n, cut: rest.len(), node: 0, depth: 0, src, arena }
     }
 
-    /// The position, in bytes from the frame's start.
+    /// Returns the position, in bytes from the frame's start.
     #[inline]
     pub fn pos(&self) -> usize {
         self.end - self.left()
     }
 
-    /// Bytes left in the region.
+    /// Returns the number of bytes left in the region.
     #[inline]
     pub fn left(&self) -> usize {
         self.head.len() + self.more
     }
 
-    /// What is at the position is wrong.
+    /// Makes an error at the position.
     #[cold]
     #[inline(never)]
-    pub fn fail(&self, fault: Fault) -> DecodeError {
-        DecodeError::new(fault, self.pos())
+    pub fn fail(&self, kind: FrameErrorKind) -> DecodeError {
+        DecodeError::new(kind, self.pos())
     }
 
     #[cold]
     #[inline(never)]
     fn truncated(&self, n: usize) -> DecodeError {
-        DecodeError::new(Fault::Truncated(n.saturating_sub(self.left())), self.end)
+        DecodeError::new(FrameErrorKind::Truncated(n.saturating_sub(self.left())), self.end)
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     ///
     /// # Errors
     /// The region has fewer.
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// The next bytes of one node, up to `n` of them, of which the region has as many.
+    /// Returns the next bytes of one node, up to `n` of them, of which the region has as many.
     #[inline]
     fn piece(&mut self, n: usize) -> &'a [u8] {
         while self.head.is_empty() && self.more > 0 {
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         self.cut = cut.len();
     }
 
-    /// The next `n` bytes: borrowed where they lie in one node, else copied to the arena.
+    /// Returns the next `n` bytes: borrowed where they lie in one node, else copied to the arena.
     ///
     /// # Errors
     /// The region has fewer.
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         Ok(self.arena.keep(bytes))
     }
 
-    /// The next `n` bytes where they lie, never copied.
+    /// Returns the next `n` bytes where they lie, never copied.
     ///
     /// # Errors
     /// The region has fewer.
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         Ok(Chunks::new(self.src, first, n, after))
     }
 
-    /// The next `n` bytes, by counted reference: they outlive the frame.
+    /// Returns the next `n` bytes, by counted reference: they outlive the frame.
     ///
     /// # Errors
     /// The region has fewer; or there is no memory for the reference.
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         if self.left() < n {
             return Err(self.truncated(n));
         }
-        let slice = self.src.share(self.pos(), n).map_err(|_| self.fail(Fault::Memory))?;
+        let slice = self.src.share(self.pos(), n).map_err(|_| self.fail(FrameErrorKind::Memory))?;
         self.skip(n)?;
         Ok(slice)
     }
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The bytes before the next `delimiter`, which is passed too.
+    /// Returns the bytes before the next `delimiter`, which is passed too.
     ///
     /// # Errors
     /// The region does not have it; or more than `max` bytes before it.
@@ -221,14 +221,15 @@ impl<'a> Reader<'a> {
     pub fn until(&mut self, delimiter: &[u8], max: usize) -> Result<&'a [u8], DecodeError> {
         let n = self.before(delimiter)?;
         if n > max {
-            return Err(self.fail(Fault::TooLarge { size: n, max }));
+            return Err(self.fail(FrameErrorKind::TooLarge { size: n, max }));
         }
         let bytes = self.bytes(n)?;
         self.skip(delimiter.len())?;
         Ok(bytes)
     }
 
-    /// A number that CR LF ends, of the bytes that lie in this node, if it is as short as most are.
+    /// Returns a number that CR LF ends, of the bytes that lie in this node, if it is as short as
+    /// most are.
     #[inline]
     pub(super) fn short_number(&mut self) -> Option<i64> {
         let (n, rest) = ascii::short(self.head)?;
@@ -236,7 +237,7 @@ impl<'a> Reader<'a> {
         Some(n)
     }
 
-    /// How many bytes stand before the next `delimiter`.
+    /// Returns the number of bytes before the next `delimiter`.
     ///
     /// # Errors
     /// The region does not have it.
@@ -301,7 +302,7 @@ impl<'a> Reader<'a> {
     pub fn enter_to(&mut self, end: usize) -> Result<Region<'a>, DecodeError> {
         match end.checked_sub(self.pos()) {
             Some(n) => self.enter(n),
-            None => Err(self.fail(Fault::Length(end as i128 - self.pos() as i128))),
+            None => Err(self.fail(FrameErrorKind::Length(end as i128 - self.pos() as i128))),
         }
     }
 
@@ -358,7 +359,7 @@ impl<'a> Reader<'a> {
         f: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         if self.depth >= limit {
-            return Err(self.fail(Fault::Depth(limit)));
+            return Err(self.fail(FrameErrorKind::Depth(limit)));
         }
         self.depth += 1;
         let value = f(self)?;
@@ -366,7 +367,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// All bytes of the frame from the offset `from` to the position.
+    /// Returns all bytes of the frame from the offset `from` to the position.
     ///
     /// # Panics
     /// If `from` is past the position.
@@ -374,18 +375,18 @@ impl<'a> Reader<'a> {
         self.range(from, self.pos())
     }
 
-    /// All bytes of the frame between two offsets, whatever was read.
+    /// Returns all bytes of the frame between two offsets, whatever was read.
     ///
     /// # Panics
     /// If they are not in order, or past the frame.
     pub fn range(&self, from: usize, to: usize) -> Chunks<'a> {
-        let mut walk = Walk::resume(self.src, Mark::default());
+        let mut walk = Walk::resume(self.src, Checkpoint::default());
         walk.advance(from);
         let first = &walk.cur[..walk.cur.len().min(to - from)];
         Chunks::new(self.src, first, to - from, walk.node + 1)
     }
 
-    /// `chunks` as one slice: borrowed where they are one, else copied to the arena.
+    /// Returns `chunks` as one slice: borrowed where they are one, else copied to the arena.
     pub fn join(&self, chunks: Chunks<'a>) -> &'a [u8] {
         match chunks.as_contiguous() {
             Some(bytes) => bytes,
@@ -393,7 +394,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Nothing may be left in the region.
+    /// Checks that nothing is left in the region.
     ///
     /// # Errors
     /// Something is.
@@ -401,13 +402,13 @@ impl<'a> Reader<'a> {
     pub fn finish(&self) -> Result<(), DecodeError> {
         match self.left() {
             0 => Ok(()),
-            n => Err(self.fail(Fault::Trailing(n))),
+            n => Err(self.fail(FrameErrorKind::Trailing(n))),
         }
     }
 }
 
-impl std::fmt::Debug for Reader<'_> {
+impl std::fmt::Debug for Decoder<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("pos", &self.pos()).field("left", &self.left()).finish()
+        f.debug_struct("Decoder").field("pos", &self.pos()).field("left", &self.left()).finish()
     }
 }

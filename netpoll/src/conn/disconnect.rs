@@ -1,4 +1,4 @@
-//! The end told: `on_disconnect` once if the peer went first, then the close, once.
+//! The order of the end: `on_disconnect` once if the peer left first, then the close, once.
 //!
 //! ```text
 //!   poller, beside a turn                 turn that ends the connection
@@ -10,7 +10,7 @@
 //! All steps are of one word, so that they have one order: either the poller sees `FINISHED` and leaves
 //! the telling to the turn, or the turn sees `DISCONNECTED` and waits for `TOLD`.
 
-use super::{state::mark, writing};
+use super::{state::mark, write_lock};
 use crate::sched::gate::Gate;
 
 /// Beside a turn: whether `on_disconnect` falls to the caller, who says so by [`told`] after it.
@@ -34,7 +34,7 @@ pub(super) fn waive(gate: &Gate) {
 /// Ends the connection; only by the turn. `None`: a writer uses the socket or `on_disconnect` runs, and
 /// whoever does that queues the turn again. Else the word from before.
 pub(super) fn finish(gate: &Gate) -> Option<u32> {
-    let word = writing::finish(gate);
+    let word = write_lock::finish(gate);
     let tells = word & (mark::DISCONNECTED | mark::TOLD) == mark::DISCONNECTED;
     (word & mark::WRITING == 0 && !tells).then_some(word)
 }
@@ -64,7 +64,7 @@ mod models {
     /// A connection without its bytes: its poller and its turn do what the real ones do at the end.
     struct Model {
         gate: Gate,
-        half: Mutex<Option<()>>,
+        recv: Mutex<Option<()>>,
         queued: Mutex<usize>,
         disconnects: AtomicUsize,
         closes: AtomicUsize,
@@ -74,7 +74,7 @@ mod models {
         fn new() -> Arc<Self> {
             let model = Self {
                 gate: fresh(),
-                half: Mutex::new(Some(())),
+                recv: Mutex::new(Some(())),
                 queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),
                 closes: AtomicUsize::new(0),
@@ -120,11 +120,11 @@ mod models {
                 return;
             }
             let began = self.gate.begin();
-            let half = self.half.lock().take();
-            if half.is_some() {
+            let recv = self.recv.lock().take();
+            if recv.is_some() {
                 self.gate.set(word);
                 match finish(&self.gate) {
-                    None => *self.half.lock() = half,
+                    None => *self.recv.lock() = recv,
                     Some(word) => {
                         let gone = (began | word) & mark::HUNG_UP != 0;
                         if gone && is_untold(word) {
@@ -168,7 +168,7 @@ mod models {
                     model.turn(how);
                 }
                 assert_eq!(model.closes.load(Acquire), 1);
-                assert!(model.half.lock().is_none());
+                assert!(model.recv.lock().is_none());
             });
         }
     }

@@ -1,13 +1,13 @@
-//! What can be wrong with a frame, and where: a [`Fault`], the byte offset, the field's path.
+//! The errors of frames: their [kind](FrameErrorKind), the byte offset, the field's path.
 
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use crate::{Error, ErrorKind};
 
-/// What is wrong with a frame, or with a value that is to become one.
+/// The ways in which a frame, or a value that is to become one, breaks its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum FrameErrorKind {
     /// The frame is, or declares to be, longer than it may be: `size` and `max` in bytes.
     TooLarge {
         /// Bytes that it has or declares.
@@ -39,9 +39,9 @@ pub enum Fault {
     Depth(usize),
     /// A checksum that differs: what the frame says, and what its bytes give.
     Checksum {
-        /// What the frame says.
+        /// The checksum that the frame carries.
         stored: u64,
-        /// What its bytes give.
+        /// The checksum of the frame's bytes.
         computed: u64,
     },
     /// A value that does not fit its place on the wire.
@@ -58,7 +58,7 @@ pub enum Fault {
     Other(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FrameErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { size, max } => write!(f, "{size} bytes, at most {max} allowed"),
@@ -86,8 +86,9 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Fault {
-    fn kind(&self) -> ErrorKind {
+impl FrameErrorKind {
+    /// Returns the kind of an [`Error`] of the crate that is made of it.
+    fn error_kind(&self) -> ErrorKind {
         match self {
             Self::TooLarge { .. } => ErrorKind::FrameTooLarge,
             Self::Eof => ErrorKind::Eof,
@@ -97,60 +98,90 @@ impl Fault {
     }
 }
 
-/// What the three errors hold; on the heap, since it is built at most once a frame.
+/// The kind of an error of a frame, the byte offset and the field's path.
+///
+/// [`ScanError`], [`DecodeError`] and [`EncodeError`] each hold one and dereference to it. A hook
+/// that answers malformed frames finds it in the connection's error with [`of`](Self::of), no
+/// matter whether a scanner or a decoder found the frame broken:
+///
+/// ```
+/// use netpoll::{Error, frame::{DecodeError, FrameError, FrameErrorKind, ScanError}};
+/// for error in [
+///     Error::from(ScanError::new(FrameErrorKind::Digits, 1)),
+///     Error::from(DecodeError::new(FrameErrorKind::Digits, 1)),
+/// ] {
+///     let malformed = FrameError::of(&error).expect("an error of a frame");
+///     assert_eq!((malformed.kind(), malformed.at()), (&FrameErrorKind::Digits, 1));
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Report {
-    fault: Fault,
+pub struct FrameError {
+    kind: FrameErrorKind,
     at: usize,
     field: String,
 }
 
-impl Report {
+impl FrameError {
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> &FrameErrorKind {
+        &self.kind
+    }
+
+    /// Returns [`kind`](Self::kind), by its former name.
+    #[deprecated(note = "renamed to `kind`")]
+    pub fn fault(&self) -> &FrameErrorKind {
+        &self.kind
+    }
+
+    /// Returns the byte offset, counted from the frame's start.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the field's path, such as `head.pairs[3].0`; empty where no field is concerned.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// Returns the frame's error that `error` was made of: by a scan, a decoder or an encoder.
+    pub fn of(error: &Error) -> Option<&Self> {
+        let source = std::error::Error::source(error)?;
+        (source.downcast_ref::<ScanError>().map(|e| &**e))
+            .or_else(|| source.downcast_ref::<DecodeError>().map(|e| &**e))
+            .or_else(|| source.downcast_ref::<EncodeError>().map(|e| &**e))
+    }
+
     fn enter(&mut self, step: &str) {
         let joint = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
         self.field = format!("{step}{joint}{}", self.field);
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.field.is_empty() {
             write!(f, "field `{}`, ", self.field)?;
         }
-        write!(f, "byte {}: {}", self.at, self.fault)
+        write!(f, "byte {}: {}", self.at, self.kind)
     }
 }
 
-macro_rules! report {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+/// Declares one of the three errors; each is a pointer, since one is built at most once a frame.
+macro_rules! frame_error {
+    ($(#[$doc:meta])* $name:ident, $context:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq)]
-        pub struct $name(Box<Report>);
+        pub struct $name(Box<FrameError>);
 
         impl $name {
-            /// An error at the byte `at`, counted from the frame's start.
+            /// Makes an error at the byte `at`, counted from the frame's start.
             #[cold]
             #[inline(never)]
-            pub fn new(fault: Fault, at: usize) -> Self {
-                Self(Box::new(Report { fault, at, field: String::new() }))
+            pub fn new(kind: FrameErrorKind, at: usize) -> Self {
+                Self(Box::new(FrameError { kind, at, field: String::new() }))
             }
 
-            /// What is wrong.
-            pub fn fault(&self) -> &Fault {
-                &self.0.fault
-            }
-
-            /// The byte, counted from the frame's start.
-            pub fn at(&self) -> usize {
-                self.0.at
-            }
-
-            /// The field's path, as `head.pairs[3].0`; empty where no field is concerned.
-            pub fn field(&self) -> &str {
-                &self.0.field
-            }
-
-            /// The same error, as seen from around the field `name`.
+            /// Prefixes the field's path with the name of the field around it.
             #[cold]
             #[inline(never)]
             #[must_use]
@@ -159,13 +190,21 @@ macro_rules! report {
                 self
             }
 
-            /// The same error, as seen from around the element `index`.
+            /// Prefixes the field's path with the index of the element around it.
             #[cold]
             #[inline(never)]
             #[must_use]
             pub fn in_element(mut self, index: usize) -> Self {
                 self.0.enter(&format!("[{index}]"));
                 self
+            }
+        }
+
+        impl Deref for $name {
+            type Target = FrameError;
+
+            fn deref(&self) -> &FrameError {
+                &self.0
             }
         }
 
@@ -185,33 +224,33 @@ macro_rules! report {
 
         impl From<$name> for Error {
             fn from(e: $name) -> Error {
-                Error::new(e.fault().kind(), e.to_string()).context($what).with_source(e)
+                Error::new(e.kind().error_kind(), e.to_string()).context($context).with_source(e)
             }
         }
     };
 }
 
-report! {
-    /// The end of a frame cannot be told any more: nothing that follows makes sense.
+frame_error! {
+    /// An error that loses the end of the frame: nothing that follows can be read.
     ///
     /// Its connection closes.
     ScanError, "frame's extent"
 }
 
-report! {
-    /// A complete frame whose bytes are not of its format; where, and in which field.
+frame_error! {
+    /// An error of a complete frame whose bytes break its format.
     ///
     /// Since the frame's end is known, it can be skipped.
     ///
     /// ```
-    /// use netpoll::frame::{DecodeError, Fault};
-    /// let e = DecodeError::new(Fault::Utf8, 21).in_element(3).in_field("names");
+    /// use netpoll::frame::{DecodeError, FrameErrorKind};
+    /// let e = DecodeError::new(FrameErrorKind::Utf8, 21).in_element(3).in_field("names");
     /// assert_eq!(e.to_string(), "field `names[3]`, byte 21: not UTF-8");
     /// ```
     DecodeError, "frame"
 }
 
-report! {
-    /// A value that its format cannot express; the byte is where it would have stood.
+frame_error! {
+    /// An error of a value that its format cannot express; the byte is where it would have stood.
     EncodeError, "encoding a frame"
 }

@@ -1,0 +1,31 @@
+//! The functions and types that the expansion of `#[derive(Frame)]` names; no part of the API.
+//!
+//! A step that an expansion would otherwise spell out is a tested function here.
+
+mod bits;
+mod decode;
+mod encode;
+mod scan;
+mod size;
+
+pub use bits::{Bits, get_bits, load_bits, put_bits, store_bits};
+pub use decode::{
+    convert, get_amount, get_check, get_constant, get_count, get_prefix, get_sized, get_within,
+    run, verify,
+};
+pub use encode::{
+    checksum, fitting, put_amount, put_check, put_prefix, put_value, same_size, size_of,
+};
+pub use scan::{
+    Flat, flat, owe, scan_amount, scan_check, scan_constant, scan_count, scan_digits, scan_prefix,
+    skip_own,
+};
+pub use size::{Size, ends, gap, least, stands, sum};
+
+pub use super::{
+    Ascii, Auto, Be, Checksum, Cursor, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder,
+    Find, Fixed, Frame, FrameErrorKind, Le, ListSkip, Prefix, Repr, Scan, Sequenced, Stop, U24,
+    Varint, Wire, WireArgs, Zigzag,
+    ints::boolean,
+    list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
+};

@@ -1,0 +1,52 @@
+//! The step from an accepted socket to a connection of a server.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::open::OpenConnections;
+use crate::{
+    addr::PeerAddress,
+    conn::{Settings, core::Conn},
+    listen::AcceptHandler,
+    sched::shared::Shared,
+    service::{Served, Service, Ward},
+    sys::Socket,
+};
+
+/// The settings that all connections of a server share, whichever listener accepts them.
+pub(super) struct Acceptance<S> {
+    pub(super) service: Arc<S>,
+    pub(super) runtime: Arc<Shared>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) open: Arc<OpenConnections>,
+}
+
+impl<S: Service> AcceptHandler for Acceptance<S> {
+    fn accepted(&self, socket: Socket, peer: PeerAddress) {
+        self.runtime.gauges.accepted.fetch_add(1, Relaxed);
+        if !self.open.admit() {
+            return;
+        }
+        let ward: Arc<dyn Ward> = self.open.clone();
+        let served = Served::new(self.service.clone(), ward, self.request_timeout);
+        let mut made = false;
+        let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
+            made = true;
+            self.open.insert(conn);
+            Some(Arc::new(served))
+        });
+        if let Err(error) = opened {
+            if !made {
+                self.open.release();
+            }
+            tracing::warn!(%error, "an accepted connection was lost");
+        }
+    }
+
+    fn shed(&self, clients: usize) {
+        self.runtime.gauges.refused.fetch_add(clients as u64, Relaxed);
+    }
+}
