@@ -210,7 +210,8 @@ impl<S: Service> EventLoopBuilder<S> {
     /// # use netpoll::service::Service;
     /// # fn serve(service: impl Service) -> netpoll::Result<()> {
     /// let tls = TlsServer::from_pem_files("server.pem", "server.key")?;
-    /// EventLoop::builder(service).listen("0.0.0.0:443").tls(tls.clone()).bind()?.serve()
+    /// EventLoop::builder(service).listen("0.0.0.0:443").tls(tls.clone()).bind()?.serve()?;
+    /// # Ok(())
     /// # }
     /// ```
     #[cfg(feature = "tls")]
