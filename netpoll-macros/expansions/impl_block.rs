@@ -107,7 +107,7 @@ const _: () = {
         }
     }
     type __Session = __p::Chosen<__OnRequest<Kv>, __p::NoHook>;
-    impl __p::Hooks for Kv {
+    impl __p::HookSet for Kv {
         type Session = __Session;
         type Prepare = __p::NoHook;
         type Connect = __OnConnect<Kv>;

@@ -19,7 +19,7 @@ struct Rpc {
 const _: () = {
     use ::netpoll::__private::glue as __p;
     type __Session = __p::Chosen<call, __p::NoHook>;
-    impl __p::Hooks for Rpc {
+    impl __p::HookSet for Rpc {
         type Session = __Session;
         type Prepare = __p::NoHook;
         type Connect = __p::NoHook;

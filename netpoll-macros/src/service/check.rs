@@ -124,7 +124,7 @@ fn arguments(kind: Kind, sig: &Signature) -> Vec<Arg> {
     .collect()
 }
 
-/// What is taken from a call is taken once.
+/// Checks that no argument is taken from a call twice.
 fn once(hook: &Hook, errors: &Errors) {
     let taken = hook.args.iter().filter_map(|arg| match arg {
         Arg::Taken(ty) => Some(ty),
@@ -198,7 +198,7 @@ fn same_but_lifetimes(a: &Type, b: &Type) -> bool {
         == super::lifetimes::erased(b).to_token_stream().to_string()
 }
 
-/// Where an error about what a hook returns belongs.
+/// The span for an error about a hook's return value.
 pub(super) fn return_span(hook: &Hook) -> proc_macro2::Span {
     match &hook.sig.output {
         ReturnType::Type(_, ty) => ty.span(),

@@ -74,7 +74,7 @@ fn a_struct_with_free_functions() {
             reg: Registry,
         }
     );
-    let wiring = server(options.clone(), item.clone());
+    let hook_set = server(options.clone(), item.clone());
     let concurrent = quote!(concurrent = 256, timeout = "1s");
     let call = quote! {
         async fn call(
@@ -92,7 +92,7 @@ fn a_struct_with_free_functions() {
         #[netpoll::on_request(#concurrent)]
         #call
     };
-    compare("struct_and_functions.rs", &source, quote!(#wiring #handler));
+    compare("struct_and_functions.rs", &source, quote!(#hook_set #handler));
 }
 
 /// `expansion` has `item` in it, whatever space is between the tokens.
@@ -108,7 +108,7 @@ fn a_half_written_body_is_not_read() {
     let item: TokenStream = format!("impl Kv {{ #[on_request] {half} fn }}").parse().unwrap();
     let expansion = server(TokenStream::new(), item);
     assert!(contains(&expansion, half), "{expansion}");
-    assert!(contains(&expansion, "impl __p::Hooks for Kv"), "{expansion}");
+    assert!(contains(&expansion, "impl __p::HookSet for Kv"), "{expansion}");
     assert!(!expansion.to_string().contains("compile_error"), "{expansion}");
 
     let half = "fn echo(request: Bench<'_>) { request. }";

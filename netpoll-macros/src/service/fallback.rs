@@ -1,9 +1,9 @@
-//! What stands in for a hook or a server with errors, so that its uses report none.
+//! Substitutes for a hook or a server with errors, so that its uses report none.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::Type;
 
-use super::{model::Kind, wire::methods};
+use super::{hook_set::methods, model::Kind};
 use crate::hygiene::q;
 
 /// Impls for the type of a free function, which are never run.

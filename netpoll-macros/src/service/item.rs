@@ -35,7 +35,7 @@ impl ToTokens for Function {
     }
 }
 
-/// What stands in an impl block.
+/// A member of an impl block.
 pub(super) enum Member {
     Function(Box<Function>),
     Other(TokenStream),
@@ -50,8 +50,8 @@ impl ToTokens for Member {
     }
 }
 
-/// What `#[server]` stands on.
-pub(super) enum Served {
+/// The item that `#[server]` is applied to.
+pub(super) enum ServerItem {
     /// An impl block: what stands before its braces, and what in them.
     Impl { head: TokenStream, of: Box<Type>, members: Vec<Member> },
     /// A struct.
@@ -60,7 +60,7 @@ pub(super) enum Served {
     Other { at: TokenStream, why: &'static str, item: TokenStream },
 }
 
-impl Parse for Served {
+impl Parse for ServerItem {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let all: TokenStream = input.fork().parse()?;
         let attrs = input.call(Attribute::parse_outer)?;

@@ -42,7 +42,7 @@ pub(super) fn of_the_call(ty: &Type) -> Type {
     replaced(ty, "'__c")
 }
 
-/// Whether lifetimes stand in `ty` that are the call's.
+/// Returns whether lifetimes stand in `ty` that are the call's.
 pub(super) fn has_lifetimes(ty: &Type) -> bool {
     struct Find(bool);
 

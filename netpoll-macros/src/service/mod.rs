@@ -4,6 +4,7 @@ mod check;
 #[cfg(test)]
 mod expansions;
 mod fallback;
+mod hook_set;
 mod item;
 mod lifetimes;
 mod model;
@@ -11,7 +12,6 @@ mod options;
 mod server;
 mod twin;
 mod values;
-mod wire;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -1,4 +1,4 @@
-//! What the attributes describe: hooks, their arguments, their options.
+//! The model of a server: hooks, their arguments, their options.
 
 use proc_macro2::TokenStream;
 use syn::{Attribute, Ident, Path, Signature, Type};
@@ -57,7 +57,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it may be an `async fn`.
+    /// Returns whether it may be an `async fn`.
     pub(super) fn may_wait(self) -> bool {
         matches!(self, Self::Connect | Self::Request | Self::Close)
     }

@@ -28,7 +28,7 @@ pub(super) struct Options {
     pub(super) calls: TokenStream,
 }
 
-/// What an option takes.
+/// The value that an option takes.
 #[derive(Clone, Copy)]
 enum Takes {
     Address,

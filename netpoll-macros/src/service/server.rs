@@ -6,11 +6,11 @@ use syn::{Meta, Path, Type, spanned::Spanned};
 
 use super::{
     check, fallback, glue,
-    item::{Function, Member, Served},
+    hook_set::HookSet,
+    item::{Function, Member, ServerItem},
     model::{Hook, Kind},
     options::{self, Options},
     twin::Twin,
-    wire::Wiring,
 };
 use crate::{
     errors::{Errors, nearest},
@@ -20,23 +20,23 @@ use crate::{
 /// The item, and its service.
 pub(crate) fn server(tokens: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
-    let served = match syn::parse2::<Served>(item.clone()) {
-        Ok(served) => served,
+    let parsed = match syn::parse2::<ServerItem>(item.clone()) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let error = error.to_compile_error();
             return q!(#item #error);
         }
     };
     let options = options::server(tokens, &errors);
-    match served {
-        Served::Other { at, why, item } => {
+    match parsed {
+        ServerItem::Other { at, why, item } => {
             let help = "write it on `impl Server { .. }`, or on `struct Server { .. }`";
             errors.at(at, why, help);
             let errors = errors.into_tokens();
             q!(#item #errors)
         }
-        Served::Struct { name, item } => of_struct(&name, &item, &options, errors),
-        Served::Impl { head, of, mut members } => {
+        ServerItem::Struct { name, item } => of_struct(&name, &item, &options, errors),
+        ServerItem::Impl { head, of, mut members } => {
             let impls = of_impl(&of, &mut members, &options, errors);
             quote!(#head { #(#members)* } #impls)
         }
@@ -58,7 +58,7 @@ fn of_struct(name: &Ident, item: &TokenStream, options: &Options, errors: Errors
     let impls = if errors.is_empty() {
         let hooks = Kind::ALL
             .map(|kind| path(kind).map_or(q!(__p::NoHook), quote::ToTokens::to_token_stream));
-        Wiring { server: &server, hooks, calls: &options.calls }.impls()
+        HookSet { server: &server, hooks, calls: &options.calls }.impls()
     } else {
         fallback::service(&server)
     };
@@ -156,7 +156,7 @@ fn put_together(of: &Type, hooks: &[Hook], options: &Options) -> TokenStream {
         }
         any(&twin, &format!("{}Any", kind.twin()), &of_kind, &mut parts)
     });
-    let service = Wiring { server: of, hooks: types, calls: &options.calls }.impls();
+    let service = HookSet { server: of, hooks: types, calls: &options.calls }.impls();
     q!(#parts #service)
 }
 
@@ -194,7 +194,7 @@ fn any(twin: &TokenStream, name: &str, hooks: &[&Hook], parts: &mut TokenStream)
     name.to_token_stream()
 }
 
-/// What makes a session that a handler names and no hook makes: its default.
+/// The `on_connect` of a session that a handler names and no hook creates: its default.
 fn missing(kind: Kind, of: &Type, hooks: &[Hook], parts: &mut TokenStream) -> Option<TokenStream> {
     let named = hooks.iter().find_map(Hook::session).filter(|_| kind == Kind::Connect)?;
     let at = Span::mixed_site().located_at(named.span());

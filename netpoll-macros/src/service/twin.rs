@@ -76,7 +76,7 @@ impl Twin<'_> {
         }
     }
 
-    /// What the arguments by value need, where any server will do that has it.
+    /// The bounds that arguments by value need, where any server will do that satisfies them.
     fn bounds(&self, by: &TokenStream) -> Vec<TokenStream> {
         if self.server.is_some() {
             return Vec::new();

@@ -32,7 +32,7 @@ pub(super) fn duration(text: &LitStr, errors: &Errors) -> Option<u64> {
     None
 }
 
-/// Whether it is an address to listen on.
+/// Returns whether it is an address to listen on.
 pub(super) fn listen(text: &LitStr, errors: &Errors) -> bool {
     let value = text.value();
     let fine = match value.strip_prefix("unix:") {

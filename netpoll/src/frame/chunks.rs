@@ -1,8 +1,9 @@
 //! Bytes of a frame where they lie, in as many pieces as there are nodes.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::input::Input;
+use crate::buf::LinkSlice;
 
 /// A field's bytes where they lie: an iterator over the contiguous pieces. Nothing is copied.
 ///
@@ -44,6 +45,11 @@ impl<'a> Chunks<'a> {
         (self.first.len() == self.left).then_some(self.first)
     }
 
+    /// Returns them as one slice: borrowed if they lie in one node, else copied.
+    pub fn to_contiguous(&self) -> Cow<'a, [u8]> {
+        self.as_contiguous().map_or_else(|| Cow::Owned(self.to_vec()), Cow::Borrowed)
+    }
+
     /// Returns a copy of them.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.left);
@@ -55,6 +61,18 @@ impl<'a> Chunks<'a> {
 impl<'a> From<&'a [u8]> for Chunks<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self::new(Input::from(bytes), bytes, bytes.len(), 1)
+    }
+}
+
+impl<'a> From<&'a LinkSlice> for Chunks<'a> {
+    fn from(slice: &'a LinkSlice) -> Self {
+        Self::new(Input::from(slice), slice.node(0), slice.len(), 1)
+    }
+}
+
+impl Default for Chunks<'_> {
+    fn default() -> Self {
+        Self::from(&[][..])
     }
 }
 

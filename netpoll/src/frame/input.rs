@@ -57,7 +57,7 @@ impl<'a> Input<'a> {
     pub fn chunk(&self, index: usize) -> &'a [u8] {
         match self.0 {
             Kind::Buffer(b) => b.node(index),
-            Kind::Slice(s) => s.chunks().nth(index).unwrap_or_default(),
+            Kind::Slice(s) => s.node(index),
             Kind::Bytes(b) if index == 0 => b,
             Kind::Bytes(_) => &[],
         }

@@ -82,6 +82,7 @@ mod error;
 mod input;
 mod ints;
 mod list;
+mod marks;
 mod payload;
 mod prefix;
 mod scan;
@@ -102,6 +103,7 @@ pub use error::{DecodeError, EncodeError, FrameError, FrameErrorKind, ScanError}
 pub use input::{Checkpoint, Input};
 pub use ints::{Be, Fixed, Int, Le, Repr, U24};
 pub use list::ListSkip;
+pub use marks::{Carries, Goodbye, Judged, Payload, Routed, Status, Streamed, Timed};
 pub use prefix::{AsciiCrlf, Prefix};
 pub use scan::{Progress, Resume, Scan, Scanner, Window};
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip, write};

@@ -1,6 +1,6 @@
 //! The three faces of a frame: found ([`Frame::Scan`]), read ([`Decode`]), written ([`Encode`]).
 
-use std::hash::Hash;
+use std::{hash::Hash, time::Duration};
 
 use super::{
     arena::Arena,
@@ -8,6 +8,7 @@ use super::{
     encoder::Encoder,
     error::{DecodeError, EncodeError, FrameErrorKind},
     input::Input,
+    marks::Status,
     scan::{Progress, Scanner, Window},
 };
 use crate::{Error, ErrorKind, buf::LinkBuffer};
@@ -39,6 +40,49 @@ pub trait Frame {
 
     /// The largest number of bytes; the connection's own limit holds besides.
     const MAX: usize = usize::MAX;
+
+    /// Returns the time that a request's caller has left: [`Timed`](super::Timed), if it is.
+    #[inline]
+    fn remaining(frame: &Self::At<'_>) -> Option<Duration> {
+        let _ = frame;
+        None
+    }
+
+    /// Sets the time that a request's caller has left: [`Timed`](super::Timed), if it is.
+    #[inline]
+    fn set_remaining(frame: &mut Self::At<'_>, remaining: Option<Duration>) {
+        let _ = (frame, remaining);
+    }
+
+    /// Returns whether a reply is the last one: [`Streamed`](super::Streamed), if it is.
+    #[inline]
+    fn is_last(frame: &Self::At<'_>) -> bool {
+        let _ = frame;
+        true
+    }
+
+    /// Returns whether the frame's sender drains the connection: [`Goodbye`](super::Goodbye), if
+    /// it is.
+    #[inline]
+    fn is_goodbye(frame: &Self::At<'_>) -> bool {
+        let _ = frame;
+        false
+    }
+
+    /// Creates the frame that says that its sender drains the connection:
+    /// [`Goodbye`](super::Goodbye), if it is.
+    #[inline]
+    fn goodbye() -> Option<Self::At<'static>> {
+        None
+    }
+
+    /// Creates a reply that reports an outcome: [`Judged`](super::Judged), if it is and has a code
+    /// for it.
+    #[inline]
+    fn with_status(status: Status) -> Option<Self::At<'static>> {
+        let _ = status;
+        None
+    }
 }
 
 /// A value that is read from one complete frame.

@@ -11,7 +11,7 @@ use crate::{
     conn::{Settings, core::Conn},
     listen::AcceptHandler,
     sched::shared::Shared,
-    service::{Served, Service, Ward},
+    service::{ConnectionHandler, ConnectionOwner, Service},
     sys::Socket,
 };
 
@@ -30,13 +30,13 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
         if !self.open.admit() {
             return;
         }
-        let ward: Arc<dyn Ward> = self.open.clone();
-        let served = Served::new(self.service.clone(), ward, self.request_timeout);
+        let owner: Arc<dyn ConnectionOwner> = self.open.clone();
+        let handler = ConnectionHandler::new(self.service.clone(), owner, self.request_timeout);
         let mut made = false;
         let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
             made = true;
             self.open.insert(conn);
-            Some(Arc::new(served))
+            Some(Arc::new(handler))
         });
         if let Err(error) = opened {
             if !made {

@@ -16,7 +16,7 @@ use crate::{
         state::{event, mark},
     },
     sched::shared::Shared,
-    service::Ward,
+    service::ConnectionOwner,
     throttle::Throttle,
     timer::{Clock, Moment},
 };
@@ -102,7 +102,7 @@ impl OpenConnections {
     }
 }
 
-impl Ward for OpenConnections {
+impl ConnectionOwner for OpenConnections {
     fn refused(&self) {
         self.runtime.gauges.refused.fetch_add(1, Relaxed);
     }

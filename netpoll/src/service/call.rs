@@ -1,4 +1,4 @@
-//! What a request comes with, and what its handler says at the end.
+//! The call of a handler: a request's surroundings, its output, and the flow after it.
 
 use std::{convert::Infallible, mem};
 
@@ -9,33 +9,34 @@ use crate::{
     frame::{self, Codec, Encode},
 };
 
-/// What a request comes with.
+/// The surroundings of a request.
 #[derive(Debug)]
 pub struct Call<'a, S> {
-    /// The connection that it came on.
+    /// The connection that the request came on.
     pub conn: &'a Connection,
     /// The connection's session.
     pub session: &'a mut S,
-    /// Where the answer goes.
+    /// The output for the answer.
     pub out: Out<'a>,
-    /// Until when it is to be answered.
+    /// The time until which the request is to be answered.
     pub deadline: Deadline,
 }
 
 impl<S> Call<'_, S> {
-    /// Tells when nobody waits for the answer any more.
+    /// Returns a token that fires when nobody waits for the answer any more: at the deadline, or when the
+    /// peer disconnects.
     pub fn cancel(&self) -> Cancel {
         self.conn.cancel().or_at(self.deadline)
     }
 }
 
-/// The answer's way out: a LinkBuffer that is sent at the end of the turn.
+/// The output of a handler: a LinkBuffer that is sent at the end of the turn.
 #[derive(Debug)]
 pub struct Out<'a> {
     conn: &'a Connection,
-    /// What was written so far; it need not be flushed.
+    /// The bytes written so far; they need not be flushed.
     pub buf: &'a mut LinkBuffer,
-    /// Answers before this one are not there yet, so that nothing may leave.
+    /// True if answers before this one are still pending, so that nothing may leave yet.
     held: bool,
 }
 
@@ -44,23 +45,23 @@ impl<'a> Out<'a> {
         Self { conn, buf, held: false }
     }
 
-    /// As [`new`](Self::new); what is written leaves when its turn has come.
+    /// Creates an output whose bytes leave after the answers before it.
     pub(super) fn held(conn: &'a Connection, buf: &'a mut LinkBuffer) -> Self {
         Self { conn, buf, held: true }
     }
 
-    /// The same way out for a shorter time, to be passed on.
+    /// Reborrows the output for a shorter time, to pass it on.
     #[inline]
     pub fn reborrow(&mut self) -> Out<'_> {
         Out { conn: self.conn, buf: self.buf, held: self.held }
     }
 
-    /// Bytes written and not sent yet.
+    /// Returns the number of bytes written and not sent yet.
     pub(super) fn len(&self) -> usize {
         self.buf.len() + self.buf.malloc_len()
     }
 
-    /// Writes a frame.
+    /// Encodes `frame` into the output.
     ///
     /// # Errors
     /// The frame cannot be expressed, or there is no memory; nothing was written then.
@@ -69,16 +70,16 @@ impl<'a> Out<'a> {
         Ok(())
     }
 
-    /// Writes a frame with `codec`.
+    /// Encodes `frame` into the output with `codec`.
     ///
     /// # Errors
-    /// As [`put`](Self::put).
+    /// The frame cannot be expressed, or there is no memory; nothing was written then.
     pub fn put_with<C: Codec>(&mut self, codec: &mut C, frame: &C::Out<'_>) -> Result<()> {
         frame::write(self.buf, |w| codec.encode(frame, w))?;
         Ok(())
     }
 
-    /// Sends what was written now, before the turn ends; waits while too much is pending.
+    /// Sends the output now, before the turn ends. Waits while more than `write_high` bytes are pending.
     ///
     /// Where requests are handled side by side and answered in order
     /// ([`Dispatch::Concurrent`](super::Dispatch::Concurrent)), what was written waits for its turn.
@@ -90,10 +91,10 @@ impl<'a> Out<'a> {
         if self.held { self.check_held() } else { self.conn.send(mem::take(self.buf)) }
     }
 
-    /// As [`flush`](Self::flush), without blocking the thread.
+    /// Sends the output now, as [`flush`](Self::flush) does, without blocking the thread.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush).
+    /// Those of [`flush`](Self::flush).
     pub async fn flush_async(&mut self) -> Result<()> {
         self.buf.flush();
         if self.held {
@@ -112,7 +113,7 @@ impl<'a> Out<'a> {
     }
 }
 
-/// What becomes of the connection after a request.
+/// The future of the connection after a request.
 ///
 /// A handler of the macros may return it, with or without a frame `F` to answer; [`Service`]'s own
 /// `on_request` has written its answer, so that nothing is left to send.
@@ -121,16 +122,16 @@ impl<'a> Out<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flow<F = Infallible> {
-    /// The next request is awaited.
+    /// Goes on with the next request.
     #[default]
     Continue,
-    /// The frame is the answer, and the next request is awaited.
+    /// Answers with the frame, and goes on with the next request.
     Reply(F),
-    /// What was answered is sent, then the connection is closed.
+    /// Sends the answers, then closes the connection.
     Close,
-    /// The frame is the last answer: it is sent, then the connection is closed.
+    /// Answers with the frame, then closes the connection.
     CloseAfter(F),
-    /// The service lets the connection go: `on_close` runs, and whoever kept a clone of the
-    /// [`Connection`] reads and writes it from now on.
+    /// Detaches the connection from the service: `on_close` runs, and holders of a clone of the
+    /// [`Connection`] read and write it from now on.
     Detach,
 }

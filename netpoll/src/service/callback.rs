@@ -1,10 +1,10 @@
-//! A closure as the handler of a dialled connection: Netpoll's `SetOnRequest`.
+//! A closure as the handler of a dialled connection: `SetOnRequest` of CloudWeGo Netpoll.
 
 use std::{any::Any, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{Call, Flow, In, Served, Service, Ward};
+use super::{Call, ConnectionHandler, ConnectionOwner, Flow, In, Service};
 use crate::{
     conn::{Connection, Reader, state::event},
     error::{Error, ErrorKind, Result},
@@ -12,7 +12,7 @@ use crate::{
 
 type OnRequest = dyn Fn(&Connection, &mut Reader) -> Result<()> + Send + Sync;
 
-/// A service that is one closure, which can be changed.
+/// A service that is one replaceable closure.
 struct Callback(Mutex<Arc<OnRequest>>);
 
 impl Service for Callback {
@@ -30,10 +30,10 @@ impl Service for Callback {
     }
 }
 
-/// Nobody watches over a dialled connection but its owner.
-struct Unwatched;
+/// The owner of a dialled connection whose user needs no notice.
+struct Unowned;
 
-impl Ward for Unwatched {
+impl ConnectionOwner for Unowned {
     fn refused(&self) {}
 
     fn drains(&self) -> bool {
@@ -56,19 +56,23 @@ impl Connection {
     {
         let handler: Arc<OnRequest> = Arc::new(handler);
         let callback = Arc::new(Callback(Mutex::new(handler.clone())));
-        if self.conn.set_handler(Arc::new(Served::new(callback, Arc::new(Unwatched), None))) {
+        if self.conn.set_handler(Arc::new(ConnectionHandler::new(
+            callback,
+            Arc::new(Unowned),
+            None,
+        ))) {
             return Ok(());
         }
-        let served = self.conn.handler().and_then(|has| {
+        let callbacks = self.conn.handler().and_then(|has| {
             let any: &dyn Any = &**has;
-            any.downcast_ref::<Served<Callback>>()
+            any.downcast_ref::<ConnectionHandler<Callback>>()
         });
-        let Some(served) = served else {
+        let Some(callbacks) = callbacks else {
             let why = format!("{}: its handler is a server's", self.conn);
             return Err(Error::new(ErrorKind::Config, why));
         };
-        *served.service().0.lock() = handler;
-        served.look_again();
+        *callbacks.service().0.lock() = handler;
+        callbacks.look_again();
         self.conn.schedule(event::WAKE);
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! Requests of a codec: one for each connection, lent to the request that is handled.
+//! Requests of a codec: each connection has one, on loan to the request that is handled.
 
 use std::{fmt, sync::Arc};
 
 use super::{
     call::Out,
-    lent::{Lent, Slot},
+    loan::{Loan, Slot},
     reply::Puts,
     request::{Request, Take},
 };
@@ -19,7 +19,7 @@ use crate::{
     frame::{Arena, Codec, Decoder, Window},
 };
 
-/// A request that the connection's codec `C` has read, and the codec, which writes the answer.
+/// A request decoded by the connection's codec `C`, together with the codec, which encodes the answer.
 ///
 /// A service names it as `type Request = Coded<'static, C>`; a handler of the macros takes it as its
 /// last argument, `Coded<'_, C>`. Its requests are handled one at a time.
@@ -48,7 +48,7 @@ use crate::{
 /// }
 /// ```
 pub struct Coded<'a, C: Codec> {
-    /// What came.
+    /// The message received.
     pub message: C::In<'a>,
     /// The connection's codec.
     pub codec: &'a mut C,
@@ -64,38 +64,38 @@ impl<C: Codec> Request for Coded<'static, C> {
     type At<'a> = Coded<'a, C>;
 }
 
-/// A connection's codec while no request has it.
-pub(crate) struct Line<C: Codec> {
+/// A connection's codec while no request uses it.
+pub(crate) struct CodecState<C: Codec> {
     codec: Option<C>,
-    /// Where a request brings it back to.
+    /// The slot that a request returns it to.
     slot: Slot<C>,
     scan: C::Scan,
 }
 
-impl<C: Codec> Default for Line<C> {
+impl<C: Codec> Default for CodecState<C> {
     fn default() -> Self {
         Self { codec: Some(C::default()), slot: Slot::default(), scan: C::Scan::default() }
     }
 }
 
-/// A request's bytes, and the codec that is to read them.
-pub(crate) struct Lending<C> {
+/// A request's bytes, and the codec that reads them.
+pub(crate) struct CodecLoan<C> {
     bytes: LinkSlice,
     arena: Arena,
-    codec: Lent<C>,
+    codec: Loan<C>,
 }
 
 impl<C: Codec> Take for Coded<'static, C> {
     const SPLITS: bool = false;
-    type Scan = Line<C>;
-    type Held = Lending<C>;
-    type Lent = Lending<C>;
+    type Scan = CodecState<C>;
+    type Held = CodecLoan<C>;
+    type Loan = CodecLoan<C>;
 
-    fn find(line: &mut Line<C>, recv: &Recv, max: usize) -> Result<Found> {
+    fn find(state: &mut CodecState<C>, recv: &Recv, max: usize) -> Result<Found> {
         if recv.input.is_empty() {
             return Ok(Found::Need(1));
         }
-        let Line { codec, slot, scan } = line;
+        let CodecState { codec, slot, scan } = state;
         let codec = codec.get_or_insert_with(|| slot.lock().take().expect("no request has it"));
         let window = Window::new(&recv.input);
         let progress = codec.scan(scan, &window, max)?;
@@ -103,49 +103,49 @@ impl<C: Codec> Take for Coded<'static, C> {
     }
 
     fn hold(
-        line: &mut Line<C>,
+        state: &mut CodecState<C>,
         _: &Arc<Conn>,
         recv: &mut Option<Box<Recv>>,
         n: usize,
-    ) -> Result<Lending<C>> {
+    ) -> Result<CodecLoan<C>> {
         let recv = recv.as_mut().expect("a frame was found in it");
         let bytes = recv.input.slice(n)?;
-        line.scan = C::Scan::default();
-        let codec = line.codec.take().expect("it has found a frame");
-        Ok(Lending { bytes, arena: Arena::new(), codec: Lent::new(codec, &line.slot) })
+        state.scan = C::Scan::default();
+        let codec = state.codec.take().expect("it has found a frame");
+        Ok(CodecLoan { bytes, arena: Arena::new(), codec: Loan::new(codec, &state.slot) })
     }
 
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>> {
-        let Lending { bytes, arena, codec } = held;
+        let CodecLoan { bytes, arena, codec } = held;
         let codec = codec.get();
         let message = codec.decode(&mut Decoder::new(&*bytes, bytes.len(), arena))?;
         Ok(Coded { message, codec })
     }
 
     fn lend(
-        line: &mut Line<C>,
+        state: &mut CodecState<C>,
         conn: &Arc<Conn>,
         recv: &mut Option<Box<Recv>>,
         n: usize,
-    ) -> Result<Lending<C>> {
-        Self::hold(line, conn, recv, n)
+    ) -> Result<CodecLoan<C>> {
+        Self::hold(state, conn, recv, n)
     }
 
-    fn lent<'r>(
-        lending: &'r mut Self::Lent,
+    fn borrow<'r>(
+        loan: &'r mut Self::Loan,
         _: &'r Option<Box<Recv>>,
         _: usize,
     ) -> Result<<Self as Request>::At<'r>> {
-        Self::at(lending)
+        Self::at(loan)
     }
 
-    fn settle(lending: Lending<C>, _: &mut Option<Box<Recv>>, _: usize) {
+    fn settle(loan: CodecLoan<C>, _: &mut Option<Box<Recv>>, _: usize) {
         // The codec goes back to its slot.
-        drop(lending);
+        drop(loan);
     }
 }
 
-/// Answers are written by a codec.
+/// Writes answers by a codec.
 #[derive(Debug)]
 pub struct By<'c, C>(pub &'c mut C);
 

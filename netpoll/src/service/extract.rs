@@ -1,4 +1,4 @@
-//! Arguments of handlers: what each is taken from.
+//! Extractors: arguments of handlers that are taken from the call.
 
 use std::ops::{Deref, DerefMut};
 
@@ -33,14 +33,14 @@ use crate::{
             `FromCall` for types of your own"
 )]
 pub trait FromCall<'c, S>: Sized {
-    /// Takes it from the call.
+    /// Takes the argument from the call.
     ///
     /// # Errors
-    /// It cannot be had: the request is not handled, and the connection closes.
+    /// The argument is not available: the request is not handled, and the connection closes.
     fn from_call(parts: &mut CallParts<'c, S>) -> Result<Self>;
 }
 
-/// What [`FromCall`] takes from.
+/// The parts of a call, from which [`FromCall`] takes arguments.
 #[derive(Debug)]
 pub struct CallParts<'c, S> {
     server: &'c S,
@@ -50,28 +50,28 @@ pub struct CallParts<'c, S> {
 }
 
 impl<'c, S> CallParts<'c, S> {
-    /// The parts of a call.
+    /// Creates the parts of a call.
     #[inline]
     pub fn new(server: &'c S, conn: &'c Connection, deadline: Deadline, out: Out<'c>) -> Self {
         Self { server, conn, deadline, out: Some(out) }
     }
 
-    /// The server.
+    /// Returns the server.
     pub fn server(&self) -> &'c S {
         self.server
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn conn(&self) -> &'c Connection {
         self.conn
     }
 
-    /// Until when the request is to be answered.
+    /// Returns the time until which the request is to be answered.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// The way out, for the first who asks.
+    /// Takes the output; `None` if it was taken before.
     pub fn take_out(&mut self) -> Option<Out<'c>> {
         self.out.take()
     }
@@ -89,14 +89,14 @@ impl<'c, S> CallParts<'c, S> {
             `on_close`"
 )]
 pub trait FromHook<'c, S, E>: Sized {
-    /// Takes it from the parts.
+    /// Takes the argument from the parts.
     ///
     /// # Errors
-    /// It cannot be had.
+    /// The argument is not available.
     fn from_hook(parts: &HookParts<'c, S, E>) -> Result<Self>;
 }
 
-/// What [`FromHook`] takes from.
+/// The parts of a hook's call, from which [`FromHook`] takes arguments.
 #[derive(Debug)]
 pub struct HookParts<'c, S, E> {
     server: &'c S,
@@ -105,7 +105,7 @@ pub struct HookParts<'c, S, E> {
 }
 
 impl<'c, S, E: Copy> HookParts<'c, S, E> {
-    /// The parts of a hook's call.
+    /// Creates the parts of a hook's call.
     pub fn new(server: &'c S, conn: &'c Connection, event: E) -> Self {
         Self { server, conn, event }
     }
@@ -120,7 +120,7 @@ impl<'c, S, E: Copy> HookParts<'c, S, E> {
         self.conn
     }
 
-    /// What happened.
+    /// Returns the event that the hook is called for.
     pub fn event(&self) -> E {
         self.event
     }

@@ -3,9 +3,9 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{
+    hook_set::HookSet,
     hooks::{NoHook, OnRequest},
     sessions::{Kept, Wants},
-    wired::Hooks,
 };
 
 /// A server that is nothing but its handler of requests `H`. See [`serve`](crate::serve).
@@ -30,7 +30,7 @@ impl<H> fmt::Debug for Free<H> {
     }
 }
 
-impl<H> Hooks for Free<H>
+impl<H> HookSet for Free<H>
 where
     H: Wants<Session: Kept<Session: Default + Send + 'static>>
         + OnRequest<Self, <H::Session as Kept>::Session>

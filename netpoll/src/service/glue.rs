@@ -1,10 +1,12 @@
-//! What the expansions of the attributes call; no part of the API.
+//! The names that expansions of the attributes use; not a part of the API.
 
 pub use super::{
-    By, Call, CallParts, Chosen, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, Hooks, In,
-    IntoOwned, IntoReply, IntoSession, Kept, Named, NoHook, Numbered, OnClose, OnConnect,
-    OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Plain, Request, Service, Shared,
-    Unnamed, Wants,
+    Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoReply, NoHook,
+    OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Request, Service,
+    coded::By,
+    hook_set::HookSet,
+    reply::{Numbered, Plain, Puts},
+    sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants},
 };
 pub use crate::{
     conn::{CloseReason, Connection},
@@ -13,14 +15,14 @@ pub use crate::{
 };
 use crate::{error::ErrorKind, frame::Frame};
 
-/// What `on_prepare`, and hooks that only look on, may return: `()`, or a `Result` of it.
+/// The return type of hooks that give no value: `T`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from this hook",
     label = "neither `{T}` nor a `Result` of it",
     note = "return `{T}` or `Result<{T}, E>` where `E` becomes a `netpoll::Error`"
 )]
 pub trait Outcome<T> {
-    /// As a result.
+    /// Converts it into a result.
     fn outcome(self) -> Result<T>;
 }
 
@@ -73,7 +75,7 @@ pub trait Beside {}
 #[diagnostic::do_not_recommend]
 impl<F: Frame> Beside for F {}
 
-/// Requests `F` are handled side by side.
+/// Checks that requests `F` can be handled concurrently.
 #[inline]
 pub fn beside<F: Beside>() {}
 
@@ -88,19 +90,19 @@ pub trait DefaultSession: Default {}
 #[diagnostic::do_not_recommend]
 impl<T: Default> DefaultSession for T {}
 
-/// A session of its default value.
+/// Creates a session of its default value.
 #[inline]
 pub fn default_session<T: DefaultSession>() -> T {
     T::default()
 }
 
-/// The number of `request`.
+/// Returns the sequence number of `request`.
 #[inline]
 pub fn number<F: NumberedRequest>(request: &F) -> F::Seq {
     request.seq()
 }
 
-/// Answers the request of the number `q` with `reply`.
+/// Answers the request with the sequence number `q`.
 #[inline]
 pub async fn numbered<Q: Copy + Send, R: NumberedReply<Q> + Send>(
     reply: R,
@@ -110,7 +112,7 @@ pub async fn numbered<Q: Copy + Send, R: NumberedReply<Q> + Send>(
     reply.reply(&mut Numbered(q), out).await
 }
 
-/// The session as `on_close` takes it.
+/// Converts the session into the type that `on_close` takes.
 ///
 /// # Errors
 /// Somebody else has it still.
@@ -120,14 +122,14 @@ pub fn owned<T, S: IntoOwned<T>>(session: S) -> Result<T> {
     })
 }
 
-/// Tells `on_error` of what a hook could not do.
+/// Reports a hook's error to `on_error`.
 pub fn told<S: Service>(server: &S, conn: &Connection, result: Result<()>) {
     if let Err(error) = result {
         server.on_error(conn, &error);
     }
 }
 
-/// What `on_idle` said; where it could not, the connection closes.
+/// Returns the decision of `on_idle`. If it failed the connection closes.
 pub fn idle<S: Service>(server: &S, conn: &Connection, result: Result<bool>) -> bool {
     result.unwrap_or_else(|error| {
         server.on_error(conn, &error);
@@ -135,7 +137,7 @@ pub fn idle<S: Service>(server: &S, conn: &Connection, result: Result<bool>) -> 
     })
 }
 
-/// Logs what `on_error` itself could not do.
+/// Logs an error of `on_error` itself.
 pub fn logged(result: Result<()>) {
     if let Err(error) = result {
         tracing::warn!(%error, "on_error");

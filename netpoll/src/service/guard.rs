@@ -1,11 +1,11 @@
-//! Users' code, whose panics are errors of its connection.
+//! Calls of users' code whose panics become errors of the connection.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     task::{Context, Poll, Waker},
 };
 
-use super::served::Done;
+use super::connection_handler::Done;
 use crate::{
     buf::LinkBuffer,
     conn::Connection,
@@ -13,14 +13,14 @@ use crate::{
     sched::{BoxFuture, panic_error},
 };
 
-/// Runs a hook; its panic becomes an error.
+/// Runs a hook; a panic becomes an error.
 #[inline(always)] // as for what it guards
 pub(super) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panic_error(&*payload)))
 }
 
-/// Polls a future of the connection's: its waker schedules the connection's turn. A panic in it is an
-/// error of `T`.
+/// Polls a future of the connection, with a waker that schedules the connection's turn. A panic becomes
+/// an error.
 #[inline]
 pub(super) fn poll<T: FromPanic>(future: &mut BoxFuture<T>, conn: &Connection) -> Poll<T> {
     let waker = Waker::from(conn.conn.clone());

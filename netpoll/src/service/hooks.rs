@@ -1,4 +1,4 @@
-//! Hooks as types: what an attribute makes of each function, and what `#[server]` puts together.
+//! Hooks as types: each attribute creates one from its function, and `#[server]` combines them.
 //!
 //! A function `f` with `#[on_request]` gets a type `f` beside it, in the other namespace, that
 //! implements [`OnRequest`]; the other attributes do the same. `#[server]` implements
@@ -37,13 +37,13 @@ use crate::{
     note = "an argument `State<'_, {S}>` names the server, `&mut {T}` the session"
 )]
 pub trait OnRequest<S, T> {
-    /// What it is given; see [`Service::Request`](super::Service::Request).
+    /// The input of the handler; see [`Service::Request`](super::Service::Request).
     type Request: for<'a> Request<At<'a> = Self::At<'a>>;
 
     /// The request, as it borrows from the bytes that came.
     type At<'a>: Send;
 
-    /// How requests are given to it.
+    /// The dispatch of requests to the handler.
     const DISPATCH: Dispatch = Dispatch::Sync;
 
     /// The deadline of a request.
@@ -65,7 +65,7 @@ pub trait OnRequest<S, T> {
     }
 }
 
-/// What refuses connections, for the server `S`.
+/// A hook of the server `S` that may refuse connections.
 pub trait OnPrepare<S> {
     /// See [`Service::on_prepare`](super::Service::on_prepare).
     ///
@@ -74,7 +74,7 @@ pub trait OnPrepare<S> {
     fn on_prepare(server: &S, conn: &Connection) -> Result<()>;
 }
 
-/// What makes the sessions `W` of the server `S`.
+/// A hook of the server `S` that creates its sessions `W`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` makes no session `{W}` for `{S}`",
     label = "the session of this server is `{W}`"
@@ -88,7 +88,7 @@ pub trait OnConnect<S, W: Kept> {
     -> impl Future<Output = Result<W::Session>> + Send;
 }
 
-/// What is told that the peer went, for the server `S`.
+/// A hook of the server `S` that is called when a peer disconnects.
 pub trait OnDisconnect<S> {
     /// See [`Service::on_disconnect`](super::Service::on_disconnect).
     ///
@@ -97,7 +97,7 @@ pub trait OnDisconnect<S> {
     fn on_disconnect(server: &S, conn: &Connection, reason: CloseReason) -> Result<()>;
 }
 
-/// What is given the session at its end, for the server `S`.
+/// A hook of the server `S` that receives sessions when their connections have ended.
 pub trait OnClose<S, T> {
     /// See [`Service::on_close`](super::Service::on_close).
     ///
@@ -111,7 +111,7 @@ pub trait OnClose<S, T> {
     ) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// What is told of errors, for the server `S`.
+/// A hook of the server `S` that receives errors.
 pub trait OnError<S> {
     /// See [`Service::on_error`](super::Service::on_error).
     ///
@@ -120,7 +120,7 @@ pub trait OnError<S> {
     fn on_error(server: &S, conn: &Connection, error: &Error) -> Result<()>;
 }
 
-/// What decides about idle connections, for the server `S`.
+/// A hook of the server `S` that decides about idle connections.
 pub trait OnIdle<S> {
     /// See [`Service::on_idle`](super::Service::on_idle).
     ///
@@ -129,7 +129,7 @@ pub trait OnIdle<S> {
     fn on_idle(server: &S, conn: &Connection) -> Result<bool>;
 }
 
-/// The hook that is not there: each has its default.
+/// An absent hook: each method does its default.
 #[derive(Debug)]
 pub enum NoHook {}
 

@@ -1,7 +1,7 @@
-//! What users write: a [`Service`], its hooks and its requests.
+//! Services: hooks, handlers of requests, and their arguments and replies.
 //!
-//! The macros implement this trait and those of the single hooks, [`OnRequest`] and so on; whatever
-//! they write can be written by hand.
+//! A server is a value that implements [`Service`]. The macros implement this trait and those of the
+//! single hooks, [`OnRequest`] and so on; everything that they generate can be written by hand.
 //!
 //! # The attributes
 //! `#[netpoll::on_request]` on a free function makes a server of it ([`serve`](crate::serve));
@@ -67,53 +67,51 @@
 //!                                   beside a request, or after the last one
 //! ```
 
-mod board;
-#[cfg(all(test, loom))]
-mod board_models;
+mod batch;
+mod batch_runner;
 mod call;
 mod callback;
 mod coded;
+mod concurrent;
+mod concurrent_task;
+mod connection_handler;
+mod dispatch;
 mod extract;
-mod flight;
-mod flights;
 mod free;
 #[doc(hidden)]
 pub mod glue;
 mod guard;
-mod handling;
+mod hook_set;
 mod hooks;
-mod lent;
+mod in_flight;
+#[cfg(all(test, loom))]
+mod in_flight_models;
+mod loan;
 mod outcome;
 mod replies;
 mod reply;
 mod request;
-mod run;
-mod runner;
-mod served;
 mod sessions;
-mod wired;
 
 use std::{future::Future, time::Duration};
 
 pub use call::{Call, Flow, Out};
-pub use coded::{By, Coded};
+pub use coded::Coded;
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
 pub use free::Free;
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
 pub use replies::{Replies, Streamed};
-pub use reply::{IntoErrorReply, IntoReply, Numbered, Plain, Puts, Reply};
+pub use reply::{IntoErrorReply, IntoReply, Reply};
 pub use request::Request;
-pub use sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants};
-pub use wired::Hooks;
 
-pub(crate) use served::{Served, Ward};
+pub(crate) use connection_handler::{ConnectionHandler, ConnectionOwner};
 
 use crate::{
     conn::{CloseReason, Connection},
     error::{Error, Result},
 };
 
-/// How requests are given to `on_request`.
+/// The dispatch of requests to `on_request`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dispatch {
@@ -137,12 +135,12 @@ pub enum Dispatch {
     Concurrent {
         /// Requests at once.
         max: usize,
-        /// Whether answers leave in the order of their requests.
+        /// True if answers leave in the order of their requests.
         ordered: bool,
     },
 }
 
-/// A server's behaviour: what is done with connections and their requests.
+/// The behaviour of a server: its hooks and its handler of requests.
 ///
 /// One value serves all connections and is shared by all workers; what belongs to one connection is
 /// its [`Session`](Self::Session). All hooks but `on_request` and `on_disconnect` run one at a time for
@@ -174,21 +172,21 @@ pub enum Dispatch {
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 pub trait Service: Send + Sync + Sized + 'static {
-    /// What belongs to one connection, from `on_connect` to `on_close`.
+    /// The state of one connection, from `on_connect` to `on_close`.
     type Session: Send + 'static;
 
-    /// What `on_request` is given: a [`Frame`](crate::frame::Frame), [`Coded`] by a codec, or [`In`]
-    /// for the bytes.
+    /// The input of `on_request`: a [`Frame`](crate::frame::Frame), [`Coded`] by a codec, or [`In`] for
+    /// the bytes.
     type Request: Request;
 
-    /// How requests are given to `on_request`.
+    /// The dispatch of requests to `on_request`.
     const DISPATCH: Dispatch = Dispatch::Sync;
 
     /// The deadline of a request, unless the server's builder sets one.
     const TIMEOUT: Option<Duration> = None;
 
-    /// A connection was accepted. An error refuses it: it is closed without a word, and no other hook
-    /// runs.
+    /// Called when a connection was accepted. An error refuses it: it is closed without a word, and no
+    /// other hook runs.
     ///
     /// # Errors
     /// The reason for refusing.
@@ -196,7 +194,7 @@ pub trait Service: Send + Sync + Sized + 'static {
         Ok(())
     }
 
-    /// Makes the session. No request is handled before it is there.
+    /// Creates the session. No request is handled before it exists.
     ///
     /// # Errors
     /// Closes the connection; `on_error` is told, `on_close` is not called.
@@ -213,18 +211,18 @@ pub trait Service: Send + Sync + Sized + 'static {
         request: <Self::Request as Request>::At<'a>,
     ) -> impl Future<Output = Result<Flow>> + Send + 'a;
 
-    /// Another handle to the session, for a request that is handled beside others: only asked where
-    /// requests are ([`Dispatch::Concurrent`]), and not `None` there. The session is then an
+    /// Returns another handle to the session, for a concurrent request. Called only where requests are
+    /// concurrent ([`Dispatch::Concurrent`]), and must not return `None` there. The session is then an
     /// [`Arc`](std::sync::Arc), or something else that is cheap to clone.
     fn share(_session: &Self::Session) -> Option<Self::Session> {
         None
     }
 
-    /// The peer went. Runs on the poller, so it must be short; a request may be under way, and requests
+    /// Called when the peer disconnects. Runs on the poller, so it must be short; a request may be under way, and requests
     /// that came before may still be handled after it.
     fn on_disconnect(&self, _conn: &Connection, _reason: CloseReason) {}
 
-    /// The connection has ended. Nothing runs for it after this.
+    /// Called when the connection has ended. Nothing runs for it after this.
     fn on_close(
         &self,
         _conn: &Connection,
@@ -234,11 +232,12 @@ pub trait Service: Send + Sync + Sized + 'static {
         async {}
     }
 
-    /// Something failed that closes the connection: a frame that is malformed or too large, a timeout,
+    /// Called for an error that closes the connection: a frame that is malformed or too large, a timeout,
     /// an error or a panic of another hook.
     fn on_error(&self, _conn: &Connection, _error: &Error) {}
 
-    /// Nothing was received for `idle_timeout`. True closes the connection, false waits once more.
+    /// Called when nothing was received for `idle_timeout`. True closes the connection, false waits once
+    /// more.
     fn on_idle(&self, _conn: &Connection) -> bool {
         true
     }

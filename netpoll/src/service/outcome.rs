@@ -1,19 +1,19 @@
-//! What a request's result means for its connection, and the connection's end.
+//! The effect of a request's result on its connection, and the connection's end.
 
 use std::{
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use super::{Service, call::Flow, guard::guarded, served::Served};
+use super::{Service, call::Flow, connection_handler::ConnectionHandler, guard::guarded};
 use crate::{
     conn::{CloseReason, Connection, core::Conn, handler::After, recv::Step},
     error::{Error, ErrorKind, Result},
     sched::{BoxFuture, CatchPanic},
 };
 
-impl<S: Service> Served<S> {
-    /// What a request's result means for the connection. `None`: it goes on.
+impl<S: Service> ConnectionHandler<S> {
+    /// Applies a request's result to the connection. Returns `None` if the connection goes on.
     #[inline]
     pub(super) fn flow(&self, step: &mut Step<'_, '_>, result: Result<Flow>) -> Option<After> {
         match result {
@@ -24,9 +24,9 @@ impl<S: Service> Served<S> {
         }
     }
 
-    /// An error ends the connection, after what was answered before it.
+    /// Reports `error` and ends the connection, after the answers before it are sent.
     pub(super) fn fail(&self, step: &mut Step<'_, '_>, error: &Error) -> After {
-        // What `on_error` says to the peer comes after the answers.
+        // Output of `on_error` follows the answers.
         step.send();
         self.on_error(step.conn, error);
         After::Close(match error.kind() {
@@ -72,7 +72,7 @@ pub(super) fn end<S: Service>(
     }
 }
 
-/// Tells `on_error`.
+/// Calls `on_error`.
 fn tell<S: Service>(service: &S, conn: &Connection, error: &Error) {
     let told = guarded(|| {
         service.on_error(conn, error);

@@ -1,4 +1,4 @@
-//! What handlers return, and how it becomes an answer.
+//! Return values of handlers, and their encoding as answers.
 
 use std::{convert::Infallible, future::Future, io};
 
@@ -20,7 +20,7 @@ use crate::{
     note = "return `()`, a frame, `Option<frame>`, `Result<frame, E>`, `Replies<..>` or `Flow<frame>`"
 )]
 pub trait IntoReply<P>: Sized {
-    /// Writes the answer to `out`, and says how the connection goes on.
+    /// Writes the answer to `out`, and returns the flow of the connection.
     ///
     /// # Errors
     /// The answer cannot be written, or the handler's own error closes the connection.
@@ -33,7 +33,7 @@ pub trait Reply {}
 
 impl<F: Encode> Reply for F {}
 
-/// How a frame of the type `F` becomes an answer.
+/// An encoding of frames of the type `F` as answers.
 pub trait Puts<F> {
     /// Writes `frame` to `out`.
     ///
@@ -42,11 +42,11 @@ pub trait Puts<F> {
     fn put(&mut self, frame: F, out: &mut Out<'_>) -> Result<()>;
 }
 
-/// Frames are written as they are.
+/// Writes frames unchanged.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
-/// Frames are written with their request's number.
+/// Writes frames with the sequence number of their request.
 #[derive(Clone, Copy, Debug)]
 pub struct Numbered<Q>(pub Q);
 
@@ -65,7 +65,7 @@ impl<Q: Copy, F: Encode + Sequenced<Seq = Q>> Puts<F> for Numbered<Q> {
     }
 }
 
-/// An error of a handler's, as the answer that the client gets in place of an `F`.
+/// An error of a handler that becomes an answer in place of an `F`.
 ///
 /// [`Error`] and [`io::Error`] answer nothing: they close the connection, and `on_error` is told.
 ///

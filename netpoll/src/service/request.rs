@@ -1,4 +1,4 @@
-//! Kinds of requests: frames, and bytes as they come. Those of a codec are in `coded`.
+//! Kinds of requests: frames, and bytes as they come. Requests of a codec are in `coded`.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::{
     frame::{self, Arena, Frame},
 };
 
-/// What [`Service::on_request`](super::Service::on_request) is given: any [`Frame`], [`Coded`] by a
-/// codec, or [`In`], the bytes as they come.
+/// The input of [`Service::on_request`](super::Service::on_request): any [`Frame`], [`Coded`] by a codec,
+/// or [`In`], the bytes as they come.
 ///
 /// [`Coded`]: super::Coded
 #[allow(private_bounds)]
@@ -30,18 +30,18 @@ pub trait Request: Take {
     type At<'a>: Send;
 }
 
-/// How requests are found and taken.
+/// The finding and taking of requests.
 pub(crate) trait Take: Sized + 'static {
-    /// Whether one can be split off the input while others are handled.
+    /// True if a request can be split off the input while others are handled.
     const SPLITS: bool;
-    /// How far a partial request was looked at, and what outlives a request.
+    /// The progress of scanning a partial request, and state that outlives a request.
     type Scan: Default + Send;
-    /// Owns what a request borrows from, if it leaves the turn.
+    /// The owned bytes and memory of a request that leaves the turn.
     type Held: Send + 'static;
-    /// What a request borrows from besides the input, if it is handled in the turn.
-    type Lent;
+    /// The memory that a request borrows from besides the input, if it is handled in the turn.
+    type Loan;
 
-    /// Looks for the next request. `eof`: no more bytes come.
+    /// Looks for the next request.
     fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
 
     /// Takes the request that was found, of `n` bytes, out of the input.
@@ -52,30 +52,30 @@ pub(crate) trait Take: Sized + 'static {
         n: usize,
     ) -> Result<Self::Held>;
 
-    /// The request in it.
+    /// Decodes the request in `held`.
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>>
     where
         Self: Request;
 
-    /// Begins to handle the request that was found in the turn, without taking it out of the input.
+    /// Prepares to handle the request that was found, of `n` bytes, without taking it out of the input.
     fn lend(
         scan: &mut Self::Scan,
         conn: &Arc<Conn>,
         recv: &mut Option<Box<Recv>>,
         n: usize,
-    ) -> Result<Self::Lent>;
+    ) -> Result<Self::Loan>;
 
-    /// That request, of `n` bytes.
-    fn lent<'r>(
-        lent: &'r mut Self::Lent,
+    /// Decodes that request.
+    fn borrow<'r>(
+        loan: &'r mut Self::Loan,
         recv: &'r Option<Box<Recv>>,
         n: usize,
     ) -> Result<<Self as Request>::At<'r>>
     where
         Self: Request;
 
-    /// That request was handled.
-    fn settle(lent: Self::Lent, recv: &mut Option<Box<Recv>>, n: usize);
+    /// Consumes that request, which was handled.
+    fn settle(loan: Self::Loan, recv: &mut Option<Box<Recv>>, n: usize);
 }
 
 impl<F: Frame + 'static> Request for F {
@@ -86,7 +86,7 @@ impl<F: Frame + 'static> Take for F {
     const SPLITS: bool = true;
     type Scan = F::Scan;
     type Held = (LinkSlice, Arena);
-    type Lent = Arena;
+    type Loan = Arena;
 
     #[inline]
     fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
@@ -115,8 +115,8 @@ impl<F: Frame + 'static> Take for F {
     }
 
     #[inline]
-    fn lent<'r>(
-        arena: &'r mut Self::Lent,
+    fn borrow<'r>(
+        arena: &'r mut Self::Loan,
         recv: &'r Option<Box<Recv>>,
         n: usize,
     ) -> Result<<F as Request>::At<'r>> {
@@ -140,7 +140,7 @@ impl Take for In<'static> {
     const SPLITS: bool = false;
     type Scan = Called;
     type Held = Reader;
-    type Lent = Reader;
+    type Loan = Reader;
 
     fn find(called: &mut Called, recv: &Recv, max: usize) -> Result<Found> {
         let there = recv.input.len();
@@ -178,7 +178,11 @@ impl Take for In<'static> {
         Ok(Reader::lend(conn, recv.take().expect("bytes were found in it")))
     }
 
-    fn lent<'r>(reader: &'r mut Reader, _recv: &'r Option<Box<Recv>>, _n: usize) -> Result<In<'r>> {
+    fn borrow<'r>(
+        reader: &'r mut Reader,
+        _recv: &'r Option<Box<Recv>>,
+        _n: usize,
+    ) -> Result<In<'r>> {
         Ok(In(reader))
     }
 
@@ -188,8 +192,8 @@ impl Take for In<'static> {
     }
 }
 
-/// How many bytes had come and gone when the handler was called last. It is called again when either
-/// figure has grown.
+/// The bytes received and consumed when the handler was called last. It is called again when either
+/// count has grown.
 #[derive(Default, PartialEq, Eq)]
 pub(crate) struct Called {
     received: u64,

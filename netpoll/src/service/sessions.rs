@@ -1,7 +1,7 @@
-//! Which type a server's session has, and how it comes and goes.
+//! The type of a server's session, its creation and its end.
 //!
-//! Hooks say what they want ([`Wants`]): a session of a type that they name, or none. `#[server]` takes
-//! the first that is named ([`Choose`]).
+//! Each hook states the session that it takes ([`Wants`]): one of a type that it names, or none.
+//! `#[server]` takes the first that is named ([`Choose`]).
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::hooks::NoHook;
 use crate::error::{Error, Result};
 
-/// Which session a hook wants.
+/// A hook that takes a session.
 pub trait Wants {
     /// [`Named`], or [`Unnamed`].
     type Session: Kept;
@@ -20,11 +20,11 @@ pub trait Wants {
 #[derive(Debug)]
 pub struct Named<T>(std::marker::PhantomData<T>);
 
-/// A session that requests side by side share, and do not look at.
+/// A session that concurrent requests share and do not use.
 #[derive(Debug)]
 pub enum Shared {}
 
-/// Whatever `on_connect` made, which no other hook looks at: it lives as long as the connection.
+/// The value that `on_connect` created and no other hook uses. It lives as long as the connection.
 #[derive(Clone, Default)]
 pub struct Unnamed(
     #[expect(dead_code, reason = "it is kept")] Option<Arc<Mutex<Box<dyn Any + Send>>>>,
@@ -49,7 +49,7 @@ impl Wants for NoHook {
     type Session = Unnamed;
 }
 
-/// What two hooks want together: the first that is named.
+/// The common session of two hooks: the first that is named.
 pub trait Choose {
     /// [`Named`], or [`Unnamed`].
     type Session: Kept;
@@ -67,7 +67,7 @@ impl Choose for (Unnamed, Unnamed) {
     type Session = Unnamed;
 }
 
-/// What a handler of requests `R` and the hook `C` that is given sessions at their end want together.
+/// The common session of the request handler `R` and the `on_close` hook `C`.
 pub type Chosen<R, C> = <(<R as Wants>::Session, <C as Wants>::Session) as Choose>::Session;
 
 /// A choice, and the type that it stands for.
@@ -96,7 +96,7 @@ impl Kept for Unnamed {
     type Session = Self;
 }
 
-/// What `on_connect` may return where the session is `W`: a [`Named`] `T`, or a `Result` of one. Where
+/// A return value of `on_connect` where the session is `W`: a [`Named`] `T`, or a `Result` of one. Where
 /// no hook names the session it is `()`, or a `Result` of anything.
 #[diagnostic::on_unimplemented(
     message = "`on_connect` gives `{Self}`, and the session is `{W}`",

@@ -1,4 +1,4 @@
-//! The glue between a connection and its service: opens it, has its requests handled, and ends it.
+//! The connection handler: opens a connection for its service, dispatches its requests, and ends it.
 //!
 //! ```text
 //!   Fresh ──▶ Opening(future) ──▶ Open ◀──────▶ Busy(future)        any ──▶ Over
@@ -23,14 +23,14 @@ use parking_lot::Mutex;
 
 use super::{
     Dispatch, Service,
-    board::Board,
+    batch_runner::Job,
     call::Flow,
-    flights,
+    concurrent,
     guard::{guarded, poll},
-    lent::Slot,
+    in_flight::InFlight,
+    loan::Slot,
     outcome::end,
     request::Take,
-    runner::Job,
 };
 use crate::{
     buf::LinkBuffer,
@@ -44,28 +44,28 @@ use crate::{
     sched::{BoxFuture, panic_error},
 };
 
-/// Who watches over a connection: the server that accepted it.
-pub(crate) trait Ward: Send + Sync {
-    /// The connection was refused by `on_prepare`.
+/// The owner of a connection: the server that accepted it, or a dialled connection's own user.
+pub(crate) trait ConnectionOwner: Send + Sync {
+    /// Called when `on_prepare` refuses the connection.
     fn refused(&self);
 
-    /// Whether connections end as soon as they have nothing to do.
+    /// Returns whether connections are to end as soon as they are idle.
     fn drains(&self) -> bool;
 
-    /// The connection has ended.
+    /// Called when the connection has ended.
     fn closed(&self, conn: &Connection);
 }
 
-/// See the module's documentation.
-// As in `Conn`, what every turn touches comes first; the session has any size.
+/// The handler of one connection for the service `S`.
+// As in `Conn`, the fields that every turn touches come first; the session has any size.
 #[repr(C)]
-pub(crate) struct Served<S: Service> {
+pub(crate) struct ConnectionHandler<S: Service> {
     pub(super) timeout: Option<Duration>,
     pub(super) service: Arc<S>,
-    pub(super) ward: Arc<dyn Ward>,
-    /// Requests that are handled side by side, if they are.
-    pub(super) board: Option<Arc<Board<Job<S>>>>,
-    /// What the last request left is to be looked at again.
+    pub(super) owner: Arc<dyn ConnectionOwner>,
+    /// The requests that are handled concurrently, if they are.
+    pub(super) in_flight: Option<Arc<InFlight<Job<S>>>>,
+    /// True if the next turn scans the rest of the input anew.
     again: AtomicBool,
     state: Mutex<State<S>>,
 }
@@ -75,7 +75,7 @@ pub(super) struct State<S: Service> {
     pub(super) phase: Phase<S::Session>,
     pub(super) scan: <S::Request as Take>::Scan,
     pub(super) session: Option<S::Session>,
-    /// Where a future brings the session back to.
+    /// The slot that a future returns the session to.
     pub(super) slot: Slot<S::Session>,
 }
 
@@ -87,35 +87,39 @@ pub(super) enum Phase<T> {
     Over,
 }
 
-/// What a request's future gives: its answer, and how it went.
+/// The output of a request's future: its answer and its result.
 pub(super) struct Done {
     pub(super) out: LinkBuffer,
     pub(super) result: Result<Flow>,
 }
 
-impl<S: Service> Served<S> {
-    pub(crate) fn new(service: Arc<S>, ward: Arc<dyn Ward>, timeout: Option<Duration>) -> Self {
+impl<S: Service> ConnectionHandler<S> {
+    pub(crate) fn new(
+        service: Arc<S>,
+        owner: Arc<dyn ConnectionOwner>,
+        timeout: Option<Duration>,
+    ) -> Self {
         let state = State {
             phase: Phase::Fresh,
             session: None,
             slot: Slot::default(),
             scan: Default::default(),
         };
-        let board = flights::board_of();
+        let in_flight = concurrent::in_flight_table();
         let state = Mutex::new(state);
-        Self { service, ward, timeout, state, board, again: AtomicBool::new(false) }
+        Self { service, owner, timeout, state, in_flight, again: AtomicBool::new(false) }
     }
 
     pub(super) fn service(&self) -> &S {
         &self.service
     }
 
-    /// The next turn looks at its input as if nobody had seen it.
+    /// Makes the next turn scan its input anew.
     pub(super) fn look_again(&self) {
         self.again.store(true, Release);
     }
 
-    /// Runs `on_connect` as far as it gets. `None`: the connection is open.
+    /// Runs `on_connect` as far as it gets. Returns `None` once the connection is open.
     fn open(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
         let conn = step.conn;
         if let Phase::Fresh = state.phase {
@@ -126,7 +130,7 @@ impl<S: Service> Served<S> {
                     if error.kind() == ErrorKind::Panic {
                         self.on_error(conn, &error);
                     }
-                    self.ward.refused();
+                    self.owner.refused();
                     state.phase = Phase::Over;
                     return Some(After::Abort(CloseReason::HandlerError));
                 }
@@ -151,13 +155,13 @@ impl<S: Service> Served<S> {
     }
 }
 
-impl<S: Service> Handler for Served<S> {
+impl<S: Service> Handler for ConnectionHandler<S> {
     fn step(&self, step: &mut Step<'_, '_>) -> After {
         let state = &mut *self.state.lock();
         if let Some(after) = self.open(state, step).or_else(|| self.go_on(state, step)) {
             return after;
         }
-        if let Some(after) = self.land(step) {
+        if let Some(after) = self.send_completed(step) {
             return after;
         }
         match state.phase {
@@ -169,7 +173,7 @@ impl<S: Service> Handler for Served<S> {
                 // A scanner is users' code too.
                 let after = catch_unwind(AssertUnwindSafe(|| self.work(state, step)))
                     .unwrap_or_else(|payload| self.fail(step, &panic_error(&*payload)));
-                self.while_aloft(after)
+                self.busy_while_pending(after)
             }
         }
     }
@@ -196,11 +200,11 @@ impl<S: Service> Handler for Served<S> {
     }
 
     fn give_up(&self) {
-        if let Some(board) = &self.board {
-            board.abandon();
+        if let Some(table) = &self.in_flight {
+            table.abandon();
         }
         let phase = mem::replace(&mut self.state.lock().phase, Phase::Over);
-        // A future that is under way brings the session and a lent reader back.
+        // A future that is under way returns the session and a reader on loan.
         let dropped = guarded(|| {
             drop(phase);
             Ok(())
@@ -218,14 +222,14 @@ impl<S: Service> Handler for Served<S> {
         };
         if let Some(session) = session {
             let (service, own) = (self.service.clone(), conn.clone());
-            if let Some(board) = &self.board {
+            if let Some(table) = &self.in_flight {
                 let end = move || end(&service, &own, session, reason);
-                board.at_the_end(Box::new(end));
+                table.run_at_end(Box::new(end));
             } else {
                 end(&service, &own, session, reason);
             }
         }
-        self.ward.closed(conn);
+        self.owner.closed(conn);
     }
 
     fn inline(&self) -> bool {

@@ -1,4 +1,4 @@
-//! A turn's requests: found, handled one at a time, and gone on with.
+//! Dispatch: a turn finds requests, handles them one at a time, and resumes those that wait.
 
 use std::{
     future::Future,
@@ -9,10 +9,10 @@ use std::{
 use super::{
     Dispatch, Service,
     call::{Call, Out},
+    connection_handler::{ConnectionHandler, Done, Phase, State},
     guard::{guarded, poll},
-    lent::Lent,
+    loan::Loan,
     request::Take,
-    served::{Done, Phase, Served, State},
 };
 use crate::{
     buf::LinkBuffer,
@@ -27,11 +27,11 @@ use crate::{
     sched::park,
 };
 
-/// Answers of a turn that are sent before its end.
+/// The size of a turn's answers, in bytes, from which they are sent before its end.
 const ANSWERS: usize = 128 * 1024;
 
-impl<S: Service> Served<S> {
-    /// Goes on with a request's future. `None`: it is done, and the connection goes on.
+impl<S: Service> ConnectionHandler<S> {
+    /// Resumes a request's future. Returns `None` if it is done and the connection goes on.
     pub(super) fn go_on(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
         let Phase::Busy(future) = &mut state.phase else { return None };
         let conn = &step.conn.conn;
@@ -42,7 +42,7 @@ impl<S: Service> Served<S> {
             }
             Poll::Pending => return Some(After::Busy),
         };
-        // Dropping the future brings the session and a lent reader back.
+        // Dropping the future returns the session and a reader on loan.
         state.phase = Phase::Open;
         state.session = state.slot.lock().take();
         conn.deadlines.clear(Kind::Request);
@@ -51,10 +51,10 @@ impl<S: Service> Served<S> {
         self.flow(step, done.result)
     }
 
-    /// Finds requests and has them handled, until nothing is left or the budget is spent.
+    /// Finds and handles requests until nothing is left or the budget is spent.
     pub(super) fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
         if !step.has_room() {
-            // Also where each turn's answers are few: what the peer does not take must not grow.
+            // Even if each turn answers little: output that the peer does not read must not grow.
             return After::Full;
         }
         let max = step.conn.options().max_frame;
@@ -78,16 +78,16 @@ impl<S: Service> Served<S> {
         }
     }
 
-    /// Nothing more is there to read now.
+    /// Ends a turn that has read all there is.
     fn quiet(&self, step: &Step<'_, '_>) -> After {
         let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
-        if idle && self.ward.drains() && !self.is_aloft() {
+        if idle && self.owner.drains() && !self.has_pending() {
             return After::Close(CloseReason::Shutdown);
         }
         After::Wait
     }
 
-    /// The peer sends no more, and what is left is no whole frame by its own account.
+    /// Handles the end of the stream, where the rest may be a frame that only the end delimits.
     fn at_eof(&self, state: &mut State<S>, step: &mut Step<'_, '_>, max: usize) -> After {
         let Some(recv) = &step.recv else { return After::Wait };
         match S::Request::find(&mut state.scan, recv, max) {
@@ -100,11 +100,11 @@ impl<S: Service> Served<S> {
         }
     }
 
-    /// Has the request of `n` bytes handled. `None`: the connection goes on.
+    /// Handles the request of `n` bytes. Returns `None` if the connection goes on.
     fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
-        if let Some(board) = &self.board {
+        if let Some(table) = &self.in_flight {
             return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
-                Ok(held) => self.launch(board, state, step, held),
+                Ok(held) => self.queue_request(table, state, step, held),
                 Err(error) => Some(self.fail(step, &error)),
             };
         }
@@ -123,20 +123,20 @@ impl<S: Service> Served<S> {
             };
         }
         let session = state.session.as_mut().expect("an open connection has a session");
-        let lent = S::Request::lend(&mut state.scan, &step.conn.conn, &mut step.recv, n);
-        let mut lent = match lent {
-            Ok(lent) => lent,
+        let loan = S::Request::lend(&mut state.scan, &step.conn.conn, &mut step.recv, n);
+        let mut loan = match loan {
+            Ok(loan) => loan,
             Err(error) => return Some(self.fail(step, &error)),
         };
         let out = Out::new(step.conn, step.out);
         let result = guarded(|| {
-            let request = S::Request::lent(&mut lent, &step.recv, n)?;
+            let request = S::Request::borrow(&mut loan, &step.recv, n)?;
             let call = Call { conn: step.conn, session, out, deadline };
             complete(pin!(self.service.on_request(call, request)), deadline, || {
                 self.late(&step.conn.conn)
             })
         });
-        S::Request::settle(lent, &mut step.recv, n);
+        S::Request::settle(loan, &mut step.recv, n);
         if self.timeout.is_some() {
             step.conn.conn.deadlines.clear(Kind::Request);
         }
@@ -144,7 +144,7 @@ impl<S: Service> Served<S> {
         self.flow(step, result)
     }
 
-    /// Makes the future of a request that workers poll.
+    /// Creates the future of a request, which workers poll.
     fn start(
         &self,
         state: &mut State<S>,
@@ -154,13 +154,13 @@ impl<S: Service> Served<S> {
     ) {
         let (service, conn) = (self.service.clone(), step.conn.clone());
         let session = state.session.take().expect("an open connection has a session");
-        let mut lent = Lent::new(session, &state.slot);
+        let mut loan = Loan::new(session, &state.slot);
         state.phase = Phase::Busy(Box::pin(async move {
             let mut out = LinkBuffer::new();
             let result = match S::Request::at(&mut held) {
                 Err(error) => Err(error),
                 Ok(request) => {
-                    let session = lent.get();
+                    let session = loan.get();
                     let call =
                         Call { conn: &conn, session, out: Out::new(&conn, &mut out), deadline };
                     service.on_request(call, request).await
@@ -172,8 +172,8 @@ impl<S: Service> Served<S> {
     }
 }
 
-/// The result of a handler that is ready at once, as sync ones are; another blocks this worker, which
-/// gives its poller away.
+/// Runs a handler's future to its end. A sync handler is ready at once; any other blocks this worker,
+/// which gives its poller away.
 #[inline(always)] // the future is a handler's whole state: as a call's argument it is copied
 fn complete<T>(
     mut future: Pin<&mut impl Future<Output = Result<T>>>,

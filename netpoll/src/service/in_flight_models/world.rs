@@ -1,4 +1,4 @@
-//! A connection without bytes, whose turn and workers do with the board what the real ones do.
+//! A connection without bytes, whose turn and workers use the in-flight table as the real ones do.
 
 use std::{
     collections::VecDeque,
@@ -9,11 +9,11 @@ use std::{
 };
 
 use super::super::{
-    board::{Added, Board, Landed},
+    batch::{self, BatchOwner},
     call::Flow,
-    flight::Flight,
-    run::{self, Owner},
-    served::Done,
+    concurrent_task::ConcurrentTask,
+    connection_handler::Done,
+    in_flight::{Added, Completed, InFlight},
 };
 use crate::{
     buf::LinkBuffer,
@@ -48,13 +48,13 @@ pub(super) enum Work {
 /// What is ready, in the order in which it became so.
 enum Ready {
     Turn,
-    Run,
+    Batch,
     Task(BoxFuture<()>),
 }
 
 /// A connection without bytes, and its queue.
 pub(super) struct Model {
-    board: Board<Request>,
+    table: InFlight<Request>,
     gate: Gate,
     /// What the peer has sent.
     input: Mutex<VecDeque<(usize, Work)>>,
@@ -72,7 +72,7 @@ pub(super) struct Model {
     /// The turn is to end the connection.
     pub(super) closes: AtomicBool,
     pub(super) ends: AtomicUsize,
-    /// Runs lose their pollers.
+    /// Batches lose their pollers.
     late: bool,
     /// Held by each request that has not ended.
     pub(super) alive: Arc<()>,
@@ -99,7 +99,7 @@ impl Model {
         let most = 2;
         let input = input.iter().enumerate().map(|(n, work)| (n + 1, *work));
         let model = Arc::new(Self {
-            board: Board::new(most, ordered),
+            table: InFlight::new(most, ordered),
             gate: Gate::new(0),
             input: Mutex::new(input.collect()),
             queue: Mutex::default(),
@@ -124,7 +124,7 @@ impl Model {
         self.pushed.notify_one();
     }
 
-    /// As `Served::step`: sends what has landed, and begins requests while there is room.
+    /// As `ConnectionHandler::step`: sends what has completed, and begins requests while there is room.
     fn turn(self: &Arc<Self>) {
         self.gate.begin();
         if self.closes.load(Acquire) {
@@ -139,8 +139,8 @@ impl Model {
 
     fn step(self: &Arc<Self>) {
         let full = loop {
-            let (landed, full) = self.board.next_answer();
-            let Some(Landed { done, count, .. }) = landed else { break full };
+            let (completed, full) = self.table.next_answer();
+            let Some(Completed { done, count, .. }) = completed else { break full };
             let mut left = self.left.lock();
             match done.result {
                 Ok(_) => left.extend((0..count).map(|_| 0)),
@@ -152,24 +152,24 @@ impl Model {
             return;
         }
         while let Some((id, work)) = { self.input.lock().pop_front() } {
-            let added = self.board.add(Request { id, work, _alive: self.alive.clone() });
-            assert!(self.board.open() <= self.most);
+            let added = self.table.add(Request { id, work, _alive: self.alive.clone() });
+            assert!(self.table.open() <= self.most);
             let Added { missing, full } = added;
-            self.queue_runs(missing);
+            self.queue_batches(missing);
             if full {
                 return;
             }
         }
     }
 
-    /// As `Served::closed`, which the gate lets run once.
+    /// As `ConnectionHandler::closed`, which the gate lets run once.
     fn close(self: &Arc<Self>) {
-        if self.board.is_over() {
+        if self.table.is_over() {
             return;
         }
-        self.board.abandon();
+        self.table.abandon();
         let model = self.clone();
-        self.board.at_the_end(Box::new(move || {
+        self.table.run_at_end(Box::new(move || {
             assert_eq!(model.inside.load(Acquire), 0, "the end beside a handler");
             // A task that is gone, and whose end runs this, has dropped its request before.
             assert_eq!(Arc::strong_count(&model.alive), 1, "the end before that of a request");
@@ -177,8 +177,8 @@ impl Model {
         }));
     }
 
-    /// As `Runner`'s handler.
-    fn handle(self: &Arc<Self>, number: u64, request: Request) -> Option<Landed> {
+    /// As `BatchRunner`'s handler.
+    fn handle(self: &Arc<Self>, number: u64, request: Request) -> Option<Completed> {
         let most = self.inside.fetch_add(1, AcqRel) + 1;
         assert!(most <= self.most, "too many requests at once");
         let inside = Inside(self.clone());
@@ -199,11 +199,11 @@ impl Model {
                     inside.0.come().await;
                     done(lone(&request))
                 };
-                Flight::start(self, number, Deadline::NONE, Box::pin(work));
+                ConcurrentTask::start(self, number, Deadline::NONE, Box::pin(work));
                 return None;
             }
         };
-        Some(Landed::new(done(result), false))
+        Some(Completed::new(done(result), false))
     }
 
     /// What a request waits for.
@@ -224,7 +224,7 @@ impl Model {
     fn run(self: &Arc<Self>, ready: Ready) {
         match ready {
             Ready::Turn => self.turn(),
-            Ready::Run => run::run(self, |number, request| self.handle(number, request)),
+            Ready::Batch => batch::run(self, |number, request| self.handle(number, request)),
             Ready::Task(task) => park::wait_for(task, None).unwrap(),
         }
     }
@@ -268,24 +268,24 @@ impl Model {
     /// All requests have ended, and these answers have left.
     pub(super) fn assert_left(&self, answers: &[usize]) {
         let mut left = self.left.lock().clone();
-        if !self.board.ordered {
+        if !self.table.ordered {
             left.sort_unstable();
         }
         assert_eq!(left, answers);
-        assert_eq!(self.board.open(), 0);
+        assert_eq!(self.table.open(), 0);
         assert_eq!(Arc::strong_count(&self.alive), 1);
     }
 }
 
-impl Owner for Model {
+impl BatchOwner for Model {
     type Job = Request;
 
-    fn board(&self) -> &Board<Request> {
-        &self.board
+    fn in_flight(&self) -> &InFlight<Request> {
+        &self.table
     }
 
-    fn queue_runs(self: &Arc<Self>, runs: usize) {
-        (0..runs).for_each(|_| self.push(Ready::Run));
+    fn queue_batches(self: &Arc<Self>, batches: usize) {
+        (0..batches).for_each(|_| self.push(Ready::Batch));
     }
 
     fn wake_turn(&self) {

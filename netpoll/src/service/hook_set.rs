@@ -1,4 +1,4 @@
-//! The service that a server's hooks make together.
+//! The hook set: a server by its hooks, each a type.
 
 use std::{future::Future, time::Duration};
 
@@ -13,11 +13,11 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A server by its hooks, each a type: what `#[server]` implements. It is a [`Service`] by that.
+/// A server by its hooks, each a type. `#[server]` implements it, and every hook set is a [`Service`].
 ///
 /// ```
 /// use netpoll::{Call, EventLoop, Flow, In, NoHook, OnRequest, Result};
-/// use netpoll::service::{Hooks, Unnamed};
+/// use netpoll::__private::glue::{HookSet, Unnamed};
 ///
 /// /// Answers what comes with itself.
 /// struct Echo;
@@ -34,7 +34,7 @@ use crate::{
 ///
 /// struct Server;
 ///
-/// impl Hooks for Server {
+/// impl HookSet for Server {
 ///     type Session = Unnamed;
 ///     type Prepare = NoHook;
 ///     type Connect = NoHook;
@@ -48,29 +48,29 @@ use crate::{
 /// EventLoop::builder(Server).listen("127.0.0.1:0").bind()?;
 /// # Ok::<(), netpoll::Error>(())
 /// ```
-pub trait Hooks: Send + Sync + Sized + 'static {
-    /// Which session it has: [`Named`](super::Named), or [`Unnamed`](super::Unnamed).
+pub trait HookSet: Send + Sync + Sized + 'static {
+    /// The kind of session: [`Named`](super::sessions::Named), or [`Unnamed`](super::sessions::Unnamed).
     type Session: Kept<Session: Send + 'static>;
-    /// Refuses connections.
+    /// The hook that may refuse connections.
     type Prepare: OnPrepare<Self>;
-    /// Makes sessions.
+    /// The hook that creates sessions.
     type Connect: OnConnect<Self, Self::Session>;
-    /// Handles requests.
+    /// The handler of requests.
     type Request: OnRequest<Self, SessionOf<Self>>;
-    /// Is told that peers went.
+    /// The hook that is called when a peer disconnects.
     type Disconnect: OnDisconnect<Self>;
-    /// Is given sessions at their end.
+    /// The hook that receives sessions at their end.
     type Close: OnClose<Self, SessionOf<Self>>;
-    /// Is told of errors.
+    /// The hook that receives errors.
     type Error: OnError<Self>;
-    /// Decides about idle connections.
+    /// The hook that decides about idle connections.
     type Idle: OnIdle<Self>;
 }
 
-type SessionOf<H> = <<H as Hooks>::Session as Kept>::Session;
+type SessionOf<H> = <<H as HookSet>::Session as Kept>::Session;
 
 #[diagnostic::do_not_recommend]
-impl<H: Hooks> Service for H {
+impl<H: HookSet> Service for H {
     type Session = SessionOf<H>;
     type Request = <H::Request as OnRequest<H, SessionOf<H>>>::Request;
     const DISPATCH: Dispatch = H::Request::DISPATCH;

@@ -1,10 +1,10 @@
-//! Models of the board over all interleavings, with its runs and its tasks.
+//! Models of the in-flight table over all interleavings, with its batches and its tasks.
 
 mod world;
 
 use std::sync::Arc;
 
-use super::run::Owner;
+use super::batch::BatchOwner;
 use crate::primitive::atomic::Ordering::{Acquire, Release};
 use world::{Model, Work};
 
@@ -53,7 +53,7 @@ fn loom_an_answer_leaves_beside_a_handler_that_blocks() {
 /// A request that waits as a task, and the event that it waits for: it is answered, and where answers
 /// are ordered the one behind it too.
 #[test]
-fn loom_a_task_lands_and_wakes_the_turn() {
+fn loom_a_task_completes_and_wakes_the_turn() {
     for ordered in [true, false] {
         loom::model(move || {
             let model = Model::new(ordered, false, &[Work::Waits, Work::Lone]);

@@ -1,4 +1,4 @@
-//! A request whose future was not ready at once: a task of its own.
+//! A concurrent request whose future was not ready at once: a task of its own.
 
 use std::{
     future::Future,
@@ -9,7 +9,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Flow, board::Landed, run::Owner, runner::poll, served::Done};
+use super::{
+    Flow, batch::BatchOwner, batch_runner::poll, connection_handler::Done, in_flight::Completed,
+};
 use crate::{
     buf::LinkBuffer,
     conn::Deadline,
@@ -17,49 +19,49 @@ use crate::{
     sched::{BoxFuture, Sleep, panic_error, sleep},
 };
 
-/// See the module's documentation.
-pub(super) struct Flight<O: Owner> {
+/// A concurrent request that waits, polled by workers.
+pub(super) struct ConcurrentTask<O: BatchOwner> {
     owner: Arc<O>,
     key: usize,
-    /// Its place among the answers.
+    /// The request's number among the answers.
     number: u64,
     work: Option<BoxFuture<Done>>,
     deadline: Option<Sleep>,
     waits: bool,
-    landed: bool,
+    completed: bool,
 }
 
-impl<O: Owner> Flight<O> {
-    /// Has workers poll `work`, which a run had in hand.
+impl<O: BatchOwner> ConcurrentTask<O> {
+    /// Gives `work`, which a batch was handling, to the workers.
     pub(super) fn start(owner: &Arc<O>, number: u64, deadline: Deadline, work: BoxFuture<Done>) {
-        let flight = Self {
-            key: owner.board().take_off(),
+        let task = Self {
+            key: owner.in_flight().begin_task(),
             owner: owner.clone(),
             number,
             work: Some(work),
             deadline: deadline.left().map(sleep),
             waits: false,
-            landed: false,
+            completed: false,
         };
-        owner.spawn(Box::pin(flight));
+        owner.spawn(Box::pin(task));
     }
 
-    /// Goes on. `None`: it waits.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Option<Landed> {
+    /// Polls the request. Returns `None` if it waits.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Option<Completed> {
         let done = |out, result| Done { out, result };
         match poll(self.work.as_mut()?.as_mut(), cx) {
-            Poll::Ready(Ok(done)) => Some(Landed::new(done, false)),
+            Poll::Ready(Ok(done)) => Some(Completed::new(done, false)),
             Poll::Ready(Err(error)) => {
-                Some(Landed::new(done(LinkBuffer::new(), Err(error)), false))
+                Some(Completed::new(done(LinkBuffer::new(), Err(error)), false))
             }
             Poll::Pending => {
                 let late = Pin::new(self.deadline.as_mut()?).poll(cx).is_ready();
-                late.then(|| Landed::new(done(LinkBuffer::new(), Ok(Flow::Continue)), true))
+                late.then(|| Completed::new(done(LinkBuffer::new(), Ok(Flow::Continue)), true))
             }
         }
     }
 
-    /// Drops what the request holds; a panic in that is only logged.
+    /// Drops the request's future; a panic of a destructor is logged.
     fn drop_work(&mut self) {
         let work = self.work.take();
         let dropped: Result<()> =
@@ -70,32 +72,32 @@ impl<O: Owner> Flight<O> {
     }
 }
 
-impl<O: Owner> Future for Flight<O> {
+impl<O: BatchOwner> Future for ConcurrentTask<O> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.owner.board().is_over() {
+        if this.owner.in_flight().is_over() {
             return Poll::Ready(());
         }
-        let Some(landed) = this.go_on(cx) else {
-            if mem::replace(&mut this.waits, true) || this.owner.board().wait(this.key, cx) {
+        let Some(completed) = this.go_on(cx) else {
+            if mem::replace(&mut this.waits, true) || this.owner.in_flight().wait(this.key, cx) {
                 return Poll::Pending;
             }
             return Poll::Ready(());
         };
         this.drop_work();
-        this.owner.board().land_task(this.number, landed);
-        this.landed = true;
+        this.owner.in_flight().complete_task(this.number, completed);
+        this.completed = true;
         Poll::Ready(())
     }
 }
 
-impl<O: Owner> Drop for Flight<O> {
-    /// Leaves the board, after all that the request held is gone.
+impl<O: BatchOwner> Drop for ConcurrentTask<O> {
+    /// Leaves the in-flight table, after the request's future is gone.
     fn drop(&mut self) {
         self.drop_work();
-        let end = self.owner.board().leave(self.key, self.landed);
+        let end = self.owner.in_flight().end_task(self.key, self.completed);
         self.owner.wake_turn();
         if let Some(end) = end {
             end();

@@ -1,19 +1,19 @@
-//! What is lent to a request, and comes back whatever happens to the request.
+//! A value on loan to a request, which returns to its slot whatever happens to the request.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Where it comes back to.
+/// The place that a loan returns to.
 pub(super) type Slot<T> = Arc<Mutex<Option<T>>>;
 
-/// A value on loan: in its slot when this is dropped.
-pub(super) struct Lent<T> {
+/// A value on loan: dropping the loan puts the value into its slot.
+pub(super) struct Loan<T> {
     value: Option<T>,
     slot: Slot<T>,
 }
 
-impl<T> Lent<T> {
+impl<T> Loan<T> {
     pub(super) fn new(value: T, slot: &Slot<T>) -> Self {
         Self { value: Some(value), slot: slot.clone() }
     }
@@ -23,7 +23,7 @@ impl<T> Lent<T> {
     }
 }
 
-impl<T> Drop for Lent<T> {
+impl<T> Drop for Loan<T> {
     fn drop(&mut self) {
         *self.slot.lock() = self.value.take();
     }

@@ -1,4 +1,4 @@
-//! The runner: handles the requests of a connection that wait on its board.
+//! The batch runner: handles the waiting requests of a connection, batch by batch.
 
 use std::{
     future::Future,
@@ -11,12 +11,12 @@ use std::{
 
 use super::{
     Service,
-    board::{Board, Landed},
+    batch::{self, BatchOwner},
     call::{Call, Flow, Out},
-    flight::Flight,
+    concurrent_task::ConcurrentTask,
+    connection_handler::Done,
+    in_flight::{Completed, InFlight},
     request::Take,
-    run::{self, Owner},
-    served::Done,
 };
 use crate::{
     buf::LinkBuffer,
@@ -35,53 +35,53 @@ pub(super) struct Job<S: Service> {
     pub(super) deadline: Deadline,
 }
 
-/// See the module's documentation. It is in the queue once for each run.
-pub(super) struct Runner<S: Service> {
-    board: Arc<Board<Job<S>>>,
+/// The runner of a connection's batches. It is in the run queue once for each queued batch.
+pub(super) struct BatchRunner<S: Service> {
+    table: Arc<InFlight<Job<S>>>,
     service: Arc<S>,
     conn: Connection,
 }
 
-/// What a handler works with: on the heap, since a future that is not ready at once takes it along.
-struct Kit<S: Service> {
+/// A handler's request and surroundings, on the heap: a future that is not ready at once takes it along.
+struct RequestContext<S: Service> {
     service: Arc<S>,
     conn: Connection,
     ordered: bool,
     job: Option<Job<S>>,
-    /// Goes on in the block of the answer before.
+    /// Continues in the memory block of the answer before.
     out: LinkBuffer,
 }
 
-impl<S: Service> Runner<S> {
+impl<S: Service> BatchRunner<S> {
     pub(super) fn new(
-        board: &Arc<Board<Job<S>>>,
+        table: &Arc<InFlight<Job<S>>>,
         service: &Arc<S>,
         conn: &Connection,
     ) -> Arc<Self> {
-        let (board, service, conn) = (board.clone(), service.clone(), conn.clone());
-        Arc::new(Self { board, service, conn })
+        let (table, service, conn) = (table.clone(), service.clone(), conn.clone());
+        Arc::new(Self { table, service, conn })
     }
 
-    fn kit(&self) -> Box<Kit<S>> {
-        Box::new(Kit {
+    fn context(&self) -> Box<RequestContext<S>> {
+        Box::new(RequestContext {
             service: self.service.clone(),
             conn: self.conn.clone(),
-            ordered: self.board.ordered,
+            ordered: self.table.ordered,
             job: None,
             out: LinkBuffer::new(),
         })
     }
 }
 
-impl<S: Service> Owner for Runner<S> {
+impl<S: Service> BatchOwner for BatchRunner<S> {
     type Job = Job<S>;
 
-    fn board(&self) -> &Board<Job<S>> {
-        &self.board
+    fn in_flight(&self) -> &InFlight<Job<S>> {
+        &self.table
     }
 
-    fn queue_runs(self: &Arc<Self>, runs: usize) {
-        for _ in 0..runs {
+    fn queue_batches(self: &Arc<Self>, batches: usize) {
+        for _ in 0..batches {
             self.conn.conn.home.push(self.clone());
         }
     }
@@ -99,21 +99,21 @@ impl<S: Service> Owner for Runner<S> {
     }
 }
 
-impl<S: Service> Turn for Runner<S> {
+impl<S: Service> Turn for BatchRunner<S> {
     fn run(self: Arc<Self>, _desk: &mut Desk) {
         let mut slot = Box::pin(None);
-        let mut spare: Option<Box<Kit<S>>> = None;
-        run::run(&self, |number, job| {
+        let mut spare: Option<Box<RequestContext<S>>> = None;
+        batch::run(&self, |number, job| {
             let deadline = job.deadline;
-            let mut kit = spare.take().unwrap_or_else(|| self.kit());
-            kit.job = Some(job);
-            slot.set(Some(handle(kit)));
+            let mut context = spare.take().unwrap_or_else(|| self.context());
+            context.job = Some(job);
+            slot.set(Some(handle(context)));
             let future = slot.as_mut().as_pin_mut().expect("it was just set");
-            // A waker is for who waits: a future that is not ready is polled again as a task.
+            // No waker is needed: a future that is not ready is polled again as a task.
             let done = match poll(future, &mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok((mut kit, result))) => {
-                    let out = kit.take_out();
-                    spare = Some(kit);
+                Poll::Ready(Ok((mut context, result))) => {
+                    let out = context.take_out();
+                    spare = Some(context);
                     Done { out, result }
                 }
                 Poll::Ready(Err(error)) => Done { out: LinkBuffer::new(), result: Err(error) },
@@ -121,30 +121,32 @@ impl<S: Service> Turn for Runner<S> {
                     let mut future = mem::replace(&mut slot, Box::pin(None));
                     let work = async move {
                         let future = future.as_mut().as_pin_mut().expect("it is under way");
-                        let (mut kit, result) = future.await;
-                        Done { out: kit.take_out(), result }
+                        let (mut context, result) = future.await;
+                        Done { out: context.take_out(), result }
                     };
-                    Flight::start(&self, number, deadline, Box::pin(work));
+                    ConcurrentTask::start(&self, number, deadline, Box::pin(work));
                     return None;
                 }
             };
             slot.set(None);
-            Some(Landed::new(done, false))
+            Some(Completed::new(done, false))
         });
     }
 }
 
-impl<S: Service> Kit<S> {
-    /// The answer. What comes next goes on behind it.
+impl<S: Service> RequestContext<S> {
+    /// Takes the answer. The next one continues behind it.
     fn take_out(&mut self) -> LinkBuffer {
         let next = self.out.split_spare();
         mem::replace(&mut self.out, next)
     }
 }
 
-/// Handles the kit's request, and gives the kit back without it.
-async fn handle<S: Service>(mut kit: Box<Kit<S>>) -> (Box<Kit<S>>, Result<Flow>) {
-    let this = &mut *kit;
+/// Handles the request of `context`, and returns the context without it.
+async fn handle<S: Service>(
+    mut context: Box<RequestContext<S>>,
+) -> (Box<RequestContext<S>>, Result<Flow>) {
+    let this = &mut *context;
     let result = match this.job.as_mut() {
         None => Ok(Flow::Continue),
         Some(job) => match S::Request::at(&mut job.held) {
@@ -160,12 +162,12 @@ async fn handle<S: Service>(mut kit: Box<Kit<S>>) -> (Box<Kit<S>>, Result<Flow>)
             }
         },
     };
-    kit.job = None;
-    kit.out.flush();
-    (kit, result)
+    context.job = None;
+    context.out.flush();
+    (context, result)
 }
 
-/// Polls; a panic is an error.
+/// Polls `future`; a panic becomes an error.
 pub(super) fn poll<F: Future + ?Sized>(
     future: Pin<&mut F>,
     cx: &mut Context<'_>,

@@ -7,7 +7,7 @@ use syn::Type;
 use crate::hygiene::q;
 
 /// The type of each hook.
-pub(super) struct Wiring<'w> {
+pub(super) struct HookSet<'w> {
     pub(super) server: &'w Type,
     /// In the order of `Kind::ALL`.
     pub(super) hooks: [TokenStream; 7],
@@ -15,7 +15,7 @@ pub(super) struct Wiring<'w> {
     pub(super) calls: &'w TokenStream,
 }
 
-impl Wiring<'_> {
+impl HookSet<'_> {
     /// The impls; `__p` is the glue's module.
     pub(super) fn impls(&self) -> TokenStream {
         let server = self.server;
@@ -24,7 +24,7 @@ impl Wiring<'_> {
         q! {
             type __Session = __p::Chosen<#request, #close>;
 
-            impl __p::Hooks for #server {
+            impl __p::HookSet for #server {
                 type Session = __Session;
                 type Prepare = #prepare;
                 type Connect = #connect;
