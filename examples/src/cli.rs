@@ -1,6 +1,6 @@
 //! The options that the servers share.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 
@@ -35,4 +35,20 @@ pub struct ServerOptions {
     /// requests wait; reading and writing go on.
     #[arg(long, value_name = "N")]
     pub max_workers: Option<NonZeroUsize>,
+}
+
+/// Parses a time that is given in seconds, for `value_parser`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(netpoll_examples::cli::seconds("1.5"), Ok(Duration::from_millis(1500)));
+/// assert!(netpoll_examples::cli::seconds("0").is_err());
+/// ```
+///
+/// # Errors
+/// The text is no number of seconds above 0.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let time = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| !time.is_zero()).ok_or_else(|| "not a number of seconds above 0".to_owned())
 }

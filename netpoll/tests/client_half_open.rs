@@ -18,7 +18,7 @@ use client_support::{
     by_hand::{ByHand, echo},
     message, serve_slow,
 };
-use common::{runtime, stopwatch::Stopwatch, wait_until};
+use common::{namespace, runtime, stopwatch::Stopwatch, wait_until};
 use netpoll::{ErrorKind, client::CallOptions};
 
 const MS: Duration = Duration::from_millis(1);
@@ -163,39 +163,6 @@ fn a_cut_cable() {
     }
 }
 
-const NAMESPACE: &str = "NETPOLL_NAMESPACE";
-
-/// Runs this test's body again in a network namespace of its own. False, and says why, if there can be
-/// none here.
-fn in_a_namespace(test: &str) -> bool {
-    let script = "ip link set lo up && tc qdisc replace dev lo root pfifo && \
-                  exec \"$0\" --exact \"$1\" --nocapture";
-    let own = std::env::current_exe().unwrap();
-    let probe = Command::new("unshare").args(["--net", "sh", "-c", "command -v ip tc"]).output();
-    let able = probe.as_ref().is_ok_and(|output| output.status.success());
-    if !able {
-        let why = match probe {
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
-        };
-        let why = format!("skipped: needs root, `unshare`, and iproute2's `ip` and `tc`: {why}");
-        assert!(std::env::var_os("CI").is_none(), "{why}, and CI is set");
-        println!("{why}");
-        return false;
-    }
-    let output = Command::new("unshare")
-        .args(["--net", "sh", "-c", script])
-        .arg(own)
-        .arg(test)
-        .env(NAMESPACE, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    true
-}
-
 /// Has the namespace's interface drop all packets, or none.
 fn drop_packets(all: bool) {
     let queue: &[&str] = if all { &["limit", "0"] } else { &["limit", "10000"] };
@@ -205,9 +172,10 @@ fn drop_packets(all: bool) {
 
 #[test]
 fn an_interface_that_drops_all_packets() {
-    if std::env::var_os(NAMESPACE).is_none() {
-        in_a_namespace("an_interface_that_drops_all_packets");
-        return;
+    if !namespace::is_inside() {
+        let setup = "ip link set lo up && tc qdisc replace dev lo root pfifo";
+        let test = "an_interface_that_drops_all_packets";
+        return namespace::run(test, &["--net"], &["ip", "tc"], setup);
     }
     for kind in KINDS {
         let server = ByHand::start(|stream, _| echo(stream));

@@ -5,13 +5,17 @@
 //! curl http://127.0.0.1:8080/
 //! ```
 
+use std::time::Duration;
+
 use clap::Parser;
 use netpoll::{
-    Connection, Error, ErrorKind, EventLoopBuilder, Flow, Result, Service, buf::LinkBuffer, frame,
+    Connection, Error, ErrorKind, EventLoopBuilder, Flow, Result, Service,
+    buf::LinkBuffer,
+    frame::{self, Codec},
 };
 use netpoll_examples::{
-    cli::ServerOptions,
-    http::{Request, Response},
+    cli::{self, ServerOptions},
+    http::{Http1, Message, Refusal, Request, Response},
     run,
 };
 
@@ -23,45 +27,72 @@ struct Options {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Vec<String>,
 
+    /// How long a request may take to arrive, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = cli::seconds)]
+    request_timeout: Duration,
+
     #[command(flatten)]
     server: ServerOptions,
 }
 
+/// The longest request: a head of 64 KiB, and a body of 16 MiB.
+const MAX_REQUEST: usize = (64 << 10) + (16 << 20);
+
 struct Http;
 
-#[netpoll::server(max_frame = 16 << 20, idle_timeout = "1m")]
+#[netpoll::server(codec = Http1, max_frame = MAX_REQUEST, idle_timeout = "1m")]
 impl Http {
     #[on_request]
-    fn handle<'a>(&self, request: Request<'a>) -> Flow<Response<'a>> {
-        let (head_only, close) = (request.method == "HEAD", !request.keep_alive);
-        let response = Response { head_only, close, ..route(request) };
-        if close { Flow::CloseAfter(response) } else { Flow::Reply(response) }
+    fn handle<'a>(&self, message: Message<'a>) -> Flow<Response<'a>> {
+        let request = match message {
+            Message::Request(request) => request,
+            // Nothing that would be refused is asked for.
+            Message::Expects(request) if takes_body(&request) => {
+                return Flow::Reply(Response::CONTINUE);
+            }
+            Message::Expects(request) => {
+                return Flow::CloseAfter(Response { close: true, ..route(request) });
+            }
+            Message::Blank => return Flow::Continue,
+            Message::Refused(refusal) => return Flow::CloseAfter(refusal.into()),
+        };
+        if request.keep_alive() {
+            return Flow::Reply(route(request));
+        }
+        Flow::CloseAfter(Response { close: true, ..route(request) })
     }
 
-    /// What is no request is answered before the connection closes.
+    /// A request that does not arrive in time is answered before the connection closes.
     #[on_error]
     fn fault(&self, conn: &Connection, error: &Error) -> Result<()> {
-        if error.kind() != ErrorKind::Malformed {
+        if error.kind() != ErrorKind::TimedOut {
             return Ok(());
         }
-        let response =
-            Response { close: true, ..Response::text(400, error.to_string().into_bytes()) };
+        let refusal = Refusal { status: 408, why: "the request did not arrive in time" };
         let mut out = LinkBuffer::new();
-        frame::encode(&response, &mut out)?;
+        frame::write(&mut out, |w| Http1::default().encode(&refusal.into(), w))?;
+        out.flush();
         conn.try_send(out)
     }
 }
 
+/// Whether the resource takes a body.
+fn takes_body(request: &Request<'_>) -> bool {
+    matches!(request.method(), "POST" | "PUT") && request.path() == "/echo"
+}
+
 fn route(request: Request<'_>) -> Response<'_> {
-    let path = request.path.split('?').next().unwrap_or_default();
-    match (request.method, path) {
+    match (request.method(), request.path()) {
         ("GET" | "HEAD", "/") => Response::text(200, &b"hello\n"[..]),
         ("POST" | "PUT", "/echo") => {
             let content_type = "application/octet-stream";
             Response { content_type, ..Response::text(200, request.body) }
         }
-        (_, "/" | "/echo") => Response::text(405, &b"not so\n"[..]),
-        ("GET" | "HEAD", _) => match path.strip_prefix("/count/").and_then(|n| n.parse().ok()) {
+        (_, path @ ("/" | "/echo")) => {
+            let allow = if path == "/" { "GET, HEAD" } else { "POST, PUT" };
+            Response { allow, ..Response::text(405, &b"not so\n"[..]) }
+        }
+        ("GET" | "HEAD", path) => match path.strip_prefix("/count/").and_then(|n| n.parse().ok()) {
             Some(n @ 0..=1_000_000) => {
                 let lines: String = (0..n).map(|i: u32| format!("{i}\n")).collect();
                 Response { chunked: true, ..Response::text(200, lines.into_bytes()) }
@@ -80,7 +111,7 @@ pub(crate) fn server() -> EventLoopBuilder<impl Service> {
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = run::runtime(&options.server)?;
-    let mut server = server().runtime(&runtime);
+    let mut server = server().runtime(&runtime).frame_timeout(Some(options.request_timeout));
     for address in options.listen {
         server = server.listen(address);
     }

@@ -1,82 +1,71 @@
 //! Responses: a head, then a body by its length or in chunks.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
-use netpoll::frame::{Encode, EncodeError, Encoder};
+use netpoll::{
+    Reply,
+    frame::{EncodeError, Encoder},
+};
+
+use super::{Refusal, codec::Answer, date};
 
 /// Bytes of a chunk.
 const CHUNK: usize = 8 << 10;
 
-/// A response.
-#[derive(Debug)]
+/// The end of a body in chunks.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// A response. The codec gives it the form that its request asks for.
+#[derive(Clone, Debug)]
 pub struct Response<'a> {
     /// 200 and so on.
     pub status: u16,
     /// The body's media type.
     pub content_type: &'static str,
+    /// The methods that the resource takes, for a 405; empty elsewhere.
+    pub allow: &'static str,
     /// The body.
     pub body: Cow<'a, [u8]>,
-    /// The body is sent in chunks, its length unsaid.
+    /// The body is sent in chunks, its length unsaid, to clients that know chunks.
     pub chunked: bool,
-    /// The body is left out: the request was `HEAD`.
-    pub head_only: bool,
     /// Nothing follows on this connection.
     pub close: bool,
 }
 
 impl<'a> Response<'a> {
+    /// The interim answer to a client that waits for it before it sends a body.
+    pub const CONTINUE: Self = Self {
+        status: 100,
+        content_type: "",
+        allow: "",
+        body: Cow::Borrowed(&[]),
+        chunked: false,
+        close: false,
+    };
+
     /// A response of text.
     pub fn text(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
-        Self {
-            status,
-            content_type: "text/plain; charset=utf-8",
-            body: body.into(),
-            chunked: false,
-            head_only: false,
-            close: false,
+        let content_type = "text/plain; charset=utf-8";
+        Self { status, content_type, body: body.into(), ..Self::CONTINUE }
+    }
+
+    /// Writes it in the form that `answer` says; `head` is room to work in.
+    pub(super) fn write(
+        &self,
+        answer: Answer,
+        head: &mut String,
+        w: &mut Encoder<'_>,
+    ) -> Result<(), EncodeError> {
+        if self.status == Self::CONTINUE.status {
+            return w.write(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-    }
-
-    fn head(&self) -> String {
-        let reason = match self.status {
-            200 => "OK",
-            400 => "Bad Request",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            _ => "",
-        };
-        let how = match self.chunked {
-            true => "transfer-encoding: chunked".to_owned(),
-            false => format!("content-length: {}", self.body.len()),
-        };
-        let close = if self.close { "connection: close\r\n" } else { "" };
-        let (status, kind) = (self.status, self.content_type);
-        format!("HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\n{how}\r\n{close}\r\n")
-    }
-}
-
-impl Encode for Response<'_> {
-    fn encoded_len(&self) -> usize {
-        let body = match (self.head_only, self.chunked) {
-            (true, _) => 0,
-            (false, false) => self.body.len(),
-            (false, true) => {
-                let chunks = self.body.chunks(CHUNK);
-                chunks
-                    .map(|chunk| format!("{:x}", chunk.len()).len() + chunk.len() + 4)
-                    .sum::<usize>()
-                    + LAST.len()
-            }
-        };
-        self.head().len() + body
-    }
-
-    fn encode(&self, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
-        w.write(self.head().as_bytes())?;
-        if self.head_only {
+        let chunked = self.chunked && answer.chunks;
+        self.head(answer, chunked, head);
+        w.write(head.as_bytes())?;
+        if answer.head_only {
             return Ok(());
         }
-        if !self.chunked {
+        if !chunked {
             return w.write(&self.body);
         }
         for chunk in self.body.chunks(CHUNK) {
@@ -84,9 +73,55 @@ impl Encode for Response<'_> {
             w.write(chunk)?;
             w.write(b"\r\n")?;
         }
-        w.write(LAST)
+        w.write(LAST_CHUNK)
+    }
+
+    fn head(&self, answer: Answer, chunked: bool, head: &mut String) {
+        let (status, reason, kind) = (self.status, reason(self.status), self.content_type);
+        head.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(head, "HTTP/1.1 {status} {reason}\r\ndate: ");
+        date::with_now(|date| head.push_str(date));
+        let _ = write!(head, "\r\ncontent-type: {kind}\r\n");
+        let _ = match chunked {
+            true => write!(head, "transfer-encoding: chunked\r\n"),
+            false => write!(head, "content-length: {}\r\n", self.body.len()),
+        };
+        if !self.allow.is_empty() {
+            let _ = write!(head, "allow: {}\r\n", self.allow);
+        }
+        if self.close {
+            head.push_str("connection: close\r\n");
+        } else if answer.say_keep_alive {
+            head.push_str("connection: keep-alive\r\n");
+        }
+        head.push_str("\r\n");
     }
 }
 
-/// What ends a body in chunks.
-const LAST: &[u8] = b"0\r\n\r\n";
+impl Reply for Response<'_> {}
+
+impl From<Refusal> for Response<'static> {
+    fn from(refusal: Refusal) -> Self {
+        let body = format!("{}\n", refusal.why).into_bytes();
+        Self { close: true, ..Self::text(refusal.status, body) }
+    }
+}
+
+/// The reason phrase of `status`.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

@@ -1,6 +1,7 @@
 //! The programs on the macros, each run and asked.
 
 mod http;
+mod http_framing;
 mod readme;
 mod server;
 

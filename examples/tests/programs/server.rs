@@ -16,8 +16,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the program `path`.
     pub(crate) fn start(path: &str) -> Self {
+        Self::start_with(path, &[])
+    }
+
+    /// Starts the program `path` with these options besides its address.
+    pub(crate) fn start_with(path: &str, options: &[&str]) -> Self {
         let mut child = Command::new(path)
             .args(["--listen", "127.0.0.1:0"])
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

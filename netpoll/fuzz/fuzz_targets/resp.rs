@@ -35,6 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         bytes,
         || server::server(Arc::new(Store::new())),
         |_| !free,
-        b"-ERR Protocol error",
+        |answers| answers,
+        |rest| rest.starts_with(b"-ERR Protocol error"),
     );
 });

@@ -22,13 +22,14 @@ pub(crate) fn same_in_pieces<S: Service>(
     bytes: &[u8],
     server: impl Fn() -> EventLoopBuilder<S>,
     compares: impl Fn(&[u8]) -> bool,
-    refusal: &[u8],
+    plain: impl Fn(Vec<u8>) -> Vec<u8>,
+    is_refusal: impl Fn(&[u8]) -> bool,
 ) {
     let Some((sizes, sent)) = bytes.split_at_checked(CUTS) else { return };
     let mut cuts: Vec<_> = sizes.iter().map(|&n| usize::from(n).min(sent.len())).collect();
     cuts.sort_unstable();
-    let at_once = answers(server(), |peer| peer.write_all(sent));
-    let in_pieces = answers(server(), |peer| peer.write_cut(sent, &cuts));
+    let at_once = plain(answers(server(), |peer| peer.write_all(sent)));
+    let in_pieces = plain(answers(server(), |peer| peer.write_cut(sent, &cuts)));
     if !compares(sent) {
         return;
     }
@@ -36,8 +37,7 @@ pub(crate) fn same_in_pieces<S: Service>(
         if at_once.len() < in_pieces.len() { (in_pieces, at_once) } else { (at_once, in_pieces) };
     // The end may come before there are as many bytes as were asked for: nobody sees then that they
     // would be no request.
-    let rest =
-        long.strip_prefix(&short[..]).filter(|rest| rest.is_empty() || rest.starts_with(refusal));
+    let rest = long.strip_prefix(&short[..]).filter(|rest| rest.is_empty() || is_refusal(rest));
     assert!(
         rest.is_some(),
         "cut at {cuts:?}: \"{}\" and \"{}\"",

@@ -29,7 +29,7 @@ use crate::{
 
 /// The endpoints of a client.
 pub(super) struct Endpoints {
-    resolver: Option<Box<dyn Resolve>>,
+    resolver: Option<Arc<dyn Resolve>>,
     /// The client's clock.
     pub(super) clock: Clock,
     state: Mutex<State>,
@@ -129,12 +129,9 @@ impl Endpoints {
         !state.known && state.refresh.is_asking()
     }
 
-    /// Asks the resolver. It may block.
-    pub(super) fn resolve(&self) -> Result<Vec<Address>> {
-        match &self.resolver {
-            Some(resolver) => resolver.resolve(),
-            None => Ok(Vec::new()),
-        }
+    /// Returns the resolver, if there is one.
+    pub(super) fn resolver(&self) -> Option<Arc<dyn Resolve>> {
+        self.resolver.clone()
     }
 
     /// Takes the resolver's answer as the new list; an error keeps the old one. Returns false if there is

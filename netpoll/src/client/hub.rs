@@ -18,9 +18,9 @@
 //!   caller: a caller that leaves does not cancel it.
 
 use std::{
-    iter,
+    iter, mem,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
@@ -36,10 +36,12 @@ use super::{
     health::Outcome,
 };
 use crate::{
+    addr::Address,
     conn::{CloseReason, Connection},
-    dial::Dialer,
+    dial::{self, Dialer},
     error::{Error, ErrorKind, Result},
-    sched::{blocking, sleep_on},
+    guard::Place,
+    sched::sleep_on,
 };
 
 /// Interval at which a client that keeps a connection tries to dial.
@@ -172,10 +174,18 @@ impl<L: CallConnection> Hub<L> {
         }
     }
 
-    /// Asks the resolver, on a worker.
+    /// Asks the resolver, which may block for long, on a thread of its own.
     fn resolve(self: &Arc<Self>) {
-        let question = Question(Some(self.clone()));
-        self.dialer.owner().shared().spawn_detached(Box::pin(async move { question.ask() }));
+        let Some(resolver) = self.connections.endpoints.resolver() else { return };
+        let question = Question(Arc::downgrade(self));
+        let asking = dial::ask(Place::Resolver, move || resolver.resolve());
+        self.dialer.owner().shared().spawn_detached(Box::pin(async move {
+            let answer = match asking {
+                Ok(asking) => asking.await.unwrap_or_else(|panicked| Err(panicked.into())),
+                Err(error) => Err(Error::io("starting a thread for a resolver", error)),
+            };
+            question.answered(answer);
+        }));
     }
 
     /// Dials on the runtime's workers: a caller that leaves does not cancel the dial.
@@ -251,25 +261,24 @@ impl<L: CallConnection> Drop for Dial<L> {
     }
 }
 
-/// A question to the resolver; dropping it counts as an error.
-struct Question<L: CallConnection>(Option<Arc<Hub<L>>>);
+/// A question to the resolver; a shutdown that drops it counts as an error.
+struct Question<L: CallConnection>(Weak<Hub<L>>);
 
 impl<L: CallConnection> Question<L> {
-    fn ask(mut self) {
-        if let Some(hub) = &self.0 {
-            let answer = blocking(|| hub.connections.endpoints.resolve());
+    fn answered(mut self, answer: Result<Vec<Address>>) {
+        self.tell(answer);
+    }
+
+    fn tell(&mut self, answer: Result<Vec<Address>>) {
+        if let Some(hub) = mem::take(&mut self.0).upgrade() {
             hub.carry_out(hub.connections.resolved(answer));
-            self.0 = None;
         }
     }
 }
 
 impl<L: CallConnection> Drop for Question<L> {
     fn drop(&mut self) {
-        if let Some(hub) = self.0.take() {
-            let why = "the resolver was given up: it panicked, or the runtime shuts down";
-            let error = Error::new(ErrorKind::Cancelled, why);
-            hub.carry_out(hub.connections.resolved(Err(error)));
-        }
+        let why = "the runtime shuts down before the resolver has answered";
+        self.tell(Err(Error::new(ErrorKind::Cancelled, why)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{addr::Address, error::Result};
+use crate::{addr::Address, dial::look_up, error::Result, sched::block_on};
 
 /// A source of the addresses of a client's endpoints.
 ///
@@ -85,7 +85,9 @@ impl Resolve for SystemDns {
             return Ok(vec![self.name.clone()]);
         }
         let mut found: Vec<Address> = Vec::new();
-        for address in self.name.resolve()?.iter().filter_map(|peer| peer.inet()) {
+        // Shared with dials of the same name.
+        let peers = block_on(look_up(&self.name))?;
+        for address in peers.iter().filter_map(|peer| peer.inet()) {
             if !found.contains(&address.into()) {
                 found.push(address.into());
             }

@@ -1,6 +1,6 @@
 //! The sources of a client's endpoints.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::resolve::Resolve;
 
@@ -19,7 +19,7 @@ pub enum Source {
     /// A list of addresses in text form.
     Listed(Vec<String>),
     /// A resolver, which is asked again and again.
-    Resolved(Box<dyn Resolve>),
+    Resolved(Arc<dyn Resolve>),
 }
 
 impl IntoEndpoints for &str {
@@ -54,7 +54,7 @@ impl<T: ToString> IntoEndpoints for Vec<T> {
 
 impl<R: Resolve> IntoEndpoints for R {
     fn into_endpoints(self) -> Source {
-        Source::Resolved(Box::new(self))
+        Source::Resolved(Arc::new(self))
     }
 }
 

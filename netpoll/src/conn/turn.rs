@@ -317,10 +317,17 @@ impl Conn {
             self.deadlines.clear(Kind::Frame);
             if waits.is_some_and(|recv| !recv.input.is_empty()) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
+                let said = |conn: &Self| (conn.written(), conn.pending());
+                let before = said(self);
                 handler.failed(conn, &error);
                 self.set_reason(CloseReason::FrameTimeout);
-                self.gate.set(mark::ABORTING);
-                return true;
+                if said(self) == before {
+                    self.gate.set(mark::ABORTING);
+                    return true;
+                }
+                // A last frame that the handler sent reaches the peer before the end does.
+                self.gate.set(mark::CLOSING);
+                return self.is_drained();
             }
         }
         // What has come and was not read yet is no silence; the read sets the deadline anew.

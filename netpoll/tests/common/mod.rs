@@ -20,6 +20,7 @@ use netpoll::{
 use parking_lot::Mutex;
 
 pub mod child;
+pub mod namespace;
 pub mod scenario;
 pub mod stopwatch;
 

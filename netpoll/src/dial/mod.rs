@@ -1,13 +1,22 @@
 //! Dialling: outgoing connections.
 
+mod asking;
+mod lookup;
+
 use std::{
+    future::{Future, poll_fn},
     io::{
         self,
         ErrorKind::{TimedOut, WouldBlock},
     },
+    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::Poll,
     time::Duration,
 };
+
+pub(crate) use asking::ask;
+pub(crate) use lookup::look_up;
 
 #[cfg(feature = "tls")]
 use crate::tls::{self, TlsClient};
@@ -15,7 +24,7 @@ use crate::{
     addr::{Address, PeerAddress},
     conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, block_on, blocking, park, sleep_on, timeout_on},
+    sched::{Runtime, park, sleep_on},
     sys::{Connecting, Socket},
     timer::Moment,
     transport::{self, Transport},
@@ -119,23 +128,9 @@ impl Dialer {
     /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
     pub fn dial(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
-        let until = self.owner().shared().settings.clock.after(self.timeout);
-        let peers = blocking(|| address.resolve()).map_err(|e| failed(&address, Some(e)))?;
-        self.each(&address, &peers, until, |peer, until| {
-            let (conn, state) = loop {
-                match self.begin_before(until, peer)? {
-                    Some(begun) => break begun,
-                    None => block_on(sleep_on(self.owner().shared(), RETRY)),
-                }
-            };
-            if state == Connecting::InProgress {
-                let asked = conn.conn.clone();
-                let waits = conn.conn.until(move |_| asked.connected());
-                let told = park::wait_for(waits, Some(until));
-                return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
-            }
-            finish(conn, Ok(()))
-        })
+        let until = self.deadline();
+        park::wait_for(self.connect(&address, until), Some(until))
+            .unwrap_or_else(|| Err(dialling(&address, None, self.late("no connection"))))
     }
 
     /// Connects to `address` without blocking the thread, under any executor.
@@ -147,30 +142,40 @@ impl Dialer {
     /// Dropping the future gives the dial up and closes its socket.
     pub async fn dial_async(&self, address: &str) -> Result<Connection> {
         let address: Address = address.parse()?;
-        let until = self.owner().shared().settings.clock.after(self.timeout);
-        let peers = if address.needs_resolver() {
-            let resolving = address.clone();
-            let resolved = self.owner().spawn(async move { blocking(|| resolving.resolve()) });
-            // A worker may not come free in time.
-            let late = |e: Error| e.context(format_args!("resolving {address}"));
-            let resolved = timeout_on(self.owner().shared(), self.timeout, resolved);
-            let resolved = resolved.await.map_err(late)??;
-            resolved.map_err(|e| failed(&address, Some(e)))?
-        } else {
-            address.resolve()?
-        };
-        let mut last = None;
-        for (i, peer) in peers.iter().enumerate() {
-            let until = share(until, peers.len() - i);
-            match self.dial_one(peer, until).await {
-                Ok(conn) => return Ok(conn),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(failed(&address, last))
+        self.connect(&address, self.deadline()).await
     }
 
-    async fn dial_one(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
+    fn late(&self, what: &str) -> Error {
+        Error::new(ErrorKind::TimedOut, format!("{what} within {:?}", self.timeout))
+    }
+
+    fn deadline(&self) -> Moment {
+        self.owner().shared().settings.clock.after(self.timeout)
+    }
+
+    /// Looks the address up and tries what it finds, one after the other.
+    async fn connect(&self, address: &Address, until: Moment) -> Result<Connection> {
+        let peers = if address.needs_resolver() {
+            let found = self.within(until, look_up(address)).await;
+            let late = || self.late("the name was not resolved");
+            found.unwrap_or_else(|| Err(late()))
+        } else {
+            address.resolve()
+        };
+        let peers = peers.map_err(|error| dialling(address, None, error))?;
+        let mut last = None;
+        for (i, peer) in peers.iter().enumerate() {
+            match self.connect_to(peer, share(until, peers.len() - i)).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => last = Some(dialling(address, Some(peer), error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            dialling(address, None, Error::new(ErrorKind::Address, "it has no address"))
+        }))
+    }
+
+    async fn connect_to(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
         let (conn, state) = loop {
             match self.begin_before(until, peer)? {
                 Some(begun) => break begun,
@@ -180,27 +185,25 @@ impl Dialer {
         if state == Connecting::InProgress {
             let asked = conn.conn.clone();
             let waits = conn.conn.until(move |_| asked.connected());
-            let told = timeout_on(self.owner().shared(), until.left(), waits).await;
-            return finish(conn, told.unwrap_or_else(|_| Err(TimedOut.into())));
+            let told = self.within(until, waits).await;
+            return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
         }
         finish(conn, Ok(()))
     }
 
-    fn each(
-        &self,
-        address: &Address,
-        peers: &[PeerAddress],
-        until: Moment,
-        mut dial: impl FnMut(&PeerAddress, Moment) -> Result<Connection>,
-    ) -> Result<Connection> {
-        let mut last = None;
-        for (i, peer) in peers.iter().enumerate() {
-            match dial(peer, share(until, peers.len() - i)) {
-                Ok(conn) => return Ok(conn),
-                Err(error) => last = Some(error),
+    /// Waits for `future` until a deadline. Unlike a bare timer this works on a runtime that shuts down
+    /// too, for a thread that watches the deadline itself.
+    async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut sleep = pin!(sleep_on(self.owner().shared(), until.left()));
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
             }
-        }
-        Err(failed(address, last))
+            let over = until.has_passed() || sleep.as_mut().poll(cx).is_ready();
+            if over { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
     }
 
     /// Returns a client's dialer: its connections have the idle timeout `idle`, and the user timeout
@@ -225,7 +228,7 @@ impl Dialer {
     ) -> Result<Option<(Connection, Connecting)>> {
         match self.begin(peer) {
             Err(error) if error.io_kind() == Some(WouldBlock) => {
-                let late = || Error::io(format!("the queue of {peer} is full"), TimedOut.into());
+                let late = || Error::io("the accept queue is full", TimedOut.into());
                 if until.has_passed() { Err(late()) } else { Ok(None) }
             }
             begun => begun.map(Some),
@@ -237,7 +240,7 @@ impl Dialer {
         let runtime = self.owner().shared();
         let (socket, state) =
             Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
-                .map_err(|e| Error::io(format!("connecting to {peer}"), e))?;
+                .map_err(plain)?;
         let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
         // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
@@ -250,11 +253,19 @@ fn share(until: Moment, addresses: usize) -> Moment {
     until.share(u32::try_from(addresses).unwrap_or(u32::MAX))
 }
 
-fn failed(address: &Address, last: Option<Error>) -> Error {
-    match last {
-        Some(error) => error.context(format_args!("dialling {address}")),
-        None => Error::new(ErrorKind::Address, format!("dialling {address}: it has no address")),
+/// Adds to `error` what was dialled; the peer only if the address does not name it.
+fn dialling(address: &Address, peer: Option<&PeerAddress>, error: Error) -> Error {
+    let (address, peer) = (address.to_string(), peer.map(ToString::to_string));
+    match peer.filter(|peer| *peer != address) {
+        Some(peer) => error.context(format_args!("dialling {address} ({peer})")),
+        None => error.context(format_args!("dialling {address}")),
     }
+}
+
+/// Returns the error of a connect, whose address its caller adds.
+fn plain(error: io::Error) -> Error {
+    let text = error.to_string();
+    Error::io("", error).with_message(text)
 }
 
 /// Finishes a connect that has ended as `told`.
@@ -268,7 +279,7 @@ fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
         }
         Err(error) => {
             conn.abort();
-            Err(Error::io(format!("connecting to {}", conn.peer()), error))
+            Err(plain(error))
         }
     }
 }
