@@ -57,9 +57,12 @@ impl Facts {
     }
 }
 
+fn request() -> Message {
+    Message { length: Auto::default(), id: 0, body: Vec::new() }
+}
+
 fn ask(client: &Client<Message, Message>) -> String {
-    let request = Message { length: Auto::default(), id: 0, body: Vec::new() };
-    let answer = client.call(&request).unwrap();
+    let answer = client.call(request()).unwrap();
     String::from_utf8(answer.get().unwrap().body).unwrap()
 }
 
@@ -90,8 +93,7 @@ fn handlers_see_the_results_of_the_handshake_and_pools_resume_sessions() {
     // Without a certificate the handshake fails, at this side or by the server's alert after it.
     let client =
         Client::<Message, Message>::pool(address(&server)).tls(pki.client()).build().unwrap();
-    let request = Message { length: Auto::default(), id: 0, body: Vec::new() };
-    let error = client.call(&request).unwrap_err();
+    let error = client.call(request()).unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
 }
 
