@@ -122,11 +122,14 @@ const _: () = {
         pub fn builder(self) -> __p::EventLoopBuilder<Self> {
             __p::EventLoop::builder(self)
                 .listen_default("0.0.0.0:6379")
-                .max_frame(8 << 20)
-                .idle_timeout(
-                    ::core::option::Option::Some(
-                        ::core::time::Duration::from_millis(300000u64),
-                    ),
+                .options(
+                    __p::ConnectionOptions::new()
+                        .max_frame(8 << 20)
+                        .idle_timeout(
+                            ::core::option::Option::Some(
+                                ::core::time::Duration::from_millis(300000u64),
+                            ),
+                        ),
                 )
         }
         /// Serves where its attribute says, until it is shut down.

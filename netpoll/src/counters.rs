@@ -61,6 +61,20 @@ counters! {
     SysWake,
     /// `shutdown` and `close` of sockets.
     SysClose,
+    /// Datagrams received.
+    DatagramsIn,
+    /// Datagrams sent.
+    DatagramsOut,
+    /// Datagrams that were not of their handler's format.
+    DatagramsMalformed,
+    /// Datagrams longer than their limit.
+    DatagramsTruncated,
+    /// Handlers of datagrams that failed.
+    DatagramsFailed,
+    /// Replies dropped since too many waited.
+    DatagramsDropped,
+    /// Datagrams that the system refused to send.
+    DatagramsUnsent,
 }
 
 struct Cells([AtomicU64; COUNT]);

@@ -14,6 +14,7 @@ pub mod mem;
 pub mod poller;
 mod primitive;
 mod random;
+pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
@@ -25,8 +26,10 @@ mod timer;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod transport;
+#[cfg(feature = "udp")]
+mod udp;
 
-pub use addr::{Address, PeerAddress};
+pub use addr::{Address, PeerAddress, ToAddress};
 pub use conn::{
     Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
     Writer,
@@ -42,6 +45,10 @@ pub use sched::{
     sleep, timeout,
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
+#[cfg(feature = "udp")]
+pub use service::datagram::{
+    DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,
+};
 pub use service::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
     IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,
@@ -49,6 +56,8 @@ pub use service::{
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
+#[cfg(feature = "udp")]
+pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 
 /// What the expansions of this crate's macros name; no part of the API.
 #[doc(hidden)]

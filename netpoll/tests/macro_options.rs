@@ -110,6 +110,20 @@ fn write_timeout_and_max_frame() {
     wait_until(|| taken.0.lock().last() == Some(&CloseReason::FrameTooLarge));
 }
 
+echo!(Small: max_frame = 8, idle_timeout = "60ms");
+
+/// Of a builder's own setters and `options(..)`, the latter replaces the attribute's options too.
+#[test]
+fn all_options_at_once_replace_those_of_the_attribute() {
+    let runtime = runtime(1);
+    let server = Small::default().builder().runtime(&runtime);
+    let server = server.options(netpoll::ConnectionOptions::new().max_frame(9)).bind().unwrap();
+    let _client = connect(&server.handle());
+    wait_until(|| server.handle().live() == 1);
+    let options = server.handle().connections()[0].options().clone();
+    assert_eq!((options.max_frame, options.idle_timeout), (9, None));
+}
+
 echo!(One: max_connections = 1);
 
 #[test]

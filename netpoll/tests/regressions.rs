@@ -365,7 +365,7 @@ impl Service for Sleeps {
     }
 }
 
-/// A turn that was put aside as the last handler ended stayed there.
+/// A turn that was deferred as the last handler ended stayed there.
 #[test]
 fn what_waits_for_a_worker_is_not_forgotten() {
     let runtime = Runtime::builder().pollers(1).max_workers(1).build().unwrap();

@@ -199,7 +199,7 @@ fn a_client_that_cannot_be_accepted_costs_no_core() {
     assert_eq!(read_frame(&mut busy), b"sleep 600");
 }
 
-/// A turn that was put aside as the last late worker came home waited for the next event.
+/// A turn that was deferred as the last late worker ended waited for the next event.
 #[test]
 fn nothing_stays_aside_when_workers_come_free() {
     let runtime = Runtime::builder().pollers(1).max_workers(1).build().unwrap();

@@ -2,6 +2,7 @@
 
 mod extents;
 mod lengths;
+mod marks;
 mod numbers;
 mod tags;
 
@@ -30,6 +31,7 @@ pub(super) fn item(item: &Item, errors: &Errors) {
         }
         Body::Enum(variants) => tags::variants(item, variants, errors),
     }
+    marks::all(item, errors);
     for fields in item.bodies() {
         for field in &fields.list {
             numbers::field(field, errors);
@@ -39,7 +41,6 @@ pub(super) fn item(item: &Item, errors: &Errors) {
         extents::rest(item, fields, errors);
         lengths::all(fields, errors);
         uses(fields, errors);
-        sequence(fields, errors);
         recursion(item, fields, errors);
     }
 }
@@ -110,13 +111,6 @@ fn uses_of(fields: &Fields, i: usize, expr: &Expr, upto: usize, size: bool, erro
             errors.at(expr, message, help);
             return;
         }
-    }
-}
-
-fn sequence(fields: &Fields, errors: &Errors) {
-    let seqs = fields.list.iter().filter_map(|f| f.attrs.seq.as_ref());
-    for seq in seqs.skip(1) {
-        errors.at(seq, "a second `seq`", "a frame has one number that its reply carries");
     }
 }
 

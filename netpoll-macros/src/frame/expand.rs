@@ -8,6 +8,7 @@ use super::{
     enums, get,
     head::{Head, asked, head, lifetime},
     layout::order,
+    marks,
     model::{Body, Item},
     put, scan, size,
 };
@@ -18,7 +19,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
     let krate = item.attrs.krate.as_ref().map_or(q!(::netpoll), ToTokens::to_token_stream);
     let wire = wire(item);
     let frame = (!item.is_part()).then(|| frame(item));
-    let sequenced = sequenced(item);
+    let marks = marks::impls(item);
     let asked = asked(item);
     q! {
         #[allow(clippy::needless_question_mark)]
@@ -26,7 +27,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
             use #krate::__private::derived as p;
             #wire
             #frame
-            #sequenced
+            #marks
             #asked
         };
     }
@@ -174,6 +175,7 @@ fn frame(item: &Item) -> TokenStream {
     };
     let (fixed, borrowed) = (at(q!('static)), at(q!('__b)));
     let max = item.attrs.max.as_ref().map(|max| q!(const MAX: usize = #max;));
+    let marked = marks::of_frame(item);
     let finish = (!item.attrs.keep).then(|| q!(r.finish()?;));
     let encode = writes(item).then(|| {
         q! {
@@ -193,16 +195,21 @@ fn frame(item: &Item) -> TokenStream {
             }
         }
     });
+    let scan = match item.attrs.datagram {
+        Some(_) => q!(p::ToEnd),
+        None => q!(p::Scan<#fixed>),
+    };
     q! {
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
         impl #params p::Frame for #ty #bounds {
-            type Scan = p::Scan<#fixed>;
+            type Scan = #scan;
             type At<'__b> = #borrowed;
             const FIXED: ::core::option::Option<usize> =
                 <#fixed as p::Wire<'static, p::Be>>::FIXED;
             const MIN: usize = <#fixed as p::Wire<'static, p::Be>>::MIN;
             #max
+            #marked
         }
         #[automatically_derived]
         impl #params p::Decode<#lifetime> for #ty #bounds {
@@ -217,26 +224,4 @@ fn frame(item: &Item) -> TokenStream {
         }
         #encode
     }
-}
-
-/// Returns `Sequenced`, if a field is the number.
-fn sequenced(item: &Item) -> Option<TokenStream> {
-    let Body::Struct(fields) = &item.body else { return None };
-    let field = fields.list.iter().find(|f| f.attrs.seq.is_some())?;
-    let Head { params, ty, bounds, .. } = head(item);
-    let (member, seq) = (&field.member, &field.ty);
-    Some(q! {
-        #[automatically_derived]
-        impl #params p::Sequenced for #ty #bounds {
-            type Seq = #seq;
-            #[inline]
-            fn seq(&self) -> #seq {
-                self.#member
-            }
-            #[inline]
-            fn set_seq(&mut self, seq: #seq) {
-                self.#member = seq;
-            }
-        }
-    })
 }

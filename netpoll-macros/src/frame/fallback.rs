@@ -29,6 +29,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
         return TokenStream::new();
     }
     let (fixed, borrowed) = (at(q!('static)), at(q!('__b)));
+    let marks = super::marks::stand_ins(item);
     if item.is_part() && !item.attrs.args.is_empty() {
         let args = item.attrs.args.iter().map(|(_, ty)| ty);
         return q! {
@@ -68,6 +69,7 @@ pub(super) fn item(item: &Item) -> TokenStream {
     q! {
         const _: () = {
             use #krate::__private::derived as p;
+            #marks
             impl #params_with_order p::Wire<#lifetime, __S> for #ty #bounds {
                 const MIN: usize = 1;
                 type Skip = ();

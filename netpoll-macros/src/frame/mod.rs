@@ -11,6 +11,7 @@ mod get;
 mod head;
 mod layout;
 mod lengths;
+mod marks;
 mod model;
 mod names;
 mod parse;

@@ -48,6 +48,8 @@ pub(super) struct Fields {
 pub(super) struct Variant {
     pub(super) ident: Ident,
     pub(super) tag: Option<VariantTag>,
+    /// `goodbye`.
+    pub(super) goodbye: Option<Ident>,
     pub(super) fields: Fields,
 }
 
@@ -68,6 +70,10 @@ pub(super) struct TypeAttrs {
     pub(super) depth: Option<Expr>,
     pub(super) krate: Option<Path>,
     pub(super) part: Option<Ident>,
+    /// `goodbye = path`, a predicate.
+    pub(super) goodbye: Option<Attr<Path>>,
+    /// It ends where its datagram ends.
+    pub(super) datagram: Option<Ident>,
 }
 
 /// A field.
@@ -164,6 +170,13 @@ pub(super) struct FieldAttrs {
     pub(super) unmap: Option<Attr<Path>>,
     pub(super) raw: Option<Attr<Type>>,
     pub(super) seq: Option<Ident>,
+    pub(super) route: Option<Ident>,
+    pub(super) payload: Option<Ident>,
+    pub(super) status: Option<Attr<Vec<Attr<Expr>>>>,
+    pub(super) last: Option<Ident>,
+    /// The unit in which the time is counted.
+    pub(super) deadline: Option<Attr<Ident>>,
+    pub(super) goodbye: Option<Ident>,
     pub(super) max: Option<Attr<Expr>>,
     /// All keys, as written.
     pub(super) keys: Vec<Ident>,

@@ -1,5 +1,7 @@
 //! From attributes to the model.
 
+mod marks;
+
 use quote::{ToTokens, format_ident};
 use syn::{
     Attribute, Data, DeriveInput, Expr, ExprLit, Ident, Index, Lit, LitByteStr, LitInt, Member,
@@ -16,10 +18,21 @@ use super::model::{
 };
 use crate::errors::{Errors, nearest, with_help};
 
-const TYPE_KEYS: [&str; 9] =
-    ["be", "le", "max", "tag", "args", "trailing", "recursive", "crate", "part"];
+const TYPE_KEYS: [&str; 11] = [
+    "be",
+    "le",
+    "max",
+    "tag",
+    "args",
+    "trailing",
+    "recursive",
+    "crate",
+    "part",
+    "datagram",
+    "goodbye",
+];
 
-const FIELD_KEYS: [&str; 32] = [
+const FIELD_KEYS: [&str; 38] = [
     "be",
     "le",
     "u24",
@@ -51,6 +64,12 @@ const FIELD_KEYS: [&str; 32] = [
     "unmap",
     "as",
     "seq",
+    "route",
+    "payload",
+    "status",
+    "last",
+    "deadline",
+    "goodbye",
     "max",
 ];
 
@@ -64,11 +83,11 @@ pub(super) fn item(input: &DeriveInput, errors: &Errors) -> Option<Item> {
             data.variants
                 .iter()
                 .map(|v| {
-                    let mut tag = None;
-                    each(&v.attrs, errors, |input| variant_attr(input, &mut tag));
+                    let (mut tag, mut goodbye) = (None, None);
+                    each(&v.attrs, errors, |input| variant_attr(input, &mut tag, &mut goodbye));
                     let mut fields = fields(&v.fields, &v.ident, Some(&v.ident), errors);
                     fields.tagged = matches!(tag, Some(VariantTag::Other(_)));
-                    Variant { ident: v.ident.clone(), tag, fields }
+                    Variant { ident: v.ident.clone(), tag, goodbye, fields }
                 })
                 .collect(),
         ),
@@ -181,15 +200,33 @@ fn type_attr(input: ParseStream<'_>, attrs: &mut TypeAttrs) -> syn::Result<()> {
             attrs.krate = Some(input.call(Path::parse_mod_style)?);
         }
         "part" => attrs.part = Some(key),
+        "goodbye" => {
+            if !input.peek(Token![=]) {
+                let help =
+                    "`goodbye = path`, a function of the frame; or mark the variant, or a flag";
+                let message = with_help("when is this frame a goodbye?", help);
+                return Err(syn::Error::new(key.span(), message));
+            }
+            attrs.goodbye = Some(Attr { key, value: value(input)? });
+        }
+        "datagram" => attrs.datagram = Some(key),
         _ => return Err(unknown(&key, &TYPE_KEYS)),
     }
     Ok(())
 }
 
-fn variant_attr(input: ParseStream<'_>, tag: &mut Option<VariantTag>) -> syn::Result<()> {
+fn variant_attr(
+    input: ParseStream<'_>,
+    tag: &mut Option<VariantTag>,
+    goodbye: &mut Option<Ident>,
+) -> syn::Result<()> {
     let key = input.call(Ident::parse_any)?;
+    if key == "goodbye" {
+        *goodbye = Some(key);
+        return Ok(());
+    }
     if key != "tag" {
-        return Err(unknown(&key, &["tag"]));
+        return Err(unknown(&key, &["tag", "goodbye"]));
     }
     input.parse::<Token![=]>()?;
     *tag = Some(if input.peek(Token![_]) {
@@ -216,6 +253,12 @@ fn field_attr(input: ParseStream<'_>, attrs: &mut FieldAttrs) -> syn::Result<()>
         "rest" => attrs.rest = Some(key),
         "inclusive" => attrs.inclusive = Some(key),
         "seq" => attrs.seq = Some(key),
+        "route" => attrs.route = Some(key),
+        "payload" => attrs.payload = Some(key),
+        "last" => attrs.last = Some(key),
+        "goodbye" => attrs.goodbye = Some(key),
+        "status" => attrs.status = Some(Attr { value: marks::status(input, &key)?, key }),
+        "deadline" => attrs.deadline = Some(Attr { value: marks::unit(input, &key)?, key }),
         "bits" => attrs.bits = set(input, key)?,
         "magic" => attrs.magic = set(input, key)?,
         "check" => attrs.check = set(input, key)?,

@@ -24,8 +24,10 @@ pub(super) struct Options {
     pub(super) codec: Option<Path>,
     /// Free functions, by the hook that they are.
     pub(super) hooks: Vec<(Kind, Path)>,
-    /// Calls of the builder: `.max_frame(8 << 20)`.
-    pub(super) calls: TokenStream,
+    /// Calls of the builder: `.max_connections(100)`.
+    calls: TokenStream,
+    /// Calls of the connections' options: `.max_frame(8 << 20)`.
+    connection: TokenStream,
 }
 
 /// The value that an option takes.
@@ -37,18 +39,39 @@ enum Takes {
     Function,
 }
 
-const OPTIONS: &[(&str, &str, Takes)] = &[
-    ("listen", "listen_default", Takes::Address),
-    ("max_frame", "max_frame", Takes::Number),
-    ("read_timeout", "read_timeout", Takes::Duration),
-    ("frame_timeout", "frame_timeout", Takes::Duration),
-    ("write_timeout", "write_timeout", Takes::Duration),
-    ("idle_timeout", "idle_timeout", Takes::Duration),
-    ("max_connections", "max_connections", Takes::Number),
-    ("pollers", "pollers", Takes::Number),
-    ("workers", "workers", Takes::Number),
-    ("transport", "transport", Takes::Function),
+/// The builder of which an option is a method.
+#[derive(Clone, Copy)]
+enum Of {
+    /// The server's, by this name.
+    Server(&'static str),
+    /// The connections', by the option's name.
+    Connection,
+}
+
+const OPTIONS: &[(&str, Of, Takes)] = &[
+    ("listen", Of::Server("listen_default"), Takes::Address),
+    ("max_frame", Of::Connection, Takes::Number),
+    ("read_timeout", Of::Connection, Takes::Duration),
+    ("frame_timeout", Of::Connection, Takes::Duration),
+    ("write_timeout", Of::Connection, Takes::Duration),
+    ("idle_timeout", Of::Connection, Takes::Duration),
+    ("max_connections", Of::Server("max_connections"), Takes::Number),
+    ("pollers", Of::Server("pollers"), Takes::Number),
+    ("workers", Of::Server("workers"), Takes::Number),
+    ("transport", Of::Server("transport"), Takes::Function),
 ];
+
+impl Options {
+    /// Returns the calls of the builder. Options of connections are set all at once, so that whoever
+    /// builds the server at run time may replace all of them, or one.
+    pub(super) fn calls(&self) -> TokenStream {
+        let Self { calls, connection, .. } = self;
+        if connection.is_empty() {
+            return calls.clone();
+        }
+        q!(#calls .options(__p::ConnectionOptions::new() #connection))
+    }
+}
 
 /// Reads the options of `#[server]`.
 pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
@@ -78,8 +101,12 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
             options.hooks.push((kind, input.parse()?));
             return Ok(());
         }
-        let Some((_, method, takes)) = OPTIONS.iter().find(|(known, ..)| *known == name) else {
+        let Some((_, of, takes)) = OPTIONS.iter().find(|(known, ..)| *known == name) else {
             return Ok(());
+        };
+        let (method, calls) = match of {
+            Of::Server(method) => (*method, &mut options.calls),
+            Of::Connection => (&*name, &mut options.connection),
         };
         let method = Ident::new(method, Span::mixed_site());
         let value = match takes {
@@ -96,7 +123,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
             Takes::Number => Some(input.parse::<Expr>()?.into_token_stream()),
             Takes::Function => Some(input.parse::<Path>()?.into_token_stream()),
         };
-        options.calls.extend(value.map(|value| q!(.#method(#value))));
+        calls.extend(value.map(|value| q!(.#method(#value))));
         Ok(())
     });
     options

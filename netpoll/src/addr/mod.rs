@@ -1,6 +1,7 @@
-//! Addresses as people write them, and what they resolve to.
+//! Addresses in the form that people write, and the socket addresses that they resolve to.
 
 mod peer;
+mod to_address;
 
 use std::{
     fmt,
@@ -10,19 +11,21 @@ use std::{
 };
 
 pub use peer::PeerAddress;
+pub use to_address::ToAddress;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Where to listen or dial, as people write it.
+/// An address to listen on or to dial, in the form that people write.
 ///
 /// | text | meaning |
 /// | --- | --- |
 /// | `host:port`, `tcp://host:port` | TCP; the host is a name or an IPv4 address |
 /// | `[::1]:port`, `tcp://[::1]:port` | TCP over IPv6, a zone (`%eth0`) allowed |
+/// | `udp://host:port`, `udp://[::1]:port` | datagrams, to be listened on |
 /// | `unix:/path` | a Unix socket's file |
 /// | `unix:@name` | a Unix socket's abstract name (Linux only) |
 ///
-/// What `Display` writes of a parsed address parses to an equal one.
+/// The text that `Display` writes of a parsed address parses to an equal one.
 ///
 /// ```
 /// use netpoll::Address;
@@ -41,6 +44,13 @@ pub enum Address {
         /// The port; 0 lets the system choose one to listen on.
         port: u16,
     },
+    /// UDP at a host and port.
+    Udp {
+        /// A name, an IPv4 address, or an IPv6 address without its brackets.
+        host: String,
+        /// The port; 0 lets the system choose one to listen on.
+        port: u16,
+    },
     /// The file of a Unix socket.
     Unix(PathBuf),
     /// The abstract name of a Unix socket, without its leading zero byte; Linux only.
@@ -48,24 +58,38 @@ pub enum Address {
 }
 
 impl Address {
-    /// Whether [`resolve`](Self::resolve) asks the system's resolver, and so may block.
+    /// Returns true if [`resolve`](Self::resolve) asks the system's resolver, and so may block.
     pub(crate) fn needs_resolver(&self) -> bool {
         match self {
             // An address with a zone is left to the resolver too.
-            Self::Tcp { host, .. } => host.parse::<IpAddr>().is_err(),
+            Self::Tcp { host, .. } | Self::Udp { host, .. } => host.parse::<IpAddr>().is_err(),
             Self::Unix(_) | Self::Abstract(_) => false,
         }
     }
 
-    /// The socket addresses behind this address, in the order in which the resolver gives them.
+    /// Returns true for an address of datagrams, to which no connection can be made.
+    pub fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp { .. })
+    }
+
+    /// Refuses an address of datagrams, to which no connection can be made.
+    pub(crate) fn check_stream(&self) -> Result<()> {
+        if !self.is_datagram() {
+            return Ok(());
+        }
+        let why = format!("{self} takes datagrams, and a connection was asked for");
+        Err(Error::new(ErrorKind::Address, why))
+    }
+
+    /// Returns the socket addresses behind this address, in the order in which the resolver gives them.
     ///
-    /// Asks the system's resolver for a host's name, and so may block.
+    /// It asks the system's resolver for a host's name, and so may block.
     ///
     /// # Errors
     /// [`ErrorKind::Address`], naming the host, if it cannot be resolved.
     pub fn resolve(&self) -> Result<Vec<PeerAddress>> {
         match self {
-            Self::Tcp { host, port } => resolve_host(host, *port),
+            Self::Tcp { host, port } | Self::Udp { host, port } => resolve_host(host, *port),
             Self::Unix(path) => Ok(vec![PeerAddress::Path(path.clone())]),
             Self::Abstract(name) => Ok(vec![PeerAddress::Abstract(name.clone().into_bytes())]),
         }
@@ -88,10 +112,7 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        parse(text).map_err(|fault| {
-            let (what, write) = fault.describe();
-            Error::new(ErrorKind::Address, format!("address {text:?}: {what}; write {write}"))
-        })
+        parse(text).map_err(|fault| fault.error(&format_args!("{text:?}")))
     }
 }
 
@@ -116,6 +137,8 @@ impl From<SocketAddr> for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Udp { host, port } if host.contains(':') => write!(f, "udp://[{host}]:{port}"),
+            Self::Udp { host, port } => write!(f, "udp://{host}:{port}"),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             // Without its scheme this would be the file of a Unix socket.
             Self::Tcp { host, port } if host == "unix" => write!(f, "tcp://{host}:{port}"),
@@ -126,7 +149,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a text is no address.
+/// The reason for which a text is not an address.
 enum Fault {
     Empty,
     Scheme,
@@ -141,12 +164,19 @@ enum Fault {
 }
 
 impl Fault {
-    /// What is wrong, and what to write.
+    fn error(&self, text: &dyn fmt::Display) -> Error {
+        let (what, write) = self.describe();
+        Error::new(ErrorKind::Address, format!("address {text}: {what}; write {write}"))
+    }
+
+    /// Returns the fault, and a form that would be right.
     fn describe(&self) -> (&'static str, &'static str) {
         let form = "host:port, [ipv6]:port, unix:/path or unix:@name";
         match self {
             Self::Empty => ("it is empty", form),
-            Self::Scheme => ("its scheme is not known", "tcp://host:port or unix:/path"),
+            Self::Scheme => {
+                ("its scheme is not known", "tcp://host:port, udp://host:port or unix:/path")
+            }
             Self::UnixPath => {
                 ("the path is empty or holds a zero byte", "unix:/path/of/the/socket")
             }
@@ -168,10 +198,11 @@ fn parse(text: &str) -> Result<Address, Fault> {
     if let Some(unix) = text.strip_prefix("unix:") {
         return parse_unix(unix);
     }
-    let rest = match text.split_once("://") {
-        Some(("tcp", rest)) => rest,
+    let (datagrams, rest) = match text.split_once("://") {
+        Some(("tcp", rest)) => (false, rest),
+        Some(("udp", rest)) => (true, rest),
         Some(_) => return Err(Fault::Scheme),
-        None => text,
+        None => (false, text),
     };
     let (host, port) = match rest.strip_prefix('[') {
         Some(bracketed) => {
@@ -185,7 +216,8 @@ fn parse(text: &str) -> Result<Address, Fault> {
             (host, port)
         }
     };
-    Ok(Address::Tcp { host: host.to_owned(), port: parse_port(port)? })
+    let (host, port) = (host.to_owned(), parse_port(port)?);
+    Ok(if datagrams { Address::Udp { host, port } } else { Address::Tcp { host, port } })
 }
 
 fn parse_unix(text: &str) -> Result<Address, Fault> {
@@ -250,6 +282,8 @@ mod tests {
             ("tcp://127.0.0.1:0", tcp("127.0.0.1", 0)),
             ("[::1]:443", tcp("::1", 443)),
             ("tcp://[fe80::1%eth0]:65535", tcp("fe80::1%eth0", 65535)),
+            ("udp://a.example:53", Address::Udp { host: "a.example".into(), port: 53 }),
+            ("udp://[::]:0", Address::Udp { host: "::".into(), port: 0 }),
             ("unix:/run/x.sock", Address::Unix("/run/x.sock".into())),
             ("unix:@bus", Address::Abstract("bus".into())),
         ] {
@@ -307,6 +341,8 @@ mod tests {
             a in prop_oneof![
                 ("[a-zA-Z0-9._-]{1,30}", any::<u16>()).prop_map(|(h, p)| tcp(&h, p)),
                 any::<SocketAddr>().prop_map(Address::from),
+                ("[a-zA-Z0-9._-]{1,30}|[0-9a-f]{1,4}::1", any::<u16>())
+                    .prop_map(|(host, port)| Address::Udp { host, port }),
                 "[^@\0][^\0]{0,40}".prop_map(|p| Address::Unix(p.into())),
                 "[^\0]{1,40}".prop_map(Address::Abstract),
             ]
@@ -315,7 +351,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_an_error_or_round_trips(text in "(tcp://|unix:|\\[)?\\PC{0,20}[:\\]]{0,2}[0-9]{0,6}") {
+        fn garbage_is_an_error_or_round_trips(text in "(tcp://|udp://|unix:|\\[)?\\PC{0,20}[:\\]]{0,2}[0-9]{0,6}") {
             if let Ok(a) = text.parse::<Address>() {
                 prop_assert_eq!(a.to_string().parse::<Address>().unwrap(), a);
             }

@@ -1,4 +1,4 @@
-//! [`PeerAddress`]: where one end of a connection is.
+//! [`PeerAddress`]: the address of one end of a connection.
 
 use std::{
     fmt,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where one end of a connection is, or may be reached: an address with nothing left to resolve.
+/// The address of one end of a connection, with nothing left to resolve.
 ///
 /// ```
 /// use netpoll::PeerAddress;
@@ -23,12 +23,12 @@ pub enum PeerAddress {
     Path(PathBuf),
     /// The abstract name of a Unix socket, without its leading zero byte; Linux only.
     Abstract(Vec<u8>),
-    /// A Unix socket without a name: what a client that did not bind has.
+    /// A Unix socket without a name; a client that did not bind has none.
     Unnamed,
 }
 
 impl PeerAddress {
-    /// The IP address and port, if it is one.
+    /// Returns the IP address and port, if it is one.
     pub fn inet(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet(a) => Some(*a),
@@ -36,17 +36,17 @@ impl PeerAddress {
         }
     }
 
-    /// The IP address, if it is one.
+    /// Returns the IP address, if it is one.
     pub fn ip(&self) -> Option<IpAddr> {
         self.inet().map(|a| a.ip())
     }
 
-    /// The port, if it has one.
+    /// Returns the port, if it has one.
     pub fn port(&self) -> Option<u16> {
         self.inet().map(|a| a.port())
     }
 
-    /// The path of a Unix socket's file, if it is one.
+    /// Returns the path of a Unix socket's file, if it is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
@@ -61,7 +61,7 @@ impl From<SocketAddr> for PeerAddress {
     }
 }
 
-/// As [`Address`](crate::Address) is written; `unix:` alone where there is no name.
+/// Writes the form that [`Address`](crate::Address) parses, and `unix:` alone where there is no name.
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -114,7 +114,7 @@ impl<L> Connections<L> {
     pub(super) fn give_up(&self, state: &mut Entries<L>, actions: &mut Actions<L>) {
         let why = self.endpoints.why_not();
         while let Some((_, call)) = state.queue.pop_first() {
-            actions.more().failed.push((call, why.copy()));
+            actions.more().failed.push((call, why.clone()));
         }
         state.tell_if_drained(actions);
     }

@@ -16,11 +16,12 @@ use super::{
 };
 use crate::{
     buf::LinkSlice,
-    conn::handler::Handler,
+    conn::{ConnectionOptions, connection_setters, handler::Handler},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
     frame::{self, Arena, DecodeError, Frame},
     sched::Runtime,
+    transport::Transport,
 };
 
 /// Time without a call after which a connection is probed before its next one.
@@ -33,7 +34,10 @@ const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 #[must_use]
 pub struct ClientBuilder<Q, R, M> {
     source: Source,
+    /// The dialler that the user gave.
     dialer: Dialer,
+    /// The settings of this builder's own, which win over the dialler's.
+    own: Dialer,
     timeout: Duration,
     idle_timeout: Option<Duration>,
     max_waiters: usize,
@@ -65,6 +69,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         Self {
             source: endpoints.into_endpoints(),
             dialer: Dialer::new(),
+            own: Dialer::new(),
             timeout: Duration::from_secs(10),
             idle_timeout,
             max_waiters: 65_536,
@@ -73,9 +78,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         }
     }
 
-    /// Speaks TLS on each connection: that of the [dialer](Self::dialer), which has to be set before.
-    ///
-    /// Connections resume the session of those before them, as long as `tls` and its clones are the same.
+    /// Speaks TLS on each connection. Connections resume the session of those before them, as long as `tls` and its clones are the same.
     ///
     /// ```no_run
     /// use netpoll::{Frame, client::Client, frame::Auto, tls::TlsClient};
@@ -93,13 +96,14 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::tls::TlsClient) -> Self {
-        self.dialer = self.dialer.tls(tls);
+        self.own = self.own.tls(tls);
         self
     }
 
-    /// Sets the dialer, with its connections' options and transport. Their idle timeout is the client's.
-    /// Call this first: [`runtime`](Self::runtime) and [`connect_timeout`](Self::connect_timeout) change
-    /// the dialer.
+    connection_setters! { this, this.own }
+
+    /// Sets the dialer, with its connections' options and transport. The settings of this builder win
+    /// over the dialer's.
     pub fn dialer(mut self, dialer: Dialer) -> Self {
         self.dialer = dialer;
         self
@@ -108,21 +112,21 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     /// Sets the runtime whose pollers serve the connections, and whose workers dial. Default:
     /// [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
-        self.dialer = self.dialer.runtime(runtime);
+        self.own = self.own.runtime(runtime);
         self
     }
 
     /// Limits the time of a dial. A call's own deadline may come first: the dial goes on, and its
     /// connection serves later calls. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.dialer = self.dialer.connect_timeout(timeout);
+        self.own = self.own.connect_timeout(timeout);
         self
     }
 
     /// Limits the time of a call, from its beginning to its reply. Default: 10 s.
     ///
     /// That time, but at least 1 s, is the connections'
-    /// [`user_timeout`](crate::ConnectionOptions::user_timeout), unless the dialer's options set one: a
+    /// [`user_timeout`](Self::user_timeout), unless that is set: a
     /// peer that vanished is given up after it, and calls go over a new connection. (Linux only.
     /// Elsewhere keepalive detects a vanished peer.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -130,10 +134,19 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         self
     }
 
-    /// Closes connections that have been idle for `timeout`. Default: 90 s for a pool, never for a
-    /// mux.
-    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.idle_timeout = timeout.into();
+    /// Sets all options of the connections, except for those that this builder's own setters, or the
+    /// dialer's, set.
+    ///
+    /// The idle timeout is 90 s for a pool and none for a mux, unless
+    /// [`idle_timeout`](Self::idle_timeout) sets another.
+    pub fn options(mut self, options: ConnectionOptions) -> Self {
+        self.dialer = self.dialer.options(options);
+        self
+    }
+
+    /// Puts a transport between the wire and each connection.
+    pub fn transport<T: Transport>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        self.own = self.own.transport(make);
         self
     }
 
@@ -156,7 +169,8 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         }
         let limits = Limits { connections, per_host, capacity, waiters: self.max_waiters };
         let silent = self.timeout.max(SHORTEST_SILENCE);
-        let dialer = self.dialer.for_client(self.idle_timeout, silent);
+        let dialer = self.dialer.overlaid(&self.own).for_client(self.idle_timeout, silent);
+        dialer.check()?;
         let clock = dialer.owner().shared().settings.clock;
         let connections = Connections::new(limits, Endpoints::new(self.source, clock)?);
         Ok(Arc::new_cyclic(|hub| Hub {

@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> Error {
     let context = format!("calling {address}");
     if let Some(fault) = fault {
-        return fault.copy().context(context);
+        return fault.clone().context(context);
     }
     let kind = match reason {
         CloseReason::Reset => {

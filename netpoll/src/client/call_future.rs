@@ -18,7 +18,7 @@ use super::{
 use crate::{
     buf::LinkSlice,
     error::{Error, ErrorKind, Result},
-    sched::{BoxFuture, park},
+    sched::{BoxFuture, block_on},
 };
 
 /// A request that waits for room in the connection's output; it is polled before the call.
@@ -68,7 +68,7 @@ where
     pub(super) fn wait(mut self) -> Result<LinkSlice> {
         self.parks = true;
         let deadline = Some(self.span.until);
-        park::wait_for(Pin::new(&mut self), deadline).unwrap_or_else(|| self.expire())
+        block_on::wait_for(Pin::new(&mut self), deadline).unwrap_or_else(|| self.expire())
     }
 
     /// Advances the call. While pending, only others or its deadline can end it.

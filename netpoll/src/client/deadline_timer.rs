@@ -7,7 +7,7 @@ use super::hub::{CallConnection, Hub};
 use crate::{
     poller::{Event, Token},
     sched::{
-        home::Home,
+        shard::Shard,
         shared::Shared,
         turn::{Ready, Source},
     },
@@ -21,26 +21,26 @@ pub(super) struct DeadlineTimer<L: CallConnection>(Arc<Entry<L>>);
 struct Entry<L: CallConnection> {
     hub: Weak<Hub<L>>,
     runtime: Arc<Shared>,
-    home: Arc<Home>,
+    shard: Arc<Shard>,
     token: OnceLock<Token>,
 }
 
 impl<L: CallConnection> DeadlineTimer<L> {
     pub(super) fn new(hub: Weak<Hub<L>>, runtime: &Arc<Shared>) -> Self {
-        let (runtime, home) = (runtime.clone(), runtime.place().clone());
-        Self(Arc::new(Entry { hub, runtime, home, token: OnceLock::new() }))
+        let (runtime, shard) = (runtime.clone(), runtime.place().clone());
+        Self(Arc::new(Entry { hub, runtime, shard, token: OnceLock::new() }))
     }
 
     /// Returns the clock of the deadlines.
     pub(super) fn clock(&self) -> Clock {
-        self.0.home.clock
+        self.0.shard.clock
     }
 
     /// Sets the timer to the tick `at`.
     pub(super) fn set(&self, at: u64) {
         let entry = &self.0;
-        let token = *entry.token.get_or_init(|| entry.home.poller.insert(entry.clone()));
-        entry.home.arm(at, token);
+        let token = *entry.token.get_or_init(|| entry.shard.poller.insert(entry.clone()));
+        entry.shard.arm(at, token);
     }
 }
 
@@ -53,7 +53,7 @@ impl<L: CallConnection> Drop for DeadlineTimer<L> {
 impl<L: CallConnection> Entry<L> {
     fn forget(&self) {
         if let Some(token) = self.token.get() {
-            self.runtime.remove(&self.home, *token, None);
+            self.runtime.remove(&self.shard, *token, None);
         }
     }
 }

@@ -62,8 +62,8 @@ impl Endpoints {
     pub(super) fn with(source: Source, clock: Clock, policy: Ejection) -> Result<Self> {
         let mut balance = Balance::new(policy, Random::default());
         let (resolver, refresh, known) = match source {
-            Source::Listed(texts) => {
-                let list = texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>>>()?;
+            Source::Listed(addresses) => {
+                let list = addresses.into_iter().collect::<Result<Vec<_>>>()?;
                 if list.is_empty() {
                     return Err(Error::new(
                         ErrorKind::Config,
@@ -177,7 +177,7 @@ impl Endpoints {
     pub(super) fn why_not(&self) -> Error {
         let state = self.state.lock();
         if let Some(error) = &state.error {
-            return error.copy();
+            return error.clone();
         }
         let errors: Vec<_> = state.balance.errors().collect();
         match &*errors {
@@ -185,10 +185,12 @@ impl Endpoints {
                 let why = format!("{}: no connection can be made", names(&state.balance));
                 Error::new(ErrorKind::Limit, why)
             }
-            [only] => only.copy(),
+            [only] => (*only).clone(),
             [first, ..] => {
                 let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
-                first.copy().with_message(format!("no endpoint can be reached: {}", all.join("; ")))
+                (*first)
+                    .clone()
+                    .with_message(format!("no endpoint can be reached: {}", all.join("; ")))
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     buf::{LinkBuffer, LinkSlice},
     error::Result,
     frame::{self, Encode, Frame},
-    sched::park,
+    sched::block_on,
     timer::Clock,
 };
 
@@ -219,7 +219,7 @@ fn warm_up<L: CallConnection>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) ->
         }
         Poll::Pending
     });
-    park::wait_for(made, Some(hub.deadline_timer.clock().after(timeout)))
+    block_on::wait_for(made, Some(hub.deadline_timer.clock().after(timeout)))
         .unwrap_or_else(|| Err(super::call_error::late(hub, "warming up", timeout)))
 }
 
@@ -230,13 +230,13 @@ fn close<L: CallConnection>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
         let now = hub.connections.watch(cx.waker());
         if now.in_flight + now.waiters == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
-    park::wait_for(drained, Some(until));
+    block_on::wait_for(drained, Some(until));
     let cut = cut(hub);
     let gone = poll_fn(|cx| {
         let now = hub.connections.watch(cx.waker());
         if now.connections == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
-    park::wait_for(gone, Some(until));
+    block_on::wait_for(gone, Some(until));
     cut
 }
 

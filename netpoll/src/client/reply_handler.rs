@@ -133,7 +133,7 @@ impl<F: Frame + 'static, L: ReplyReceiver> Handler for ReplyHandler<F, L> {
 
     fn failed(&self, _: &Connection, error: &Error) {
         if let Some(connection) = self.connection() {
-            connection.fault(error.copy());
+            connection.fault(error.clone());
         }
     }
 

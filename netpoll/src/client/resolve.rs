@@ -68,7 +68,9 @@ impl SystemDns {
     /// # Errors
     /// [`Address`](crate::ErrorKind::Address) if it cannot be parsed. An unknown host fails the calls.
     pub fn new(address: &str) -> Result<Self> {
-        Ok(Self { name: address.parse()?, lifetime: Duration::from_secs(30) })
+        let name: Address = address.parse()?;
+        name.check_stream()?;
+        Ok(Self { name, lifetime: Duration::from_secs(30) })
     }
 
     /// Sets the lifetime of an answer. Default: 30 s.

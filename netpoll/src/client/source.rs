@@ -1,11 +1,20 @@
 //! The sources of a client's endpoints.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::resolve::Resolve;
+use crate::{
+    addr::{Address, PeerAddress, ToAddress},
+    error::Result,
+};
 
 /// A conversion into the endpoints of a client: one address or several (`"host:port"`,
-/// `["a:1", "unix:/b"]`, a `Vec`), or a [`Resolve`].
+/// `["a:1", "unix:/b"]`, a `SocketAddr`, a `Path`, a `Vec`), or a [`Resolve`].
 ///
 /// A list does not change. A host's name in it is one endpoint: each dial resolves it, and tries its
 /// addresses in turn. With [`SystemDns`](super::SystemDns) each of its addresses is an endpoint.
@@ -14,39 +23,42 @@ pub trait IntoEndpoints {
     fn into_endpoints(self) -> Source;
 }
 
-/// The endpoints of a client, before they are parsed; see [`IntoEndpoints`].
+/// The endpoints of a client; see [`IntoEndpoints`].
+#[non_exhaustive]
 pub enum Source {
-    /// A list of addresses in text form.
-    Listed(Vec<String>),
+    /// A list of addresses; one that cannot be parsed is an error when the client is built.
+    Listed(Vec<Result<Address>>),
     /// A resolver, which is asked again and again.
     Resolved(Arc<dyn Resolve>),
 }
 
-impl IntoEndpoints for &str {
-    fn into_endpoints(self) -> Source {
-        Source::Listed(vec![self.to_owned()])
-    }
+macro_rules! one_address {
+    ($($type:ty),*) => {
+        $(
+            impl IntoEndpoints for $type {
+                fn into_endpoints(self) -> Source {
+                    Source::Listed(vec![self.to_address()])
+                }
+            }
+        )*
+    };
 }
 
-impl IntoEndpoints for String {
-    fn into_endpoints(self) -> Source {
-        Source::Listed(vec![self])
-    }
-}
+one_address!(&str, String, &String, Address, SocketAddr, PeerAddress, &PeerAddress, &Path, PathBuf);
 
-impl<T: ToString, const N: usize> IntoEndpoints for [T; N] {
+impl<T: ToAddress, const N: usize> IntoEndpoints for [T; N] {
     fn into_endpoints(self) -> Source {
         self.as_slice().into_endpoints()
     }
 }
 
-impl<T: ToString> IntoEndpoints for &[T] {
+impl<T: ToAddress> IntoEndpoints for &[T] {
     fn into_endpoints(self) -> Source {
-        Source::Listed(self.iter().map(ToString::to_string).collect())
+        Source::Listed(self.iter().map(ToAddress::to_address).collect())
     }
 }
 
-impl<T: ToString> IntoEndpoints for Vec<T> {
+impl<T: ToAddress> IntoEndpoints for Vec<T> {
     fn into_endpoints(self) -> Source {
         self.as_slice().into_endpoints()
     }
@@ -61,7 +73,7 @@ impl<R: Resolve> IntoEndpoints for R {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listed(texts) => texts.fmt(f),
+            Self::Listed(addresses) => addresses.fmt(f),
             Self::Resolved(_) => f.write_str("Resolved"),
         }
     }

@@ -69,8 +69,8 @@ impl Cancel {
 }
 
 fn happened(conn: &Conn, deadline: Deadline) -> bool {
-    conn.gate.load() & GONE != 0
-        || conn.deadlines.passed(Kind::Request, conn.home.clock.now_ms())
+    conn.state_word.load() & GONE != 0
+        || conn.deadlines.passed(Kind::Request, conn.shard.clock.now_ms())
         || deadline.has_passed()
 }
 

@@ -1,6 +1,13 @@
 //! The handle of a connection, as its users hold it.
 
-use std::{fmt, future::Future, io, sync::Arc, thread};
+use std::{
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    io,
+    sync::Arc,
+    thread,
+};
 
 use super::{
     cancel::Cancel,
@@ -17,7 +24,7 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
     sched::timeout_on,
-    sys::{Credentials, Socket},
+    sys::{Credentials, Endpoint},
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -79,7 +86,7 @@ impl Connection {
         if let Some(local) = self.conn.local.get() {
             return Ok(local);
         }
-        let local = self.ask(Socket::local_address)??;
+        let local = self.ask(Endpoint::local_address)??;
         Ok(self.conn.local.get_or_init(|| local))
     }
 
@@ -88,17 +95,17 @@ impl Connection {
     /// # Errors
     /// `Closed` if the connection has ended, `Io` if it is no Unix socket.
     pub fn peer_credentials(&self) -> Result<Credentials> {
-        self.ask(Socket::credentials)?
+        self.ask(Endpoint::credentials)?
             .map_err(|e| Error::io(format!("asking who is at {}", self.conn), e))
     }
 
     /// Asks the system something of the socket, after whoever writes to it.
-    fn ask<T>(&self, f: impl Fn(&Socket) -> T) -> Result<T> {
+    fn ask<T>(&self, f: impl Fn(&Endpoint) -> T) -> Result<T> {
         loop {
-            if let Some(told) = self.conn.with_socket(&f) {
+            if let Some(told) = self.conn.with_endpoint(&f) {
                 return Ok(told);
             }
-            if self.conn.gate.load() & mark::FINISHED != 0 {
+            if self.conn.state_word.load() & mark::FINISHED != 0 {
                 return Err(self.conn.closed_error());
             }
             // Another thread is in a system call that writes.
@@ -121,7 +128,7 @@ impl Connection {
     /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
     pub fn probe(&self) -> bool {
         self.is_active()
-            && self.conn.with_socket(|socket| socket.peek()).is_none_or(
+            && self.conn.with_endpoint(Endpoint::peek).is_none_or(
                 |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
             )
     }
@@ -129,7 +136,7 @@ impl Connection {
     /// Ready when the connection has ended: with the reason. Under any executor.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + '_ {
         self.conn.until(|conn| {
-            let finished = conn.gate.load() & mark::FINISHED != 0;
+            let finished = conn.state_word.load() & mark::FINISHED != 0;
             finished.then(|| conn.reason().unwrap_or(CloseReason::Local))
         })
     }
@@ -152,7 +159,7 @@ impl Connection {
 
     /// Tells the peer that nothing more comes, after what was written before; reading goes on.
     pub fn shutdown_write(&self) {
-        self.conn.gate.set(mark::SHUT);
+        self.conn.state_word.set(mark::SHUT);
         self.conn.schedule(event::FLUSH);
     }
 
@@ -231,7 +238,7 @@ impl Connection {
     /// # Errors
     /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.
     pub fn reader(&self) -> Result<Reader> {
-        if self.conn.gate.load() & (OVER | mark::CLOSING) != 0 {
+        if self.conn.state_word.load() & (OVER | mark::CLOSING) != 0 {
             return Err(self.conn.closed_error());
         }
         if self.conn.handler().is_some() {
@@ -255,6 +262,12 @@ impl PartialEq for Connection {
 }
 
 impl Eq for Connection {}
+
+impl Hash for Connection {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.conn.id.hash(state);
+    }
+}
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

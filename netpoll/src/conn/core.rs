@@ -30,8 +30,8 @@ use crate::{
     buf::LinkBuffer,
     error::{Error, Result},
     poller::{Event, Interest, Token},
-    sched::{gate::Gate, home::Home, shared::Shared},
-    sys::{Connecting, Socket},
+    sched::{shard::Shard, shared::Shared, state_word::StateWord, turn::Source},
+    sys::{Connecting, Endpoint},
     transport::Transport,
 };
 
@@ -45,8 +45,8 @@ pub(super) type OnClose = Box<dyn FnOnce(&Connection, CloseReason) + Send>;
 // is a miss.
 #[repr(C)]
 pub(crate) struct Conn {
-    pub(crate) gate: Gate,
-    pub(super) socket: Socket,
+    pub(crate) state_word: StateWord,
+    pub(super) endpoint: Endpoint,
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,
     /// Empty while a reader has taken it.
@@ -55,14 +55,14 @@ pub(crate) struct Conn {
     /// Address of the state in `recv`, whoever has it, for prefetching.
     pub(super) recv_at: usize,
     pub(crate) options: Arc<Settings>,
-    pub(crate) home: Arc<Home>,
+    pub(crate) shard: Arc<Shard>,
     pub(crate) runtime: Arc<Shared>,
-    /// Between the wire and `recv`, `send`; none: plain bytes.
-    pub(super) transport: Option<Box<Mutex<Box<dyn Transport>>>>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
     pub(crate) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
+    /// See [`Conn::transport`].
+    transport: Option<Mutex<Box<dyn Transport>>>,
     pub(super) waiters: Waiters,
     pub(super) token: OnceLock<Token>,
     pub(crate) id: u64,
@@ -73,36 +73,35 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// A connection on `socket`, registered with a home. Its first turn has the handler open it.
+    /// A connection on `endpoint`, registered with a shard. Its first turn has the handler open it.
     ///
     /// `handler` is called when the connection is there and before anything can happen to it.
     ///
     /// # Errors
-    /// `Closed` if the runtime shuts down; `Io` if the socket cannot be registered.
+    /// `Closed` if the runtime shuts down; `Io` if the endpoint cannot be registered.
     pub(crate) fn open(
         runtime: &Arc<Shared>,
-        mut socket: Socket,
+        endpoint: Endpoint,
         peer: PeerAddress,
         options: Arc<Settings>,
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
-        let home = runtime.place().clone();
-        socket.suffer(&runtime.settings.faults);
+        let shard = runtime.place().clone();
         let recv = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            gate: state::fresh(),
-            socket,
+            state_word: state::fresh(options.transport.is_some()),
+            endpoint: runtime.settings.faults.around(endpoint),
             runtime: runtime.clone(),
-            home,
+            shard,
             token: OnceLock::new(),
             peer,
             local: OnceLock::new(),
             recv_at: (&raw const *recv).addr(),
             recv: ReceiveSlot::new(Some(recv)),
             transport: match &options.transport {
-                Some(make) => Some(Box::new(Mutex::new(make()?))),
+                Some(make) => Some(Mutex::new(make()?)),
                 None => None,
             },
             options,
@@ -116,29 +115,33 @@ impl Conn {
             on_close: Mutex::default(),
         });
         conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
-        let fd = conn.socket.fd().map_err(|e| Error::io("a new connection", e))?;
         conn.count(1);
         if let Some(handler) = handler(&conn)
             && !conn.put_handler(handler)
         {
             unreachable!("a new connection has no handler");
         }
-        let registered = conn.home.poller.register_with(fd, Interest::Stream, |token| {
+        let source = |token| {
             conn.token.set(token).expect("a connection is registered once");
-            conn.clone()
-        });
+            conn.clone() as Arc<dyn Source>
+        };
+        let poller = &conn.shard.poller;
+        let registered = match conn.endpoint.descriptor() {
+            Some(fd) => poller.register_with(fd, Interest::Stream, source),
+            None => Ok(poller.insert_with(source)),
+        };
         if let Err(e) = registered {
             // It ends as all do, in a turn, with its handler told.
             conn.end(mark::ABORTING, CloseReason::Local);
             return Err(Error::io(format!("registering the connection of {}", conn.peer), e));
         }
-        conn.socket.registered(|| {
-            let (home, token) = (conn.home.clone(), conn.token.get().copied());
-            move |now| {
+        conn.endpoint.watch(|| {
+            let (shard, token) = (conn.shard.clone(), conn.token.get().copied());
+            Arc::new(move |now| {
                 if let Some(token) = token {
-                    home.poller.post(token, Event::Ready(now));
+                    shard.poller.post(token, Event::Ready(now));
                 }
-            }
+            })
         });
         if conn.handler().is_some() {
             // Its first turn runs `on_connect`, whether the peer says something or not.
@@ -147,20 +150,26 @@ impl Conn {
         Ok(conn)
     }
 
+    /// The layer between the wire and `recv`, `send`; none: plain bytes.
+    pub(super) fn transport(&self) -> Option<&Mutex<Box<dyn Transport>>> {
+        // A plain connection does not touch the field, which lies behind what its turns touch.
+        if self.state_word.load() & mark::TRANSPORT == 0 { None } else { self.transport.as_ref() }
+    }
+
     pub(super) fn count(&self, by: isize) {
         let live = &self.runtime.gauges.connections;
         if by > 0 {
             live.fetch_add(1, Relaxed);
-            self.home.load.fetch_add(1, Relaxed);
+            self.shard.load.fetch_add(1, Relaxed);
         } else {
             live.fetch_sub(1, Relaxed);
-            self.home.load.fetch_sub(1, Relaxed);
+            self.shard.load.fetch_sub(1, Relaxed);
         }
     }
 
     /// What the turn calls, unless it was detached.
     pub(crate) fn handler(&self) -> Option<&Arc<dyn Handler>> {
-        self.handler.get().filter(|_| self.gate.load() & mark::DETACHED == 0)
+        self.handler.get().filter(|_| self.state_word.load() & mark::DETACHED == 0)
     }
 
     /// Sets the handler of a connection that has none. False: it has one.
@@ -176,16 +185,16 @@ impl Conn {
         let inline = handler.inline();
         let set = self.handler.set(handler).is_ok();
         if set && inline {
-            self.gate.set(mark::INLINE);
+            self.state_word.set(mark::INLINE);
         }
         set
     }
 
     /// Notes `bits`, and queues a turn if none is.
     pub(crate) fn schedule(self: &Arc<Self>, bits: u32) {
-        let before = self.gate.notify(bits);
-        if Gate::must_queue(before) {
-            self.home.push(self.clone());
+        let before = self.state_word.notify(bits);
+        if StateWord::must_queue(before) {
+            self.shard.push(self.clone());
         }
     }
 
@@ -194,24 +203,24 @@ impl Conn {
         if let Some(at) = self.deadlines.to_arm()
             && let Some(token) = self.token.get()
         {
-            self.home.arm(at, *token);
+            self.shard.arm(at, *token);
         }
     }
 
     /// Sets a deadline `timeout` from now.
     pub(crate) fn set_deadline(&self, kind: Kind, timeout: Option<std::time::Duration>) {
         if let Some(timeout) = timeout {
-            self.deadlines.set(kind, self.home.clock.tick_after(timeout));
+            self.deadlines.set(kind, self.shard.clock.tick_after(timeout));
         }
     }
 
     /// How a connect went, if the selector has told anything since the last look.
     pub(crate) fn connected(self: &Arc<Self>) -> Option<io::Result<()>> {
-        if self.gate.load() & (mark::HEARD | OVER) == 0 {
+        if self.state_word.load() & (mark::HEARD | OVER) == 0 {
             return None;
         }
-        self.gate.clear(mark::HEARD);
-        match self.with_socket(Socket::connect_finish) {
+        self.state_word.clear(mark::HEARD);
+        match self.with_endpoint(Endpoint::connect_finish) {
             None => Some(Err(io::ErrorKind::NotConnected.into())),
             Some(Ok(Connecting::InProgress)) => None,
             Some(told) => Some(told.map(drop)),
@@ -219,22 +228,22 @@ impl Conn {
     }
 
     /// Lets `f` use the socket while nobody can close it. `None`: it has ended, or somebody writes.
-    pub(super) fn with_socket<T>(self: &Arc<Self>, f: impl FnOnce(&Socket) -> T) -> Option<T> {
-        write_lock::borrow(self, || f(&self.socket))
+    pub(super) fn with_endpoint<T>(self: &Arc<Self>, f: impl FnOnce(&Endpoint) -> T) -> Option<T> {
+        write_lock::borrow(self, || f(&self.endpoint))
     }
 
     /// Takes the turn's `handler` off; the connection goes on raw.
     pub(crate) fn detach(&self) {
-        self.gate.set(mark::DETACHED);
+        self.state_word.set(mark::DETACHED);
     }
 
     /// Whether neither side has ended it, as far as is known.
     pub(crate) fn is_active(&self) -> bool {
-        self.gate.load() & GONE == 0
+        self.state_word.load() & GONE == 0
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.gate.load() & OVER != 0
+        self.state_word.load() & OVER != 0
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -264,10 +273,8 @@ mod tests {
     use super::*;
     use crate::sched::turn::{COUNTS, TOUCHED};
 
-    /// A socket is its descriptor, and in the test kit what stands before it.
     #[test]
     fn what_a_turn_touches_is_fetched_before_it_runs() {
-        let kit = size_of::<Socket>() - size_of::<std::os::fd::RawFd>();
-        assert!(offset_of!(Conn, deadlines) - kit < TOUCHED - COUNTS);
+        assert!(offset_of!(Conn, deadlines) < TOUCHED - COUNTS);
     }
 }

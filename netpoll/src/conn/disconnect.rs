@@ -11,30 +11,30 @@
 //! the telling to the turn, or the turn sees `DISCONNECTED` and waits for `TOLD`.
 
 use super::{state::mark, write_lock};
-use crate::sched::gate::Gate;
+use crate::sched::state_word::StateWord;
 
 /// Beside a turn: whether `on_disconnect` falls to the caller, who says so by [`told`] after it.
-pub(super) fn claim(gate: &Gate) -> bool {
+pub(super) fn claim(state_word: &StateWord) -> bool {
     // Once it is finished the end itself sees to it.
     let too_late = mark::DISCONNECTED | mark::FINISHED;
-    gate.load() & mark::OPEN != 0 && gate.set_unless(mark::DISCONNECTED, too_late)
+    state_word.load() & mark::OPEN != 0 && state_word.set_unless(mark::DISCONNECTED, too_late)
 }
 
 /// After the `on_disconnect` of a [`claim`]. True: the turn that ends the connection waits for this,
 /// and the caller queues it.
-pub(super) fn told(gate: &Gate) -> bool {
-    gate.set(mark::TOLD) & mark::FINISHED != 0
+pub(super) fn told(state_word: &StateWord) -> bool {
+    state_word.set(mark::TOLD) & mark::FINISHED != 0
 }
 
 /// The peer's going is not told any more, if it was not yet: this side was the first.
-pub(super) fn waive(gate: &Gate) {
-    gate.set_unless(mark::DISCONNECTED | mark::TOLD, mark::DISCONNECTED);
+pub(super) fn waive(state_word: &StateWord) {
+    state_word.set_unless(mark::DISCONNECTED | mark::TOLD, mark::DISCONNECTED);
 }
 
 /// Ends the connection; only by the turn. `None`: a writer uses the socket or `on_disconnect` runs, and
 /// whoever does that queues the turn again. Else the word from before.
-pub(super) fn finish(gate: &Gate) -> Option<u32> {
-    let word = write_lock::finish(gate);
+pub(super) fn finish(state_word: &StateWord) -> Option<u32> {
+    let word = write_lock::finish(state_word);
     let tells = word & (mark::DISCONNECTED | mark::TOLD) == mark::DISCONNECTED;
     (word & mark::WRITING == 0 && !tells).then_some(word)
 }
@@ -63,7 +63,7 @@ mod models {
 
     /// A connection without its bytes: its poller and its turn do what the real ones do at the end.
     struct Model {
-        gate: Gate,
+        state_word: StateWord,
         recv: Mutex<Option<()>>,
         queued: Mutex<usize>,
         disconnects: AtomicUsize,
@@ -73,19 +73,19 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             let model = Self {
-                gate: fresh(),
+                state_word: fresh(false),
                 recv: Mutex::new(Some(())),
                 queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),
                 closes: AtomicUsize::new(0),
             };
-            model.gate.set(mark::OPEN);
+            model.state_word.set(mark::OPEN);
             Arc::new(model)
         }
 
         fn schedule(&self, bits: u32) -> u32 {
-            let before = self.gate.notify(bits);
-            if Gate::must_queue(before) {
+            let before = self.state_word.notify(bits);
+            if StateWord::must_queue(before) {
                 *self.queued.lock() += 1;
             }
             before
@@ -98,9 +98,9 @@ mod models {
 
         /// As `Conn::disconnect`.
         fn disconnect(&self) {
-            if claim(&self.gate) {
+            if claim(&self.state_word) {
                 self.disconnected();
-                if told(&self.gate) {
+                if told(&self.state_word) {
                     self.schedule(event::FLUSH);
                 }
             }
@@ -109,7 +109,7 @@ mod models {
         /// As `Source::on_event` of a hang-up.
         fn hang_up(&self) {
             let before = self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
-            if before & Gate::RUNNING != 0 {
+            if before & StateWord::RUNNING != 0 {
                 self.disconnect();
             }
         }
@@ -119,11 +119,11 @@ mod models {
             if mem::take(&mut *self.queued.lock()) == 0 {
                 return;
             }
-            let began = self.gate.begin();
+            let began = self.state_word.begin();
             let recv = self.recv.lock().take();
             if recv.is_some() {
-                self.gate.set(word);
-                match finish(&self.gate) {
+                self.state_word.set(word);
+                match finish(&self.state_word) {
                     None => *self.recv.lock() = recv,
                     Some(word) => {
                         let gone = (began | word) & mark::HUNG_UP != 0;
@@ -134,7 +134,7 @@ mod models {
                     }
                 }
             }
-            if self.gate.end(false) {
+            if self.state_word.end(false) {
                 *self.queued.lock() += 1;
             }
         }
@@ -204,7 +204,7 @@ mod models {
                 let model = model.clone();
                 move || model.hang_up()
             });
-            waive(&model.gate);
+            waive(&model.state_word);
             let before = model.disconnects.load(Acquire);
             model.turn(mark::CLOSING);
             poller.join().unwrap();

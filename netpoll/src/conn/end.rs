@@ -22,12 +22,12 @@ use crate::{
 impl Conn {
     /// Asks for the connection's end: `CLOSING` sends what waits first, `ABORTING` does not.
     pub(crate) fn end(self: &Arc<Self>, how: u32, reason: CloseReason) {
-        if self.gate.load() & mark::FINISHED != 0 {
+        if self.state_word.load() & mark::FINISHED != 0 {
             return;
         }
         let _ = self.reason.set(reason);
         self.schedule(how | event::FLUSH);
-        self.wake_waiters(self.gate.load());
+        self.wake_waiters(self.state_word.load());
     }
 
     /// Why it ended or will; the first reason counts.
@@ -48,7 +48,7 @@ impl Conn {
     pub(crate) fn add_close_callback(self: &Arc<Self>, callback: OnClose) {
         let mut callbacks = self.on_close.lock();
         // `finish` sets the mark before it takes the list.
-        if self.gate.load() & mark::FINISHED == 0 {
+        if self.state_word.load() & mark::FINISHED == 0 {
             return callbacks.push(callback);
         }
         drop(callbacks);
@@ -59,24 +59,24 @@ impl Conn {
     /// The end itself; only by the turn, whose `recv` this is. While a writer is in a system call or
     /// `on_disconnect` runs on the poller it does nothing: those schedule the turn again.
     pub(super) fn finish(self: &Arc<Self>, recv: Box<Recv>) {
-        let Some(word) = disconnect::finish(&self.gate) else {
+        let Some(word) = disconnect::finish(&self.state_word) else {
             self.recv.store(Some(recv));
             return;
         };
         drop(recv);
         if let Some(token) = self.token.get() {
-            let fd = self.socket.fd().ok();
-            self.runtime.remove(&self.home, *token, fd);
+            let fd = self.endpoint.descriptor();
+            self.runtime.remove(&self.shard, *token, fd);
         }
-        if self.gate.load() & mark::ABORTING != 0 {
+        if self.state_word.load() & mark::ABORTING != 0 {
             // Best effort: without it the peer reads an end instead of an error.
-            let _ = self.socket.reset_on_close();
+            let _ = self.endpoint.reset_on_close();
         }
-        self.socket.close();
+        self.endpoint.close();
         self.send.lock().clear();
         self.pending.store(0, Relaxed);
         let reason = self.set_reason(CloseReason::Local);
-        self.wake_waiters(self.gate.load());
+        self.wake_waiters(self.state_word.load());
         let conn = Connection::unowned(self.clone());
         if let Some(handler) = self.handler() {
             // The peer may have gone although this side's reason was the first.
@@ -98,13 +98,13 @@ impl Conn {
     /// The peer went, as `bits` say, while a request is under way: runs `on_disconnect`, if
     /// `on_connect` has run and nobody was first.
     pub(super) fn disconnect(self: &Arc<Self>, handler: &dyn Handler, bits: u32) {
-        if !disconnect::claim(&self.gate) {
+        if !disconnect::claim(&self.state_word) {
             return;
         }
         if let Some(why) = peer_went(bits) {
             handler.disconnected(&Connection::unowned(self.clone()), why);
         }
-        if disconnect::told(&self.gate) {
+        if disconnect::told(&self.state_word) {
             self.schedule(event::FLUSH);
         }
     }

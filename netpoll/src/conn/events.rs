@@ -10,7 +10,7 @@ use super::{
 use crate::{
     poller::Event,
     sched::{
-        gate::Gate,
+        state_word::StateWord,
         turn::{Ready, Source},
     },
 };
@@ -27,21 +27,21 @@ impl Source for Conn {
         ] {
             bits |= if is { mark } else { 0 };
         }
-        let before = self.gate.notify(bits);
+        let before = self.state_word.notify(bits);
         self.wake_waiters(before);
         let gone = bits & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
         // A handler that works or waits keeps the turn, or no handler may start and the turn lies aside:
         // what needs none is done here.
-        if before & Gate::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
+        if before & StateWord::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
             self.flush();
         }
-        if before & Gate::RUNNING != 0
+        if before & StateWord::RUNNING != 0
             && gone
             && let Some(handler) = self.handler()
         {
             self.disconnect(&**handler, bits);
         }
-        if Gate::must_queue(before) {
+        if StateWord::must_queue(before) {
             ready.push(self);
         }
     }
@@ -53,9 +53,9 @@ impl Source for Conn {
         if !self.deadlines.any_passed(now) {
             return self.arm();
         }
-        let before = self.gate.notify(event::TIMER);
+        let before = self.state_word.notify(event::TIMER);
         self.wake_waiters(before);
-        if Gate::must_queue(before) {
+        if StateWord::must_queue(before) {
             ready.push(self);
         }
     }

@@ -133,7 +133,7 @@ impl Budget {
 
 fn quiet(step: &Step<'_, '_>) -> Next {
     // A hang-up that came after the read has set both: what came before it is read first.
-    if step.conn.conn.gate.load() & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
+    if step.conn.conn.state_word.load() & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
         return Next::Over(After::Abort(CloseReason::Reset));
     }
     Next::Quiet

@@ -43,17 +43,17 @@ impl Conn {
         let mut left = match recv.linger {
             Some(left) => left,
             None => {
-                let unread = !recv.input.is_empty() || matches!(self.socket.peek(), Ok(1..));
-                if !unread || self.socket.shutdown_write().is_err() {
+                let unread = !recv.input.is_empty() || matches!(self.endpoint.peek(), Ok(1..));
+                if !unread || self.endpoint.shutdown_write().is_err() {
                     return Linger::Over;
                 }
                 // A peer that goes from now on was not the first.
-                disconnect::waive(&self.gate);
+                disconnect::waive(&self.state_word);
                 self.set_deadline(Kind::Linger, Some(TIME));
                 BYTES
             }
         };
-        if self.deadlines.passed(Kind::Linger, self.home.clock.now_ms()) {
+        if self.deadlines.passed(Kind::Linger, self.shard.clock.now_ms()) {
             return Linger::Over;
         }
         for _ in 0..READS {
@@ -61,7 +61,7 @@ impl Conn {
             match recv.read(self, None, READ) {
                 Ok(Filled::Some) => left = left.saturating_sub(recv.input.len()),
                 // Both sides have sent their ends, or the connection broke: what came is read.
-                Ok(Filled::Nothing) if self.gate.load() & mark::HUNG_UP != 0 => {
+                Ok(Filled::Nothing) if self.state_word.load() & mark::HUNG_UP != 0 => {
                     return Linger::Over;
                 }
                 Ok(Filled::Nothing) => {

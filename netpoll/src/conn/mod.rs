@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!            selector ──on_event──▶ ┌───────────── Conn ─────────────┐
-//!            wheel ─────on_timer──▶ │ gate      events, marks        │──▶ home's run queue ──▶ turn
+//!            wheel ─────on_timer──▶ │ state_word      events, marks        │──▶ shard's run queue ──▶ turn
 //!            any thread ──close───▶ │ recv slot input, its flags     │
 //!            any thread ──write───▶ │ send      output, its bounds   │──▶ socket
 //!                                   │ handler   what the turn calls  │
 //!                                   └────────────────────────────────┘
 //! ```
 //! Who may touch what:
-//! - `gate`: everyone; every hand-over below is a step of this one word ([`state`]).
+//! - `state_word`: everyone; every hand-over below is a step of this one word ([`state`]).
 //! - `recv`: the turn; or, while [`state::mark::READING`] is set, the [`Reader`] that has taken it.
 //! - `send`: whoever has something to send appends under its lock; whoever sets
 //!   [`state::mark::WRITING`] writes to the socket until nothing is left or the socket is full.
@@ -49,7 +49,9 @@ mod writer;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};
-pub(crate) use options::Settings;
+pub(crate) use options::{
+    ChosenOptions, Settings, connection_options, connection_setters, setters_of_builder,
+};
 pub use options::{ConnectionOptions, Keepalive};
 pub use reader::Reader;
 pub use reason::CloseReason;

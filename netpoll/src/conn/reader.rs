@@ -50,7 +50,7 @@ impl Reader {
     /// # Errors
     /// `Limit` if somebody else has it, `Closed` if the connection has ended.
     pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
-        match receive_slot::borrow(&conn.recv, &conn.gate) {
+        match receive_slot::borrow(&conn.recv, &conn.state_word) {
             Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
             Err(Taken::ByReader) => {
                 let why = format!("another reader reads from {conn}");
@@ -67,7 +67,7 @@ impl Reader {
 
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Box<Recv>) -> Self {
-        conn.gate.set(mark::READING);
+        conn.state_word.set(mark::READING);
         Self { conn: conn.clone(), recv: Some(recv), lent: true }
     }
 
@@ -165,7 +165,7 @@ impl Reader {
     fn read(&mut self, want: usize) -> Result<Filled> {
         let conn = self.conn.clone();
         // Before the read: what came before a hang-up is still read.
-        let word = conn.gate.load();
+        let word = conn.state_word.load();
         if word & (OVER | mark::CLOSING) != 0 {
             return Err(conn.closed_error());
         }
@@ -257,12 +257,13 @@ impl Reader {
 
 /// Whether who waits for bytes should look again.
 fn wait_is_over(conn: &Conn) -> bool {
-    conn.gate.load() & (mark::READABLE | mark::HUNG_UP | mark::CLOSING | OVER) != 0
+    conn.state_word.load() & (mark::READABLE | mark::HUNG_UP | mark::CLOSING | OVER) != 0
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let word = receive_slot::give_back(&self.conn.recv, &self.conn.gate, self.recv.take());
+        let word =
+            receive_slot::give_back(&self.conn.recv, &self.conn.state_word, self.recv.take());
         let ends = word & (OVER | mark::CLOSING) != 0;
         if ends || !self.lent && self.conn.handler().is_some() {
             // The turn that ends the connection waits for this state; or a handler was set.

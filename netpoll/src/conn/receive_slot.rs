@@ -12,7 +12,7 @@
 //! reader, which puts it back later, finds that the connection ends.
 
 use super::state::mark;
-use crate::{primitive::AtomicCell, sched::gate::Gate};
+use crate::{primitive::AtomicCell, sched::state_word::StateWord};
 
 /// The place of the receive state while nobody has it.
 pub(super) type ReceiveSlot<T> = AtomicCell<Option<Box<T>>>;
@@ -26,18 +26,22 @@ pub(super) enum Taken {
 }
 
 /// Takes the state for a reader.
-pub(super) fn borrow<T>(slot: &ReceiveSlot<T>, gate: &Gate) -> Result<Box<T>, Taken> {
-    if gate.set(mark::READING) & mark::READING != 0 {
+pub(super) fn borrow<T>(slot: &ReceiveSlot<T>, state_word: &StateWord) -> Result<Box<T>, Taken> {
+    if state_word.set(mark::READING) & mark::READING != 0 {
         return Err(Taken::ByReader);
     }
     let state = slot.take();
-    state.ok_or_else(|| Taken::ByTurn(gate.clear(mark::READING)))
+    state.ok_or_else(|| Taken::ByTurn(state_word.clear(mark::READING)))
 }
 
 /// Puts a reader's state back: the word after that, by which the reader queues the turn.
-pub(super) fn give_back<T>(slot: &ReceiveSlot<T>, gate: &Gate, state: Option<Box<T>>) -> u32 {
+pub(super) fn give_back<T>(
+    slot: &ReceiveSlot<T>,
+    state_word: &StateWord,
+    state: Option<Box<T>>,
+) -> u32 {
     slot.store(state);
-    gate.clear(mark::READING)
+    state_word.clear(mark::READING)
 }
 
 #[cfg(all(test, loom))]
@@ -61,7 +65,7 @@ mod models {
     };
 
     struct Model {
-        gate: Gate,
+        state_word: StateWord,
         slot: ReceiveSlot<u8>,
         queued: Mutex<usize>,
         users: AtomicUsize,
@@ -71,7 +75,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             Arc::new(Self {
-                gate: fresh(),
+                state_word: fresh(false),
                 slot: ReceiveSlot::new(Some(Box::new(7))),
                 queued: Mutex::default(),
                 users: AtomicUsize::new(0),
@@ -80,7 +84,7 @@ mod models {
         }
 
         fn schedule(&self, bits: u32) {
-            if Gate::must_queue(self.gate.notify(bits)) {
+            if StateWord::must_queue(self.state_word.notify(bits)) {
                 *self.queued.lock() += 1;
             }
         }
@@ -92,9 +96,9 @@ mod models {
 
         /// A reader that comes, reads and goes, as `Reader` does.
         fn read(&self) -> bool {
-            let Ok(state) = borrow(&self.slot, &self.gate) else { return false };
+            let Ok(state) = borrow(&self.slot, &self.state_word) else { return false };
             self.used();
-            let word = give_back(&self.slot, &self.gate, Some(state));
+            let word = give_back(&self.slot, &self.state_word, Some(state));
             if word & (OVER | mark::CLOSING) != 0 {
                 self.schedule(event::WAKE);
             }
@@ -106,18 +110,18 @@ mod models {
             if mem::take(&mut *self.queued.lock()) == 0 {
                 return;
             }
-            let word = self.gate.begin() | self.gate.load();
+            let word = self.state_word.begin() | self.state_word.load();
             if word & (mark::CLOSING | OVER) != 0 {
                 let state = self.slot.take();
                 if let Some(state) = state {
                     self.used();
-                    match disconnect::finish(&self.gate) {
+                    match disconnect::finish(&self.state_word) {
                         None => self.slot.store(Some(state)),
                         Some(_) => drop(self.closes.fetch_add(1, AcqRel)),
                     }
                 }
             }
-            if self.gate.end(false) {
+            if self.state_word.end(false) {
                 *self.queued.lock() += 1;
             }
         }

@@ -11,7 +11,7 @@ use crate::{
     timer::tick_after,
 };
 
-/// What a worker's desk lends to the reads of a turn.
+/// What a worker's scratch lends to the reads of a turn.
 pub(crate) struct Intake<'d> {
     /// What the worker's turns read into, one after the other.
     pub(super) block: &'d mut Option<BlockMut>,
@@ -81,9 +81,9 @@ impl Recv {
         want: usize,
     ) -> Result<Filled> {
         // Cleared before the read: what comes after it sets the mark again.
-        let word = conn.gate.load();
+        let word = conn.state_word.load();
         if word & mark::READABLE != 0 {
-            conn.gate.clear(mark::READABLE);
+            conn.state_word.clear(mark::READABLE);
             self.readable = true;
         }
         if self.eof {
@@ -111,7 +111,7 @@ impl Recv {
                 self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
                 if let Some(timeout) = conn.options.idle_timeout {
                     // What is read here came before, or not long after, the worker looked.
-                    let now = looked.unwrap_or_else(|| conn.home.clock.now_ms());
+                    let now = looked.unwrap_or_else(|| conn.shard.clock.now_ms());
                     conn.deadlines.postpone(Kind::Idle, tick_after(now, timeout));
                 }
                 Ok(Filled::Some)
@@ -122,7 +122,7 @@ impl Recv {
             }
             Err(e) => {
                 self.broken = true;
-                conn.gate.set(mark::HUNG_UP);
+                conn.state_word.set(mark::HUNG_UP);
                 Err(Error::io(format!("reading from {conn}"), e))
             }
         }
@@ -143,7 +143,7 @@ impl Recv {
         }
         let block = block.as_mut().expect("it was just made");
         let asked = block.spare_len();
-        let read = conn.socket.read(block.spare_mut());
+        let read = conn.endpoint.read(block.spare_mut());
         if let Ok(n) = read
             && n > 0
         {
@@ -153,11 +153,11 @@ impl Recv {
         Ok(read.map(|n| (n, asked)))
     }
 
-    /// Reads into the input's own tail: for a large frame, and without a worker's desk.
+    /// Reads into the input's own tail: for a large frame, and without a worker's scratch.
     fn read_into_input(&mut self, conn: &Conn, want: usize) -> Result<io::Result<(usize, usize)>> {
         let asked = want.min(GROWTH.max(2 * self.input.len()));
         let arriving = self.arriving(conn);
-        let read = conn.socket.read(arriving.malloc_uncleared(asked)?);
+        let read = conn.endpoint.read(arriving.malloc_uncleared(asked)?);
         arriving.malloc_ack(*read.as_ref().unwrap_or(&0));
         arriving.flush();
         Ok(read.map(|n| (n, asked)))
@@ -165,7 +165,7 @@ impl Recv {
 
     /// Where the bytes of the wire go.
     fn arriving(&mut self, conn: &Conn) -> &mut LinkBuffer {
-        if conn.transport.is_some() { &mut self.wire } else { &mut self.input }
+        if conn.transport().is_some() { &mut self.wire } else { &mut self.input }
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
-    sched::gate::Gate,
+    sched::state_word::StateWord,
 };
 
 /// Parts of one `writev`.
@@ -43,7 +43,7 @@ impl Conn {
     /// Sends what is readable in `bytes` after all that was given before, and leaves none of it there.
     /// What the socket does not take waits.
     pub(crate) fn send(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        let Some(transport) = &self.transport else { return self.send_wire(bytes) };
+        let Some(transport) = self.transport() else { return self.send_wire(bytes) };
         // Held until the output is in its place: what is sealed first goes out first.
         let mut transport = transport.lock();
         let mut wire = LinkBuffer::new();
@@ -67,7 +67,7 @@ impl Conn {
     /// As [`send`](Self::send), for one of many that send at the same time: while the poller is at work it
     /// leaves the writing to the connection's turn, which writes for all of them at once.
     pub(crate) fn send_with_others(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        if self.transport.is_some() || self.home.poller.is_parked() {
+        if self.transport().is_some() || self.shard.poller.is_parked() {
             return self.send(bytes);
         }
         self.put_in_line(bytes);
@@ -123,7 +123,7 @@ impl Conn {
 
     /// Writes until `out` is empty or the socket is full; `wrote` is told of each call's bytes.
     fn write_all(&self, out: &mut LinkBuffer, wrote: impl Fn(usize)) -> io::Result<()> {
-        let word = self.gate.load();
+        let word = self.state_word.load();
         if word & mark::HUNG_UP != 0 {
             // After a write that failed nothing may follow, even where the socket would take it.
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -134,7 +134,7 @@ impl Conn {
         let mut asked_again = false;
         while !out.is_empty() {
             let result = match out.node_count() {
-                1 => self.socket.write(out.node(0)),
+                1 => self.endpoint.write(out.node(0)),
                 _ => self.write_nodes(out),
             };
             if let Ok(n) = result {
@@ -145,7 +145,7 @@ impl Conn {
                     out.spend();
                     wrote(n);
                     if asked_again {
-                        self.gate.set(mark::WRITABLE);
+                        self.state_word.set(mark::WRITABLE);
                     }
                     return Ok(());
                 }
@@ -153,7 +153,7 @@ impl Conn {
                     out.skip(n).expect("no more was written than there was");
                     wrote(n);
                     if mem::take(&mut asked_again) {
-                        self.gate.set(mark::WRITABLE);
+                        self.state_word.set(mark::WRITABLE);
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -161,7 +161,7 @@ impl Conn {
                         return Ok(());
                     }
                     // An event between the call and this line would be lost: clear, then try again.
-                    self.gate.clear(mark::WRITABLE);
+                    self.state_word.clear(mark::WRITABLE);
                     asked_again = true;
                 }
                 Err(e) => return Err(e),
@@ -174,7 +174,7 @@ impl Conn {
     fn write_nodes(&self, out: &LinkBuffer) -> io::Result<usize> {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let n = out.io_slices(&mut parts);
-        self.socket.writev(&parts[..n])
+        self.endpoint.write_vectored(&parts[..n])
     }
 
     fn progress(self: &Arc<Self>, n: usize) {
@@ -198,20 +198,20 @@ impl Conn {
     fn broken(self: &Arc<Self>, error: &io::Error) {
         tracing::debug!(%error, connection = self.id, "a write failed");
         // The peer has not all that was sent: its stream must not end as if it had.
-        let _ = self.socket.reset_on_close();
+        let _ = self.endpoint.reset_on_close();
         let mut waiting = self.send.lock();
         self.less_pending(waiting.len());
         waiting.clear();
         drop(waiting);
         self.deadlines.clear(Kind::Write);
         self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
-        self.wake_waiters(self.gate.load());
+        self.wake_waiters(self.state_word.load());
     }
 
     /// Whether all output has gone to the system.
     pub(super) fn is_drained(&self) -> bool {
         // In this order: a writer counts what is left before it stops writing.
-        self.gate.load() & mark::WRITING == 0 && self.pending() == 0
+        self.state_word.load() & mark::WRITING == 0 && self.pending() == 0
     }
 
     /// How much output is pending.
@@ -221,7 +221,7 @@ impl Conn {
 
     /// An error if nothing can be sent any more.
     pub(crate) fn check_sending(&self) -> Result<()> {
-        let word = self.gate.load();
+        let word = self.state_word.load();
         if word & (mark::CLOSING | OVER) != 0 {
             return Err(self.closed_error());
         }
@@ -245,7 +245,7 @@ impl Conn {
         wire: &mut LinkBuffer,
         plain: &mut LinkBuffer,
     ) -> Result<()> {
-        let Some(transport) = &self.transport else { return Ok(()) };
+        let Some(transport) = self.transport() else { return Ok(()) };
         let mut transport = transport.lock();
         let mut reply = LinkBuffer::new();
         let opened = transport.open(wire, plain, &mut reply);
@@ -262,7 +262,7 @@ impl Conn {
     ///
     /// It writes itself what can be written: who waits may be in the turn that would do it.
     pub(crate) fn has_room(self: &Arc<Self>) -> Option<Result<()>> {
-        if self.pending() > 0 && self.gate.load() & mark::WRITABLE != 0 {
+        if self.pending() > 0 && self.state_word.load() & mark::WRITABLE != 0 {
             self.flush();
         }
         if let Err(error) = self.check_sending() {
@@ -276,12 +276,12 @@ impl Conn {
 
     /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
     pub(super) fn shut_if_drained(&self) {
-        let word = self.gate.load() & (mark::SHUT | mark::SHUT_DONE | mark::HUNG_UP);
+        let word = self.state_word.load() & (mark::SHUT | mark::SHUT_DONE | mark::HUNG_UP);
         let shut = word == mark::SHUT;
         if shut && self.is_drained() {
-            self.gate.set(mark::SHUT_DONE);
+            self.state_word.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
-            let _ = self.socket.shutdown_write();
+            let _ = self.endpoint.shutdown_write();
         }
     }
 }
@@ -289,8 +289,8 @@ impl Conn {
 impl Outlet for Arc<Conn> {
     type Bytes = LinkBuffer;
 
-    fn gate(&self) -> &Gate {
-        &self.gate
+    fn state_word(&self) -> &StateWord {
+        &self.state_word
     }
 
     fn append(&self, bytes: &mut LinkBuffer) {
@@ -308,7 +308,7 @@ impl Outlet for Arc<Conn> {
         let waits = word & (mark::FULL | mark::WAITING) != 0;
         if waits && self.pending() <= self.options.write_low {
             self.wake_waiters(word);
-            if word & mark::FULL != 0 && self.gate.clear(mark::FULL) & mark::FULL != 0 {
+            if word & mark::FULL != 0 && self.state_word.clear(mark::FULL) & mark::FULL != 0 {
                 self.schedule(event::FLUSH);
             }
         }

@@ -1,6 +1,6 @@
-//! The bits of a connection's state word: one [`Gate`] says who has it and what happened to it.
+//! The bits of a connection's state word: one [`StateWord`] says who has it and what happened to it.
 
-use crate::sched::gate::Gate;
+use crate::sched::state_word::StateWord;
 
 /// Events: taken by the turn that begins.
 pub(crate) mod event {
@@ -18,6 +18,8 @@ pub(crate) mod event {
 pub(crate) mod mark {
     /// The handler is pure computation: its turns never lose their poller.
     pub(crate) const INLINE: u32 = 1 << 11;
+    /// A transport stands between the wire and the handler.
+    pub(crate) const TRANSPORT: u32 = 1 << 12;
     /// `SHUT` was carried out.
     pub(crate) const SHUT_DONE: u32 = 1 << 13;
     /// The turn stopped at the high mark of pending output: who sends the rest schedules it.
@@ -65,6 +67,6 @@ pub(crate) const OVER: u32 = mark::ABORTING | mark::FINISHED;
 pub(crate) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
 
 /// The word of a connection whose socket was just made.
-pub(super) fn fresh() -> Gate {
-    Gate::new(mark::WRITABLE)
+pub(super) fn fresh(has_transport: bool) -> StateWord {
+    StateWord::new(mark::WRITABLE | if has_transport { mark::TRANSPORT } else { 0 })
 }

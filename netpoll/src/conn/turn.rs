@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    sched::turn::{Desk, Turn, fetch},
+    sched::turn::{Scratch, Turn, fetch},
     sys::prefetch,
 };
 
@@ -35,13 +35,13 @@ const UNHELD: usize = 2;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Turn for Conn {
-    fn run(self: Arc<Self>, desk: &mut Desk) {
+    fn run(self: Arc<Self>, scratch: &mut Scratch) {
         let conn = Connection::unowned(self);
-        let word = conn.conn.gate.begin();
-        let again = conn.take_turn(desk, word);
+        let word = conn.conn.state_word.begin();
+        let again = conn.take_turn(scratch, word);
         conn.conn.arm();
-        if conn.conn.gate.end(again) {
-            conn.conn.home.push(conn.conn.clone());
+        if conn.conn.state_word.end(again) {
+            conn.conn.shard.push(conn.conn.clone());
         }
     }
 
@@ -60,13 +60,13 @@ impl Turn for Conn {
     }
 
     fn inline(&self) -> bool {
-        self.gate.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
+        self.state_word.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }
 }
 
 impl Connection {
     /// True: there is more to do at once.
-    fn take_turn(&self, desk: &mut Desk, word: u32) -> bool {
+    fn take_turn(&self, scratch: &mut Scratch, word: u32) -> bool {
         let conn = &self.conn;
         if word & event::TIMER != 0 {
             conn.check_write_timeout();
@@ -79,7 +79,7 @@ impl Connection {
             conn.shut_if_drained();
         }
         // Flags that came since `begin` count: some of them this turn has set itself.
-        let word = word | conn.gate.load();
+        let word = word | conn.state_word.load();
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
             || word & mark::CLOSING != 0 && conn.is_drained();
         if ends {
@@ -89,12 +89,12 @@ impl Connection {
         match conn.handler() {
             Some(handler) if word & mark::CLOSING == 0 => {
                 let recv = conn.recv.take();
-                self.serve(handler, recv, desk, word)
+                self.serve(handler, recv, scratch, word)
             }
             // What was received belongs to a reader, which may come at any time.
             _ => {
                 conn.look_after(word);
-                conn.wake_waiters(conn.gate.load());
+                conn.wake_waiters(conn.state_word.load());
                 false
             }
         }
@@ -105,7 +105,7 @@ impl Connection {
         &self,
         handler: &Arc<dyn Handler>,
         recv: Option<Box<Recv>>,
-        desk: &mut Desk,
+        scratch: &mut Scratch,
         word: u32,
     ) -> bool {
         let conn = &self.conn;
@@ -116,7 +116,7 @@ impl Connection {
         if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
             return conn.end_turn(recv);
         }
-        let &mut Desk { ref mut block, ref mut out, looked } = desk;
+        let &mut Scratch { ref mut block, ref mut out, looked } = scratch;
         out.renew_spare();
         let mut step = Step { conn: self, recv, out, intake: Intake { block, looked } };
         if let Some(recv) = &mut step.recv
@@ -126,7 +126,7 @@ impl Connection {
                 recv.full = true;
                 return conn.await_low_mark(step.recv);
             }
-            conn.gate.clear(mark::FULL);
+            conn.state_word.clear(mark::FULL);
         }
         let consumed = step.recv.as_ref().filter(|_| !busy).map(|recv| recv.consumed());
         let after = handler.step(&mut step);
@@ -160,7 +160,7 @@ impl Conn {
             self.recv.take()
         });
         let Some(mut recv) = recv else {
-            self.wake_waiters(self.gate.load());
+            self.wake_waiters(self.state_word.load());
             return false;
         };
         let lingers = self.linger(&mut recv);
@@ -206,7 +206,7 @@ impl Conn {
             }
             After::Abort(reason) => {
                 self.set_reason(reason);
-                self.gate.set(mark::ABORTING);
+                self.state_word.set(mark::ABORTING);
                 return self.end_turn(Some(recv));
             }
             After::Detach => {
@@ -232,13 +232,13 @@ impl Conn {
     fn await_low_mark(&self, recv: Option<Box<Recv>>) -> bool {
         self.put_back(recv);
         // Whoever writes looks at the mark after it has written: one of the two sees the other.
-        self.gate.set(mark::FULL);
+        self.state_word.set(mark::FULL);
         self.pending() <= self.options.write_low
     }
 
     /// Ends the connection as soon as what waits is sent.
     fn close_by_turn(self: &Arc<Self>, recv: Box<Recv>) -> bool {
-        self.gate.set(mark::CLOSING);
+        self.state_word.set(mark::CLOSING);
         self.deadlines.clear(Kind::Frame);
         self.deadlines.clear(Kind::Idle);
         if self.is_drained() {
@@ -251,7 +251,7 @@ impl Conn {
     /// A turn of a connection without a handler, or that only sends its last.
     fn look_after(self: &Arc<Self>, word: u32) {
         if word & event::TIMER != 0 {
-            let idles = self.deadlines.passed(Kind::Idle, self.home.clock.now_ms());
+            let idles = self.deadlines.passed(Kind::Idle, self.shard.clock.now_ms());
             let closes = word & mark::CLOSING != 0;
             self.deadlines.clear(Kind::Frame);
             self.deadlines.clear(Kind::Request);
@@ -291,15 +291,15 @@ impl Conn {
     }
 
     fn check_write_timeout(self: &Arc<Self>) {
-        if self.deadlines.passed(Kind::Write, self.home.clock.now_ms()) && self.pending() > 0 {
+        if self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0 {
             self.deadlines.clear(Kind::Write);
             let error = self.timeout_error("writing", self.options.write_timeout);
             if let Some(handler) = self.handler() {
                 handler.failed(&Connection::unowned(self.clone()), &error);
             }
             self.set_reason(CloseReason::WriteTimeout);
-            self.gate.set(mark::ABORTING);
-            self.wake_waiters(self.gate.load());
+            self.state_word.set(mark::ABORTING);
+            self.wake_waiters(self.state_word.load());
         }
     }
 
@@ -310,7 +310,7 @@ impl Conn {
         conn: &Connection,
         recv: Option<&Recv>,
     ) -> bool {
-        let now = self.home.clock.now_ms();
+        let now = self.shard.clock.now_ms();
         // Whoever works or has to wait with its output is not idle, nor late with a frame.
         let waits = recv.filter(|recv| !recv.busy && !recv.full);
         if self.deadlines.passed(Kind::Frame, now) {
@@ -322,16 +322,17 @@ impl Conn {
                 handler.failed(conn, &error);
                 self.set_reason(CloseReason::FrameTimeout);
                 if said(self) == before {
-                    self.gate.set(mark::ABORTING);
+                    self.state_word.set(mark::ABORTING);
                     return true;
                 }
                 // A last frame that the handler sent reaches the peer before the end does.
-                self.gate.set(mark::CLOSING);
+                self.state_word.set(mark::CLOSING);
                 return self.is_drained();
             }
         }
         // What has come and was not read yet is no silence; the read sets the deadline anew.
-        let unread = self.gate.load() & mark::READABLE != 0 || waits.is_some_and(|r| r.readable);
+        let unread =
+            self.state_word.load() & mark::READABLE != 0 || waits.is_some_and(|r| r.readable);
         if self.deadlines.passed(Kind::Idle, now) && !unread {
             self.deadlines.clear(Kind::Idle);
             if waits.is_none() || !handler.idle(conn) {
@@ -339,7 +340,7 @@ impl Conn {
                 return false;
             }
             self.set_reason(CloseReason::IdleTimeout);
-            self.gate.set(mark::CLOSING);
+            self.state_word.set(mark::CLOSING);
             return self.is_drained();
         }
         false

@@ -18,7 +18,7 @@ use crate::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    sched::{gate::Gate, park},
+    sched::{block_on, state_word::StateWord},
 };
 
 /// The list of waiters of one connection.
@@ -29,14 +29,14 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// See [`Conn::wake_waiters`]; `gate` is that of the list's connection.
-    fn wake(&self, gate: &Gate, word: u32) {
+    /// See [`Conn::wake_waiters`]; `state_word` is that of the list's connection.
+    fn wake(&self, state_word: &StateWord, word: u32) {
         if word & mark::WAITING == 0 {
             return;
         }
         let woken = {
             let mut list = self.list.lock();
-            gate.clear(mark::WAITING);
+            state_word.clear(mark::WAITING);
             std::mem::take(&mut *list)
         };
         for (_, waker) in woken {
@@ -44,12 +44,12 @@ impl Waiters {
         }
     }
 
-    /// See [`Conn::until`]; `gate` is that of the list's connection.
-    fn until<'a, T, F>(&'a self, gate: &'a Gate, condition: F) -> Until<'a, F>
+    /// See [`Conn::until`]; `state_word` is that of the list's connection.
+    fn until<'a, T, F>(&'a self, state_word: &'a StateWord, condition: F) -> Until<'a, F>
     where
         F: FnMut() -> Option<T>,
     {
-        Until { gate, waiters: self, id: 0, condition }
+        Until { state_word, waiters: self, id: 0, condition }
     }
 }
 
@@ -57,7 +57,7 @@ impl Conn {
     /// Wakes all that wait, so that each looks at its condition. Costs a look at the word where
     /// nobody waits.
     pub(crate) fn wake_waiters(&self, word: u32) {
-        self.waiters.wake(&self.gate, word);
+        self.waiters.wake(&self.state_word, word);
     }
 
     /// Ready when `condition` gives something. It is looked at again after each event.
@@ -68,7 +68,7 @@ impl Conn {
     where
         F: FnMut(&Conn) -> Option<T>,
     {
-        self.waiters.until(&self.gate, move || condition(self))
+        self.waiters.until(&self.state_word, move || condition(self))
     }
 
     /// Parks this thread until `condition` gives something; a worker gives its poller away first.
@@ -84,8 +84,8 @@ impl Conn {
     where
         F: FnMut(&Conn) -> Option<T> + Unpin,
     {
-        let deadline = timeout.map(|timeout| self.home.clock.after(timeout));
-        park::wait_for(self.until(condition), deadline).ok_or_else(|| {
+        let deadline = timeout.map(|timeout| self.shard.clock.after(timeout));
+        block_on::wait_for(self.until(condition), deadline).ok_or_else(|| {
             let limit = timeout.unwrap_or_default();
             Error::new(ErrorKind::TimedOut, format!("{what}: nothing within {limit:?} ({self})"))
         })
@@ -94,7 +94,7 @@ impl Conn {
 
 /// See [`Conn::until`].
 pub(crate) struct Until<'a, F> {
-    gate: &'a Gate,
+    state_word: &'a StateWord,
     waiters: &'a Waiters,
     /// The entry in the list, once there is one.
     id: u64,
@@ -119,7 +119,7 @@ where
             }
             list.retain(|(id, _)| *id != this.id);
             list.push((this.id, cx.waker().clone()));
-            this.gate.set(mark::WAITING);
+            this.state_word.set(mark::WAITING);
         }
         match (this.condition)() {
             Some(found) => Poll::Ready(found),
@@ -144,24 +144,24 @@ mod models {
     use crate::{conn::state::fresh, primitive::thread};
 
     struct Model {
-        gate: Gate,
+        state_word: StateWord,
         waiters: Waiters,
     }
 
     impl Model {
         fn new() -> Arc<Self> {
-            Arc::new(Self { gate: fresh(), waiters: Waiters::default() })
+            Arc::new(Self { state_word: fresh(false), waiters: Waiters::default() })
         }
 
         /// What the selector does: the mark, then the waiters by the word from before it.
         fn tell(&self, bits: u32) {
-            let before = self.gate.notify(bits);
-            self.waiters.wake(&self.gate, before);
+            let before = self.state_word.notify(bits);
+            self.waiters.wake(&self.state_word, before);
         }
 
         fn until_set(&self, bit: u32) -> Until<'_, impl FnMut() -> Option<()>> {
-            let set = move || (self.gate.load() & bit != 0).then_some(());
-            self.waiters.until(&self.gate, set)
+            let set = move || (self.state_word.load() & bit != 0).then_some(());
+            self.waiters.until(&self.state_word, set)
         }
 
         /// Whether somebody is listed: nobody stays in the list after its wait.
@@ -180,7 +180,7 @@ mod models {
             let model = Model::new();
             let waits = [mark::READABLE, mark::CLOSING].map(|bit| {
                 let model = model.clone();
-                thread::spawn(move || park::wait_for(model.until_set(bit), None))
+                thread::spawn(move || block_on::wait_for(model.until_set(bit), None))
             });
             model.tell(mark::READABLE);
             model.tell(mark::CLOSING);
@@ -206,7 +206,7 @@ mod models {
             drop(given_up);
             teller.join().unwrap();
             assert!(model.is_deserted());
-            assert!(!ready || model.gate.load() & mark::READABLE != 0);
+            assert!(!ready || model.state_word.load() & mark::READABLE != 0);
         });
     }
 }

@@ -16,14 +16,14 @@
 //!   writer sees the end, and does not touch the socket, whose number may be another's by then.
 
 use super::state::mark;
-use crate::sched::gate::Gate;
+use crate::sched::state_word::StateWord;
 
 /// Whose output it is.
 pub(super) trait Outlet {
     /// What is written.
     type Bytes: Default;
 
-    fn gate(&self) -> &Gate;
+    fn state_word(&self) -> &StateWord;
 
     /// Takes `bytes` and puts them behind what waits.
     fn append(&self, bytes: &mut Self::Bytes);
@@ -32,7 +32,7 @@ pub(super) trait Outlet {
     /// full, and what is left waits again, in front.
     fn write(&self, last: &mut Self::Bytes) -> bool;
 
-    /// The writer has stopped for now; `word` is the gate's from just before.
+    /// The writer has stopped for now; `word` is the state_word's from just before.
     fn stopped(&self, word: u32);
 
     /// The connection has ended: throws away what waits.
@@ -41,7 +41,7 @@ pub(super) trait Outlet {
 
 /// Sends `bytes` after all that was given before. They are left where the connection has ended.
 pub(super) fn send<O: Outlet>(outlet: &O, bytes: &mut O::Bytes) {
-    if claim(outlet.gate()) {
+    if claim(outlet.state_word()) {
         return write_out(outlet, bytes);
     }
     outlet.append(bytes);
@@ -50,7 +50,7 @@ pub(super) fn send<O: Outlet>(outlet: &O, bytes: &mut O::Bytes) {
 
 /// Writes what waits, unless another thread does, which then goes on.
 pub(super) fn flush<O: Outlet>(outlet: &O) {
-    if outlet.gate().set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {
+    if outlet.state_word().set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {
         write_out(outlet, &mut O::Bytes::default());
     }
 }
@@ -58,11 +58,11 @@ pub(super) fn flush<O: Outlet>(outlet: &O) {
 /// Runs `f` as a writer, so that nobody closes the socket meanwhile. `None`: somebody writes, or the
 /// connection has ended.
 pub(super) fn borrow<O: Outlet, T>(outlet: &O, f: impl FnOnce() -> T) -> Option<T> {
-    let gate = outlet.gate();
-    if gate.load() & mark::FINISHED != 0 || !claim(gate) {
+    let state_word = outlet.state_word();
+    if state_word.load() & mark::FINISHED != 0 || !claim(state_word) {
         return None;
     }
-    let result = (gate.load() & mark::FINISHED == 0).then(f);
+    let result = (state_word.load() & mark::FINISHED == 0).then(f);
     if release(outlet, mark::MORE) {
         write_out(outlet, &mut O::Bytes::default());
     }
@@ -71,26 +71,26 @@ pub(super) fn borrow<O: Outlet, T>(outlet: &O, f: impl FnOnce() -> T) -> Option<
 
 /// Ends the writing; only by the turn. The word before: if it has `WRITING`, a writer still uses the
 /// socket, and [`Outlet::stopped`] or [`Outlet::ended`] is called after that.
-pub(super) fn finish(gate: &Gate) -> u32 {
-    gate.set(mark::FINISHED)
+pub(super) fn finish(state_word: &StateWord) -> u32 {
+    state_word.set(mark::FINISHED)
 }
 
 /// True: this thread writes, until it [`release`]s.
-fn claim(gate: &Gate) -> bool {
-    gate.set(mark::WRITING) & mark::WRITING == 0
+fn claim(state_word: &StateWord) -> bool {
+    state_word.set(mark::WRITING) & mark::WRITING == 0
 }
 
 /// Only for the thread that set `WRITING`, which this clears.
 fn write_out<O: Outlet>(outlet: &O, last: &mut O::Bytes) {
     loop {
-        let word = outlet.gate().load();
+        let word = outlet.state_word().load();
         if word & mark::MORE != 0 {
             // Before what waits is taken: who appends after that sets it again.
-            outlet.gate().clear(mark::MORE);
+            outlet.state_word().clear(mark::MORE);
         }
         if word & mark::FINISHED != 0 {
             outlet.ended();
-            let word = outlet.gate().clear(mark::WRITING | mark::MORE);
+            let word = outlet.state_word().clear(mark::WRITING | mark::MORE);
             return outlet.stopped(word);
         }
         let full = outlet.write(last);
@@ -103,9 +103,9 @@ fn write_out<O: Outlet>(outlet: &O, last: &mut O::Bytes) {
 /// Clears `WRITING`. True: it is set again and the caller has to write, since somebody came before it
 /// was cleared and left, with `news`: more to write, or that there is room again.
 fn release<O: Outlet>(outlet: &O, news: u32) -> bool {
-    let gate = outlet.gate();
-    outlet.stopped(gate.clear(mark::WRITING));
-    gate.load() & news != 0 && claim(gate)
+    let state_word = outlet.state_word();
+    outlet.stopped(state_word.clear(mark::WRITING));
+    state_word.load() & news != 0 && claim(state_word)
 }
 
 #[cfg(all(test, loom))]
@@ -127,7 +127,7 @@ mod models {
 
     /// A connection without a socket: its turn does what the real one does with the output.
     struct Model {
-        gate: Gate,
+        state_word: StateWord,
         waiting: Mutex<Vec<u8>>,
         pending: AtomicUsize,
         /// What the socket takes.
@@ -141,7 +141,7 @@ mod models {
     impl Model {
         fn new(room: usize) -> Arc<Self> {
             Arc::new(Self {
-                gate: Gate::new(mark::WRITABLE),
+                state_word: StateWord::new(mark::WRITABLE),
                 waiting: Mutex::default(),
                 pending: AtomicUsize::new(0),
                 room: AtomicUsize::new(room),
@@ -157,7 +157,7 @@ mod models {
         }
 
         fn schedule(&self, bits: u32) {
-            if Gate::must_queue(self.gate.notify(bits)) {
+            if StateWord::must_queue(self.state_word.notify(bits)) {
                 *self.queued.lock() += 1;
             }
         }
@@ -167,20 +167,21 @@ mod models {
             if mem::take(&mut *self.queued.lock()) == 0 {
                 return false;
             }
-            let word = self.gate.begin();
+            let word = self.state_word.begin();
             if self.pending.load(Acquire) > 0 {
                 flush(self);
             }
-            let word = word | self.gate.load();
-            let drained = self.gate.load() & mark::WRITING == 0 && self.pending.load(Acquire) == 0;
+            let word = word | self.state_word.load();
+            let drained =
+                self.state_word.load() & mark::WRITING == 0 && self.pending.load(Acquire) == 0;
             let closes = word & mark::CLOSING != 0 && drained;
             if (closes || word & (mark::ABORTING | mark::FINISHED) != 0)
                 && self.open.load(Relaxed)
-                && finish(&self.gate) & mark::WRITING == 0
+                && finish(&self.state_word) & mark::WRITING == 0
             {
                 assert!(self.open.swap(false, AcqRel), "closed twice");
             }
-            if self.gate.end(false) {
+            if self.state_word.end(false) {
                 *self.queued.lock() += 1;
             }
             true
@@ -203,8 +204,8 @@ mod models {
     impl Outlet for Model {
         type Bytes = Vec<u8>;
 
-        fn gate(&self) -> &Gate {
-            &self.gate
+        fn state_word(&self) -> &StateWord {
+            &self.state_word
         }
 
         fn append(&self, bytes: &mut Vec<u8>) {
@@ -217,19 +218,19 @@ mod models {
             let mut bytes = mem::take(&mut *self.waiting.lock());
             bytes.append(last);
             let mut asked_again = false;
-            while !bytes.is_empty() && self.gate.load() & mark::WRITABLE != 0 || asked_again {
+            while !bytes.is_empty() && self.state_word.load() & mark::WRITABLE != 0 || asked_again {
                 assert!(self.open.load(Acquire), "a write to a closed socket");
                 if self.room.load(Acquire) > 0 {
                     self.room.fetch_sub(1, AcqRel);
                     self.out.lock().push(bytes.remove(0));
                     self.pending.fetch_sub(1, AcqRel);
                     if mem::take(&mut asked_again) {
-                        self.gate.set(mark::WRITABLE);
+                        self.state_word.set(mark::WRITABLE);
                     }
                 } else if asked_again {
                     break;
                 } else {
-                    self.gate.clear(mark::WRITABLE);
+                    self.state_word.clear(mark::WRITABLE);
                     asked_again = true;
                 }
             }
@@ -248,7 +249,8 @@ mod models {
                 self.schedule(event::FLUSH);
             }
             let low = self.pending.load(Acquire) <= self.low;
-            if word & mark::FULL != 0 && low && self.gate.clear(mark::FULL) & mark::FULL != 0 {
+            if word & mark::FULL != 0 && low && self.state_word.clear(mark::FULL) & mark::FULL != 0
+            {
                 self.schedule(event::FLUSH);
             }
         }
@@ -335,7 +337,7 @@ mod models {
                 while model.turn() {}
                 assert!(!model.open.load(Relaxed), "it stays open");
                 assert_eq!(model.out.lock()[0], 7);
-                assert_eq!(model.gate.load() & mark::WRITING, 0);
+                assert_eq!(model.state_word.load() & mark::WRITING, 0);
             });
         }
     }
@@ -351,7 +353,7 @@ mod models {
             });
             model.send(2);
             // As `Conn::await_low_mark`.
-            model.gate.set(mark::FULL);
+            model.state_word.set(mark::FULL);
             let goes_on = model.pending.load(Acquire) <= model.low;
             sender.join().unwrap();
             assert!(goes_on || *model.queued.lock() > 0);

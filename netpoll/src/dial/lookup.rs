@@ -214,7 +214,7 @@ impl Future for Waiting {
                 Poll::Pending
             }
             Progress::Done(Ok(peers)) => Poll::Ready(Ok(peers.clone())),
-            Progress::Done(Err(error)) => Poll::Ready(Err(error.copy())),
+            Progress::Done(Err(error)) => Poll::Ready(Err(error.clone())),
         }
     }
 }

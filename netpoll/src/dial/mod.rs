@@ -21,11 +21,14 @@ pub(crate) use lookup::look_up;
 #[cfg(feature = "tls")]
 use crate::tls::{self, TlsClient};
 use crate::{
-    addr::{Address, PeerAddress},
-    conn::{Connection, ConnectionOptions, Settings, core::Conn, deadlines::Kind},
+    addr::{Address, PeerAddress, ToAddress},
+    conn::{
+        ChosenOptions, Connection, ConnectionOptions, Settings, connection_setters, core::Conn,
+        deadlines::Kind,
+    },
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, park, sleep_on},
-    sys::{Connecting, Socket},
+    sched::{Runtime, block_on, sleep_on},
+    sys::{Connecting, Endpoint},
     timer::Moment,
     transport::{self, Transport},
 };
@@ -38,7 +41,7 @@ use crate::{
 /// use std::time::Duration;
 /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// let dialer = netpoll::Dialer::new().connect_timeout(Duration::from_secs(2));
-/// let conn = dialer.dial(&listener.local_addr()?.to_string())?;
+/// let conn = dialer.dial(listener.local_addr()?)?;
 /// assert!(conn.is_active());
 ///
 /// let refused = dialer.dial("127.0.0.1:1").unwrap_err();
@@ -46,9 +49,10 @@ use crate::{
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Dialer {
     runtime: Option<Runtime>,
-    timeout: Duration,
+    timeout: Option<Duration>,
     settings: Arc<Settings>,
 }
 
@@ -61,11 +65,16 @@ impl Default for Dialer {
 /// Pause before a Unix listener with a full accept queue is tried again; no event reports room.
 const RETRY: Duration = Duration::from_millis(2);
 
+/// Longest time for a dial, unless another is set.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Dialer {
     /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
-        Self { runtime: None, timeout: Duration::from_secs(10), settings: Arc::default() }
+        Self { runtime: None, timeout: None, settings: Arc::default() }
     }
+
+    connection_setters! { this, this }
 
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
     #[must_use]
@@ -77,14 +86,15 @@ impl Dialer {
     /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
-    /// Sets the options of the connections.
+    /// Sets all options of the connections, except for those that this dialler's own setters set before or
+    /// after.
     #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
-        Arc::make_mut(&mut self.settings).public = options;
+        Arc::make_mut(&mut self.settings).replace(options);
         self
     }
 
@@ -126,10 +136,12 @@ impl Dialer {
     /// # Errors
     /// `Address` if it cannot be parsed or resolved, `TimedOut`, or `Io` with the system's error for the
     /// last address tried ([`Error::io_kind`]: `ConnectionRefused`, ..). Each names the address.
-    pub fn dial(&self, address: &str) -> Result<Connection> {
-        let address: Address = address.parse()?;
+    pub fn dial(&self, address: impl ToAddress) -> Result<Connection> {
+        let address = address.to_address()?;
+        self.check()?;
+        address.check_stream()?;
         let until = self.deadline();
-        park::wait_for(self.connect(&address, until), Some(until))
+        block_on::wait_for(self.connect(&address, until), Some(until))
             .unwrap_or_else(|| Err(dialling(&address, None, self.late("no connection"))))
     }
 
@@ -140,17 +152,19 @@ impl Dialer {
     ///
     /// # Cancel safety
     /// Dropping the future gives the dial up and closes its socket.
-    pub async fn dial_async(&self, address: &str) -> Result<Connection> {
-        let address: Address = address.parse()?;
+    pub async fn dial_async(&self, address: impl ToAddress) -> Result<Connection> {
+        let address = address.to_address()?;
+        self.check()?;
+        address.check_stream()?;
         self.connect(&address, self.deadline()).await
     }
 
     fn late(&self, what: &str) -> Error {
-        Error::new(ErrorKind::TimedOut, format!("{what} within {:?}", self.timeout))
+        Error::new(ErrorKind::TimedOut, format!("{what} within {:?}", self.timeout()))
     }
 
     fn deadline(&self) -> Moment {
-        self.owner().shared().settings.clock.after(self.timeout)
+        self.owner().shared().settings.clock.after(self.timeout())
     }
 
     /// Looks the address up and tries what it finds, one after the other.
@@ -206,13 +220,42 @@ impl Dialer {
         .await
     }
 
-    /// Returns a client's dialer: its connections have the idle timeout `idle`, and the user timeout
-    /// `silent` unless their options set one.
-    pub(crate) fn for_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
-        let options = &mut Arc::make_mut(&mut self.settings).public;
-        options.idle_timeout = idle;
-        options.user_timeout.get_or_insert(silent);
+    /// Returns this dialler with the settings of `own`, which win.
+    pub(crate) fn overlaid(mut self, own: &Self) -> Self {
+        self.runtime = own.runtime.clone().or(self.runtime);
+        self.timeout = own.timeout.or(self.timeout);
+        Arc::make_mut(&mut self.settings).extend(&own.settings);
         self
+    }
+
+    /// Returns a client's dialler: its connections have the idle timeout `idle`, unless one was set alone,
+    /// and the user timeout `silent`, unless their options have one.
+    pub(crate) fn for_client(mut self, idle: Option<Duration>, silent: Duration) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        let chosen = settings.chosen();
+        let (choose_idle, choose_user) =
+            (chosen.idle_timeout.is_none(), chosen.user_timeout.is_none());
+        if choose_idle {
+            settings.public.idle_timeout = idle;
+        }
+        if choose_user {
+            settings.public.user_timeout.get_or_insert(silent);
+        }
+        self
+    }
+
+    /// Sets single options of the connections.
+    pub(crate) fn choose(&mut self, choose: impl FnOnce(&mut ChosenOptions)) {
+        Arc::make_mut(&mut self.settings).choose(choose);
+    }
+
+    /// Refuses options with which no connection could work.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.settings.check()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
     }
 
     /// Returns the runtime of the connections.
@@ -238,10 +281,10 @@ impl Dialer {
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
         let runtime = self.owner().shared();
-        let (socket, state) =
-            Socket::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
+        let (endpoint, state) =
+            Endpoint::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;
-        let conn = Conn::open(runtime, socket, peer.clone(), self.settings.clone(), |_| None)?;
+        let conn = Conn::open(runtime, endpoint, peer.clone(), self.settings.clone(), |_| None)?;
         // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))

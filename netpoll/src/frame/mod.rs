@@ -105,7 +105,9 @@ pub use ints::{Be, Fixed, Int, Le, Repr, U24};
 pub use list::ListSkip;
 pub use marks::{Carries, Goodbye, Judged, Payload, Routed, Status, Streamed, Timed};
 pub use prefix::{AsciiCrlf, Prefix};
-pub use scan::{Progress, Resume, Scan, Scanner, Window};
+pub use scan::{Progress, Resume, Scan, Scanner, ToEnd, Window};
+#[cfg(feature = "udp")]
+pub(crate) use traits::decode_whole;
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip, write};
 pub use varint::{Varint, Zigzag};
 pub use wire::{Wire, WireArgs};

@@ -198,3 +198,24 @@ impl<T: Wire<'static> + 'static> Scanner for Scan<T> {
         self.resume.scan(w, max, |cursor| T::skip(&mut self.state, cursor))
     }
 }
+
+/// The scanner of a frame that ends where its datagram ends, or with its stream:
+/// `#[frame(datagram)]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToEnd;
+
+impl Scanner for ToEnd {
+    #[inline]
+    fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
+        let size = w.len() + 1;
+        if size > max {
+            return Err(ScanError::new(FrameErrorKind::TooLarge { size, max }, w.len()));
+        }
+        Ok(Progress::Need(size))
+    }
+
+    #[inline]
+    fn at_eof(&mut self, w: &Window<'_>) -> Result<Option<usize>, ScanError> {
+        Ok(Some(w.len()))
+    }
+}

@@ -43,20 +43,20 @@ pub trait Frame {
 
     /// Returns the time that a request's caller has left: [`Timed`](super::Timed), if it is.
     #[inline]
-    fn remaining(frame: &Self::At<'_>) -> Option<Duration> {
+    fn deadline_of(frame: &Self::At<'_>) -> Option<Duration> {
         let _ = frame;
         None
     }
 
     /// Sets the time that a request's caller has left: [`Timed`](super::Timed), if it is.
     #[inline]
-    fn set_remaining(frame: &mut Self::At<'_>, remaining: Option<Duration>) {
+    fn set_deadline_of(frame: &mut Self::At<'_>, remaining: Option<Duration>) {
         let _ = (frame, remaining);
     }
 
     /// Returns whether a reply is the last one: [`Streamed`](super::Streamed), if it is.
     #[inline]
-    fn is_last(frame: &Self::At<'_>) -> bool {
+    fn ends_stream(frame: &Self::At<'_>) -> bool {
         let _ = frame;
         true
     }
@@ -64,7 +64,7 @@ pub trait Frame {
     /// Returns whether the frame's sender drains the connection: [`Goodbye`](super::Goodbye), if
     /// it is.
     #[inline]
-    fn is_goodbye(frame: &Self::At<'_>) -> bool {
+    fn says_goodbye(frame: &Self::At<'_>) -> bool {
         let _ = frame;
         false
     }
@@ -72,14 +72,14 @@ pub trait Frame {
     /// Creates the frame that says that its sender drains the connection:
     /// [`Goodbye`](super::Goodbye), if it is.
     #[inline]
-    fn goodbye() -> Option<Self::At<'static>> {
+    fn new_goodbye() -> Option<Self::At<'static>> {
         None
     }
 
     /// Creates a reply that reports an outcome: [`Judged`](super::Judged), if it is and has a code
     /// for it.
     #[inline]
-    fn with_status(status: Status) -> Option<Self::At<'static>> {
+    fn new_fault(status: Status) -> Option<Self::At<'static>> {
         let _ = status;
         None
     }
@@ -147,6 +147,28 @@ pub fn decode<'a, F: Frame>(
     arena: &'a Arena,
 ) -> Result<F::At<'a>, DecodeError> {
     F::At::decode(&mut Decoder::new(source, n, arena))
+}
+
+/// Decodes the one frame that `bytes`, a datagram's, are.
+///
+/// # Errors
+/// The frame is longer or shorter, or the bytes are not of its format.
+#[cfg(feature = "udp")]
+#[inline]
+pub(crate) fn decode_whole<'a, F: Frame>(
+    bytes: &'a [u8],
+    arena: &'a Arena,
+) -> crate::Result<F::At<'a>> {
+    let (mut scan, window) = (F::Scan::default(), Window::new(bytes));
+    let found = match scan.scan(&window, F::MAX)? {
+        Progress::Ready(n) => n,
+        Progress::Need(n) => scan.at_eof(&window)?.unwrap_or(n),
+    };
+    if found != bytes.len() {
+        let why = format!("a frame of {found} bytes or more in a datagram of {}", bytes.len());
+        return Err(Error::new(ErrorKind::Malformed, why));
+    }
+    Ok(decode::<F>(bytes, found, arena)?)
 }
 
 /// Encodes `frame` behind what `out` holds, and flushes it there; gives its length in bytes.

@@ -20,13 +20,13 @@ use crate::{
     error::{Error, Result},
     poller::{Event, Interest, Token},
     sched::{
-        gate::Gate,
-        home::Home,
-        park,
+        block_on,
+        shard::Shard,
         shared::Shared,
-        turn::{Desk, Ready, Source, Turn},
+        state_word::StateWord,
+        turn::{Ready, Scratch, Source, Turn},
     },
-    sys::{AcceptFault, Listener, Socket, SpareFd},
+    sys::{AcceptFault, Endpoint, Listener, SpareFd},
     throttle::Throttle,
     timer::Moment,
 };
@@ -45,7 +45,7 @@ const CLOSE: u32 = 1 << 4;
 /// The consumer of accepted sockets.
 pub(crate) trait AcceptHandler: Send + Sync {
     /// Takes an accepted socket.
-    fn accepted(&self, socket: Socket, peer: PeerAddress);
+    fn accepted(&self, endpoint: Endpoint, peer: PeerAddress);
 
     /// Counts clients that were disconnected because no descriptor was left for them.
     fn shed(&self, clients: usize);
@@ -53,10 +53,10 @@ pub(crate) trait AcceptHandler: Send + Sync {
 
 /// A listener in the poller; see the module's documentation.
 pub(crate) struct Acceptor {
-    gate: Gate,
+    state_word: StateWord,
     listener: Listener,
     runtime: Arc<Shared>,
-    home: Arc<Home>,
+    shard: Arc<Shard>,
     handler: Arc<dyn AcceptHandler>,
     /// The acceptor's token in the timer wheel, valid also while the listener is not registered.
     timer: OnceLock<Token>,
@@ -85,21 +85,21 @@ impl Acceptor {
         handler: Arc<dyn AcceptHandler>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
-        listener.suffer(&runtime.settings.faults);
+        listener.inject(&runtime.settings.faults);
         let spare = SpareFd::new().map_err(|e| Error::io("holding a descriptor back", e))?;
         let (pause, waiters) = (FIRST_PAUSE, Vec::new());
         let state = State { registered: None, spare, pause, closed: false, waiters };
         let acceptor = Arc::new(Self {
-            gate: Gate::new(0),
+            state_word: StateWord::new(0),
             listener,
             runtime: runtime.clone(),
-            home: runtime.place().clone(),
+            shard: runtime.place().clone(),
             handler,
             timer: OnceLock::new(),
             state: Mutex::new(state),
             log: Throttle::every(Duration::from_secs(1)),
         });
-        let token = acceptor.home.poller.insert(acceptor.clone());
+        let token = acceptor.shard.poller.insert(acceptor.clone());
         acceptor.timer.set(token).expect("an acceptor starts once");
         let registered = acceptor.register(&mut acceptor.state.lock());
         registered.map_err(|e| {
@@ -127,24 +127,25 @@ impl Acceptor {
             }
             Poll::Pending
         });
-        park::wait_for(closed, Some(until));
+        block_on::wait_for(closed, Some(until));
     }
 
     fn schedule(self: &Arc<Self>, event: u32) {
-        if Gate::must_queue(self.gate.notify(event)) {
-            self.home.push(self.clone());
+        if StateWord::must_queue(self.state_word.notify(event)) {
+            self.shard.push(self.clone());
         }
     }
 
     fn register(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         let fd = self.listener.fd()?;
-        state.registered = Some(self.home.poller.register(fd, Interest::Listener, self.clone())?);
+        state.registered =
+            Some(self.shard.poller.register(fd, Interest::Listener, self.clone())?);
         Ok(())
     }
 
     fn deregister(&self, state: &mut State) {
         if let Some(token) = state.registered.take() {
-            self.runtime.remove(&self.home, token, self.listener.fd().ok());
+            self.runtime.remove(&self.shard, token, self.listener.fd().ok());
         }
     }
 
@@ -154,7 +155,7 @@ impl Acceptor {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
                     state.pause = FIRST_PAUSE;
-                    self.handler.accepted(socket, peer);
+                    self.handler.accepted(socket.into(), peer);
                 }
                 Err(error) => match AcceptFault::of(&error) {
                     AcceptFault::Empty => return false,
@@ -182,7 +183,7 @@ impl Acceptor {
         self.deregister(state);
         let pause = state.pause;
         state.pause = (pause * 2).min(LONGEST_PAUSE);
-        if let Some(skipped) = self.log.admit(self.home.clock) {
+        if let Some(skipped) = self.log.admit(self.shard.clock) {
             let address = self.listener.address();
             tracing::warn!(%error, %address, shed, ?pause, skipped, "cannot accept; raise the limit of open files");
         }
@@ -191,14 +192,14 @@ impl Acceptor {
 
     fn arm(&self, pause: Duration) {
         let token = *self.timer.get().expect("it was set at the start");
-        self.home.arm(self.home.clock.tick_after(pause), token);
+        self.shard.arm(self.shard.clock.tick_after(pause), token);
     }
 
     fn shut(&self, state: &mut State) {
         self.deregister(state);
         self.listener.close();
         if let Some(token) = self.timer.get() {
-            self.runtime.remove(&self.home, *token, None);
+            self.runtime.remove(&self.shard, *token, None);
         }
         state.closed = true;
         state.waiters.drain(..).for_each(Waker::wake);
@@ -208,15 +209,15 @@ impl Acceptor {
 impl Turn for Acceptor {
     fn run_io(self: Arc<Self>) {
         let state = &mut *self.state.lock();
-        if self.gate.load() & CLOSE == 0 {
+        if self.state_word.load() & CLOSE == 0 {
             self.wait_for_turn(state);
         } else if !state.closed {
             self.shut(state);
         }
     }
 
-    fn run(self: Arc<Self>, _desk: &mut Desk) {
-        let events = self.gate.begin();
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
+        let events = self.state_word.begin();
         let again = {
             let state = &mut *self.state.lock();
             if state.closed {
@@ -234,9 +235,9 @@ impl Turn for Acceptor {
                 state.registered.is_some() && self.accept_some(state)
             }
         };
-        if self.gate.end(again) {
-            let home = self.home.clone();
-            home.push(self);
+        if self.state_word.end(again) {
+            let shard = self.shard.clone();
+            shard.push(self);
         }
     }
 }
@@ -247,20 +248,20 @@ impl Acceptor {
     fn wait_for_turn(&self, state: &mut State) {
         if state.registered.is_some() {
             self.deregister(state);
-            let _queued = self.gate.notify(RESUME);
+            let _queued = self.state_word.notify(RESUME);
         }
     }
 }
 
 impl Source for Acceptor {
     fn on_event(self: Arc<Self>, _event: Event, ready: &mut Ready) {
-        if Gate::must_queue(self.gate.notify(CAN_ACCEPT)) {
+        if StateWord::must_queue(self.state_word.notify(CAN_ACCEPT)) {
             ready.push(self);
         }
     }
 
     fn on_timer(self: Arc<Self>, _now: u64, ready: &mut Ready) {
-        if Gate::must_queue(self.gate.notify(RESUME)) {
+        if StateWord::must_queue(self.state_word.notify(RESUME)) {
             ready.push(self);
         }
     }

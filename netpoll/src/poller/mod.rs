@@ -104,9 +104,15 @@ impl<S: Clone> Poller<S> {
         Ok(token)
     }
 
-    /// Adds a source without a descriptor, which only its token's timers concern.
+    /// Adds a source without a descriptor: its events are [posted](Self::post), its timers are its token's.
     pub fn insert(&self, source: S) -> Token {
-        self.registry.lock().insert_with(|_| source)
+        self.insert_with(|_| source)
+    }
+
+    /// Adds a source without a descriptor that must know its token. `make` runs under the registry's lock
+    /// and must not call this poller.
+    pub(crate) fn insert_with(&self, make: impl FnOnce(Token) -> S) -> Token {
+        self.registry.lock().insert_with(make)
     }
 
     /// The source that `token` stands for, if it still does.

@@ -1,8 +1,6 @@
-//! Waits of handlers' own: [`blocking`] and [`block_on`].
+//! Work of handlers that blocks its thread: [`blocking`].
 
-use std::future::Future;
-
-use super::{park, seat};
+use super::context;
 
 /// Runs `f`, which waits or computes for long, after giving this worker's poller to another worker.
 ///
@@ -15,16 +13,6 @@ use super::{park, seat};
 /// assert!(n > 0);
 /// ```
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    seat::give_away();
+    context::give_away();
     f()
-}
-
-/// Polls `future` to its end on this thread, which waits meanwhile; a worker gives its poller away
-/// before it waits.
-///
-/// ```
-/// assert_eq!(netpoll::block_on(async { 6 * 7 }), 42);
-/// ```
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    park::wait_for(future, None).expect("a wait without a deadline ends when the future does")
 }

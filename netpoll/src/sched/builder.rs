@@ -6,12 +6,13 @@ use super::{runtime::Runtime, shared::Shared};
 use crate::{
     error::{Error, ErrorKind, Result},
     mem,
-    sys::Faults,
+    sys::FaultLayer,
     timer::Clock,
 };
 
 /// How new connections are given to pollers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LoadBalance {
     /// To the one of two, chosen at random, that has fewer connections. The default: it does not
     /// drift when connections live for different times.
@@ -23,6 +24,12 @@ pub enum LoadBalance {
     Random,
 }
 
+/// The largest number of pollers: beyond it a mistake is likelier than a machine.
+const MAX_POLLERS: usize = 4096;
+
+/// The largest size of a worker's read block.
+const MAX_BUFFER: usize = 64 << 20;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) pollers: usize,
@@ -31,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) buffer_size: usize,
     pub(crate) handoff_after: Duration,
     pub(crate) memory_limit: Option<usize>,
-    pub(crate) faults: Faults,
+    pub(crate) faults: FaultLayer,
     pub(crate) clock: Clock,
 }
 
@@ -55,7 +62,7 @@ impl Default for Builder {
             buffer_size: 64 * 1024,
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
-            faults: Faults::default(),
+            faults: FaultLayer::default(),
             clock: Clock::default(),
         })
     }
@@ -118,12 +125,20 @@ impl Builder {
         let Settings { pollers, max_workers, buffer_size, handoff_after, .. } = self.0;
         let fault = if pollers == 0 {
             Some("pollers is 0: at least 1 is needed".into())
+        } else if pollers > MAX_POLLERS {
+            Some(format!("pollers is {pollers}: at most {MAX_POLLERS} are possible"))
         } else if max_workers < pollers {
             Some(format!(
                 "max_workers is {max_workers}: at least {pollers} are needed, one for each poller"
             ))
         } else if buffer_size < 1024 {
             Some(format!("buffer_size is {buffer_size}: at least 1024 bytes are needed"))
+        } else if buffer_size > MAX_BUFFER {
+            Some(format!("buffer_size is {buffer_size}: at most {MAX_BUFFER} bytes are possible"))
+        } else if let Some(limit) = self.0.memory_limit.filter(|limit| *limit < buffer_size) {
+            Some(format!(
+                "memory_limit is {limit}: nothing could be read with less than buffer_size ({buffer_size})"
+            ))
         } else if handoff_after < Duration::from_micros(10) {
             Some(format!("handoff_after is {handoff_after:?}: at least 10us are needed"))
         } else {

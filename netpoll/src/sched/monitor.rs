@@ -1,8 +1,8 @@
-//! The monitor: takes a home from a turn that runs long while the home has other work.
+//! The monitor: takes a shard from a turn that runs long while the shard has other work.
 //!
-//! It looks at each home's [`Drive`](super::drive::Drive) and remembers which turn it saw. The same
-//! turn at the next look has run for at least the interval: if its home has work, or after
-//! [`PATIENCE`] looks in any case, the home is taken and given to another worker.
+//! It looks at each shard's [`Ownership`](super::ownership::Ownership) and remembers which turn it saw. The same
+//! turn at the next look has run for at least the interval: if its shard has work, or after
+//! [`PATIENCE`] looks in any case, the shard is taken and given to another worker.
 //!
 //! The interval is `handoff_after` while hand-overs are frequent, and doubles, up to
 //! [`LONGEST`], after every [`CALM`] looks without one. After [`QUIET`] looks in which nothing ran at
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{drive::Ticket, shared::Shared};
+use super::{ownership::Ticket, shared::Shared};
 use crate::{
     counters::{self, Counter},
     mem,
@@ -27,7 +27,7 @@ use crate::{
 const LONGEST: Duration = Duration::from_millis(2);
 /// Looks without a hand-over after which the interval doubles.
 const CALM: u32 = 64;
-/// Looks at the same turn after which a home without work is taken too.
+/// Looks at the same turn after which a shard without work is taken too.
 const PATIENCE: u32 = 8;
 /// Looks with all drivers parked after which the monitor sleeps.
 const QUIET: u32 = 50;
@@ -73,7 +73,7 @@ impl Monitor {
     }
 }
 
-/// What a look saw of a home.
+/// What a look saw of a shard.
 #[derive(Clone, Copy)]
 struct Seen {
     running: Option<Ticket>,
@@ -147,7 +147,7 @@ impl Looker {
     fn sleep(&mut self, shared: Arc<Shared>) {
         shared.monitor.parking.begin();
         // A driver that ended its wait before this line is seen here; a later one sees the flag.
-        if shared.homes.iter().all(|home| home.poller.is_parked()) && !shared.is_stopped() {
+        if shared.shards.iter().all(|shard| shard.poller.is_parked()) && !shared.is_stopped() {
             // Caches that nobody used for a while go back to the system before the last sleep.
             let mut shrinks = SHRINKS;
             while shared.monitor.parking.is_parked() {
@@ -167,16 +167,16 @@ impl Looker {
 
     /// Asks drivers that have had nothing to do for a while to give their cached memory back.
     fn let_rest(&mut self, shared: &Arc<Shared>) {
-        self.seen.resize(shared.homes.len(), Seen::default());
-        for (home, seen) in shared.homes.iter().zip(&mut self.seen) {
-            let turns = home.drive.turns();
+        self.seen.resize(shared.shards.len(), Seen::default());
+        for (shard, seen) in shared.shards.iter().zip(&mut self.seen) {
+            let turns = shard.ownership.turns();
             if turns != seen.turns {
                 (seen.turns, seen.busy) = (turns, Some(Instant::now()));
             } else if seen.busy.is_some_and(|since| since.elapsed() >= REST)
-                && home.poller.is_parked()
+                && shard.poller.is_parked()
             {
                 seen.busy = None;
-                home.rest();
+                shard.rest();
             }
         }
     }
@@ -185,24 +185,24 @@ impl Looker {
         self.let_rest(shared);
         let mut taken = false;
         let mut parked = true;
-        for (home, seen) in shared.homes.iter().zip(&mut self.seen) {
-            parked &= home.poller.is_parked();
-            let running = home.drive.running();
+        for (shard, seen) in shared.shards.iter().zip(&mut self.seen) {
+            parked &= shard.poller.is_parked();
+            let running = shard.ownership.running();
             if running.is_none() || running != seen.running {
                 (seen.running, seen.looks) = (running, 0);
                 continue;
             }
             seen.looks += 1;
             let Some(ticket) = running else { continue };
-            if (home.has_work() || seen.looks >= PATIENCE) && home.drive.take(ticket) {
-                shared.crew.lost();
+            if (shard.has_work() || seen.looks >= PATIENCE) && shard.ownership.revoke(ticket) {
+                shared.pool.lost();
                 counters::add(Counter::HandOversByMonitor, 1);
-                shared.staff(home.index);
+                shared.staff(shard.index);
                 taken = true;
-                if let Some(skipped) = self.log.admit(home.clock) {
-                    let (home, late) = (home.index, shared.crew.late());
+                if let Some(skipped) = self.log.admit(shard.clock) {
+                    let (shard, late) = (shard.index, shared.pool.late());
                     tracing::debug!(
-                        home,
+                        shard,
                         late,
                         skipped,
                         "a turn runs long: its poller changes hands"

@@ -7,7 +7,7 @@
 //! ran: with each one the queue tells of the two behind it, for their memory to be fetched meanwhile.
 //!
 //! While `max_workers` handlers run, a driver may not start one: it does what needs no handler and
-//! puts the turn aside ([`RunQueue::put_aside`]). What was put aside comes first again.
+//! defers the turn ([`RunQueue::defer`]). What was deferred comes first again.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -48,13 +48,13 @@ impl<T: ?Sized> RunQueue<T> {
         }
     }
 
-    /// Turns that are ready and were not put aside. A hint when other threads push.
+    /// Turns that are ready and were not deferred. A hint when other threads push.
     pub(crate) fn len(&self) -> usize {
         self.fresh.load(Relaxed)
     }
 
-    /// Turns that were put aside. A hint, as [`Self::len`].
-    pub(crate) fn aside(&self) -> usize {
+    /// Turns that were deferred. A hint, as [`Self::len`].
+    pub(crate) fn deferred(&self) -> usize {
         self.aside.load(Relaxed)
     }
 
@@ -93,28 +93,28 @@ impl<T: ?Sized> RunQueue<T> {
     }
 
     /// Keeps `turn`, which is ready, until a handler may be started.
-    pub(crate) fn put_aside(&self, turn: Arc<T>) {
+    pub(crate) fn defer(&self, turn: Arc<T>) {
         let mut lists = self.lists.lock();
         lists.aside.push_back(turn);
         self.aside.store(lists.aside.len(), Relaxed);
     }
 
-    /// The oldest turn, those put aside first. For whoever may start a handler.
+    /// The oldest turn, deferred ones first. For whoever may start a handler.
     pub(crate) fn pop(&self) -> Option<Arc<T>> {
-        let aside = if self.aside() == 0 { None } else { self.pop_aside() };
+        let aside = if self.deferred() == 0 { None } else { self.pop_deferred() };
         aside.or_else(|| self.pop_fresh())
     }
 
-    /// The oldest turn that was put aside. It takes the lock in any case: who has just made room for a
-    /// handler either finds a turn here, or whoever puts one aside later sees the room.
-    pub(crate) fn pop_aside(&self) -> Option<Arc<T>> {
+    /// The oldest turn that was deferred. It takes the lock in any case: who has just made room for a
+    /// handler either finds a turn here, or whoever defers one later sees the room.
+    pub(crate) fn pop_deferred(&self) -> Option<Arc<T>> {
         let mut lists = self.lists.lock();
         let turn = lists.aside.pop_front();
         self.aside.store(lists.aside.len(), Relaxed);
         turn
     }
 
-    /// The oldest turn that was not put aside.
+    /// The oldest turn that was not deferred.
     pub(crate) fn pop_fresh(&self) -> Option<Arc<T>> {
         let mut lists = self.lists.lock();
         let turn = lists.fresh.pop_front();
@@ -167,7 +167,7 @@ mod models {
             };
             let pusher = thread::spawn({
                 let (queue, item) = (queue.clone(), items[1].clone());
-                move || queue.put_aside(item)
+                move || queue.defer(item)
             });
             let thief = thread::spawn({
                 let queue = queue.clone();
@@ -176,7 +176,7 @@ mod models {
             take(&queue);
             pusher.join().unwrap();
             thief.join().unwrap();
-            while queue.len() + queue.aside() > 0 {
+            while queue.len() + queue.deferred() > 0 {
                 take(&queue);
             }
             assert!(items.iter().all(|item| item.load(SeqCst) == 1));

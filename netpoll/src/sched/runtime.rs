@@ -98,7 +98,7 @@ impl Drop for Owner {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
-            .field("pollers", &self.shared().homes.len())
+            .field("pollers", &self.shared().shards.len())
             .finish_non_exhaustive()
     }
 }

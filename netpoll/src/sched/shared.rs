@@ -18,12 +18,13 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
+    block_on,
     builder::{LoadBalance, Settings},
-    crew::Crew,
-    home::Home,
+    context,
     monitor::Monitor,
-    park, seat,
+    shard::Shard,
     task::Tasks,
+    worker_pool::WorkerPool,
 };
 use crate::{
     counters::Group,
@@ -46,8 +47,8 @@ const LEAVING: Duration = Duration::from_millis(100);
 /// See the module's documentation.
 pub(crate) struct Shared {
     me: Weak<Shared>,
-    pub(crate) homes: Box<[Arc<Home>]>,
-    pub(crate) crew: Crew,
+    pub(crate) shards: Box<[Arc<Shard>]>,
+    pub(crate) pool: WorkerPool,
     pub(super) monitor: Monitor,
     pub(crate) counters: Arc<Group>,
     pub(crate) settings: Settings,
@@ -55,7 +56,7 @@ pub(crate) struct Shared {
     pub(super) tasks: Tasks,
     phase: AtomicU8,
     turn_of: AtomicUsize,
-    /// Told when the last source of a home goes while the runtime closes.
+    /// Told when the last source of a shard goes while the runtime closes.
     emptied: Mutex<Option<Waker>>,
     monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -73,14 +74,14 @@ pub(crate) struct Gauges {
 
 impl Shared {
     pub(super) fn start(settings: Settings) -> Result<Arc<Self>> {
-        let homes = (0..settings.pollers)
-            .map(|index| Home::new(index, settings.clock).map(Arc::new))
+        let shards = (0..settings.pollers)
+            .map(|index| Shard::new(index, settings.clock).map(Arc::new))
             .collect::<io::Result<Box<[_]>>>()
             .map_err(|e| Error::io("making a poller", e))?;
         let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),
-            crew: Crew::new(settings.max_workers, homes.len()),
-            homes,
+            pool: WorkerPool::new(settings.max_workers, shards.len()),
+            shards,
             monitor: Monitor::new(),
             counters: Arc::default(),
             settings,
@@ -91,14 +92,14 @@ impl Shared {
             emptied: Mutex::default(),
             monitor_thread: Mutex::new(None),
         });
-        for home in &shared.homes {
-            shared.staff(home.index);
+        for shard in &shared.shards {
+            shared.staff(shard.index);
         }
         let waits = shared.me.clone();
         shared.settings.clock.on_change(move || {
             let shared = waits.upgrade();
-            shared.iter().flat_map(|shared| &shared.homes).for_each(|home| {
-                home.poller.wake_if_parked();
+            shared.iter().flat_map(|shared| &shared.shards).for_each(|shard| {
+                shard.poller.wake_if_parked();
             });
             shared.is_some()
         });
@@ -108,26 +109,26 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Finds `home`, which has no driver, a new one.
-    pub(super) fn staff(&self, home: usize) {
-        self.crew.staff(&self.me, home);
+    /// Finds `shard`, which has no driver, a new one.
+    pub(super) fn staff(&self, shard: usize) {
+        self.pool.staff(&self.me, shard);
     }
 
-    /// The home for a new connection.
-    pub(crate) fn place(&self) -> &Arc<Home> {
-        let count = self.homes.len();
+    /// The shard for a new connection.
+    pub(crate) fn place(&self) -> &Arc<Shard> {
+        let count = self.shards.len();
         if count == 1 {
-            return &self.homes[0];
+            return &self.shards[0];
         }
         let n = self.turn_of.fetch_add(1, Relaxed);
         match self.settings.load_balance {
-            LoadBalance::RoundRobin => &self.homes[n % count],
-            LoadBalance::Random => &self.homes[scatter(n as u64) % count],
+            LoadBalance::RoundRobin => &self.shards[n % count],
+            LoadBalance::Random => &self.shards[scatter(n as u64) % count],
             LoadBalance::LeastOfTwo => {
                 let spread = scatter(n as u64);
                 let (a, b) = (spread % count, spread / count % (count - 1));
                 let b = (a + 1 + b) % count;
-                let (a, b) = (&self.homes[a], &self.homes[b]);
+                let (a, b) = (&self.shards[a], &self.shards[b]);
                 if b.load() < a.load() { b } else { a }
             }
         }
@@ -135,8 +136,8 @@ impl Shared {
 
     /// Wakes one parked driver other than `but`'s, so that it steals.
     pub(super) fn wake_another(&self, but: usize) {
-        for home in self.homes.iter().filter(|home| home.index != but) {
-            if home.poller.wake_if_parked() {
+        for shard in self.shards.iter().filter(|shard| shard.index != but) {
+            if shard.poller.wake_if_parked() {
                 return;
             }
         }
@@ -159,19 +160,19 @@ impl Shared {
         self.phase.load(SeqCst) == STOPPED
     }
 
-    /// Removes what is registered under `token` at `home`.
+    /// Removes what is registered under `token` at `shard`.
     pub(crate) fn remove(
         &self,
-        home: &Home,
+        shard: &Shard,
         token: Token,
         fd: Option<std::os::fd::BorrowedFd<'_>>,
     ) {
         match fd {
             // The registration ends in any case; an error would be that the system knows of none.
-            Some(fd) => drop(home.poller.deregister(token, fd)),
-            None => drop(home.poller.forget(token)),
+            Some(fd) => drop(shard.poller.deregister(token, fd)),
+            None => drop(shard.poller.forget(token)),
         }
-        if self.phase.load(SeqCst) != RUNNING && home.poller.is_empty() {
+        if self.phase.load(SeqCst) != RUNNING && shard.poller.is_empty() {
             let told = self.emptied.lock().take();
             told.into_iter().for_each(Waker::wake);
         }
@@ -183,12 +184,12 @@ impl Shared {
         if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
             return 0;
         }
-        seat::give_away();
+        context::give_away();
         self.tasks.cancel_all();
-        let registered = || self.homes.iter().map(|home| home.poller.len()).sum::<usize>();
+        let registered = || self.shards.iter().map(|shard| shard.poller.len()).sum::<usize>();
         loop {
             // Again each time: a source may have been registered after the last look.
-            for source in self.homes.iter().flat_map(|home| home.poller.sources()) {
+            for source in self.shards.iter().flat_map(|shard| shard.poller.sources()) {
                 source.on_shutdown();
             }
             let empty = poll_fn(|cx| {
@@ -196,7 +197,7 @@ impl Shared {
                 if registered() == 0 { Poll::Ready(()) } else { Poll::Pending }
             });
             let again = Clock::default().after(TELL_AGAIN.min(until.left()));
-            if park::wait_for(empty, Some(again)).is_some() || until.has_passed() {
+            if block_on::wait_for(empty, Some(again)).is_some() || until.has_passed() {
                 break;
             }
         }
@@ -204,14 +205,14 @@ impl Shared {
         self.emptied.lock().take();
         self.phase.store(STOPPED, SeqCst);
         self.monitor.keep_awake();
-        for home in &self.homes {
-            home.poller.wake();
+        for shard in &self.shards {
+            shard.poller.wake();
         }
         self.join(until)
     }
 
     fn join(&self, until: Moment) -> usize {
-        let mut threads = self.crew.stop();
+        let mut threads = self.pool.stop();
         threads.extend(self.monitor_thread.lock().take());
         // At the deadline too, only those that are stuck are left behind.
         let leaving = Clock::default().after(LEAVING);

@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    home::Home,
+    context,
     runtime::Runtime,
-    seat,
+    shard::Shard,
     shared::Shared,
     turn::{Ready, Source},
 };
@@ -42,7 +42,7 @@ pub struct Sleep {
 struct Armed {
     alarm: Arc<Alarm>,
     shared: Arc<Shared>,
-    home: Arc<Home>,
+    shard: Arc<Shard>,
     token: Token,
 }
 
@@ -63,7 +63,7 @@ struct Alarm {
 /// assert!(start.elapsed() >= Duration::from_millis(5));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::new(seat::current(), duration)
+    Sleep::new(context::current(), duration)
 }
 
 impl Sleep {
@@ -94,17 +94,17 @@ impl Future for Sleep {
 impl Armed {
     fn new(shared: Option<Arc<Shared>>, at: u64) -> Self {
         let shared = shared.unwrap_or_else(|| Runtime::global().shared().clone());
-        let home = shared.place().clone();
+        let shard = shared.place().clone();
         let alarm = Arc::new(Alarm::default());
-        let token = home.poller.insert(alarm.clone());
-        home.arm(at, token);
-        Self { alarm, shared, home, token }
+        let token = shard.poller.insert(alarm.clone());
+        shard.arm(at, token);
+        Self { alarm, shared, shard, token }
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        self.shared.remove(&self.home, self.token, None);
+        self.shared.remove(&self.shard, self.token, None);
     }
 }
 
@@ -194,7 +194,7 @@ mod models {
     use std::future::poll_fn;
 
     use super::*;
-    use crate::{primitive::thread, sched::park};
+    use crate::{primitive::thread, sched::block_on};
 
     /// An alarm rings, twice as at a shutdown, while somebody begins to wait for it.
     #[test]
@@ -205,7 +205,7 @@ mod models {
                 let alarm = alarm.clone();
                 thread::spawn(move || alarm.ring())
             });
-            assert_eq!(park::wait_for(poll_fn(|cx| alarm.poll(cx)), None), Some(()));
+            assert_eq!(block_on::wait_for(poll_fn(|cx| alarm.poll(cx)), None), Some(()));
             for ring in rings {
                 ring.join().unwrap();
             }

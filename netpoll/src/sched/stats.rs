@@ -59,6 +59,15 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes written to sockets.
     pub bytes_out: u64,
+    /// Datagrams received.
+    pub datagrams_in: u64,
+    /// Datagrams sent.
+    pub datagrams_out: u64,
+    /// Datagrams dropped since they are not of their handler's format, or too long, or since their
+    /// handler failed.
+    pub datagrams_refused: u64,
+    /// Datagrams that were to be sent and were dropped: too many waited, or the system refused them.
+    pub datagrams_unsent: u64,
     /// System calls, by kind.
     pub syscalls: Syscalls,
     /// Buffers' memory, of the whole process.
@@ -90,18 +99,18 @@ pub struct Syscalls {
 impl Stats {
     pub(super) fn of(shared: &Shared) -> Self {
         let sums = shared.counters.sums();
-        let (workers, standbys) = shared.crew.size();
+        let (workers, standbys) = shared.pool.size();
         Self {
-            pollers: shared.homes.len(),
+            pollers: shared.shards.len(),
             workers,
             standbys,
-            late: shared.crew.late(),
+            late: shared.pool.late(),
             waiting: usize::try_from(shared.gauges.waiting.load(Relaxed)).unwrap_or(0),
             connections: shared.gauges.connections.load(Relaxed),
-            connections_of: shared.homes.iter().map(|home| home.load()).collect(),
-            queued_of: shared.homes.iter().map(|h| h.queue.len() + h.queue.aside()).collect(),
+            connections_of: shared.shards.iter().map(|shard| shard.load()).collect(),
+            queued_of: shared.shards.iter().map(|h| h.queue.len() + h.queue.deferred()).collect(),
             tasks: shared.tasks.len(),
-            timers: shared.homes.iter().map(|home| home.timers()).sum(),
+            timers: shared.shards.iter().map(|shard| shard.timers()).sum(),
             accepted: shared.gauges.accepted.load(Relaxed),
             dialled: shared.gauges.dialled.load(Relaxed),
             refused: shared.gauges.refused.load(Relaxed),
@@ -115,6 +124,12 @@ impl Stats {
             events: sums[Counter::Events],
             bytes_in: sums[Counter::BytesIn],
             bytes_out: sums[Counter::BytesOut],
+            datagrams_in: sums[Counter::DatagramsIn],
+            datagrams_out: sums[Counter::DatagramsOut],
+            datagrams_refused: sums[Counter::DatagramsMalformed]
+                + sums[Counter::DatagramsTruncated]
+                + sums[Counter::DatagramsFailed],
+            datagrams_unsent: sums[Counter::DatagramsDropped] + sums[Counter::DatagramsUnsent],
             syscalls: Syscalls {
                 read: sums[Counter::SysRead],
                 write: sums[Counter::SysWrite],

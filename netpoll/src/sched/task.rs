@@ -12,10 +12,10 @@ use std::{
 use slab::Slab;
 
 use super::{
-    gate::Gate,
-    home::Home,
+    shard::Shard,
     shared::Shared,
-    turn::{Desk, Turn},
+    state_word::StateWord,
+    turn::{Scratch, Turn},
 };
 use crate::{
     counters::{self, Counter},
@@ -27,17 +27,17 @@ use crate::{
 /// A future on the heap that workers poll.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// An event of a task's gate: its waker was called.
+/// An event of a task's state_word: its waker was called.
 const WOKEN: u32 = 1 << 2;
 
-/// A mark of a task's gate: its future is to be dropped.
+/// A mark of a task's state_word: its future is to be dropped.
 const CANCELLED: u32 = 1 << 8;
 
 /// A spawned future, and where it is run.
 struct Task {
     body: Body<Running>,
     shared: Weak<Shared>,
-    home: Arc<Home>,
+    shard: Arc<Shard>,
     key: usize,
 }
 
@@ -47,9 +47,9 @@ struct Running {
     waker: Waker,
 }
 
-/// A future with the gate that says who polls it.
+/// A future with the state_word that says who polls it.
 struct Body<F> {
-    gate: Gate,
+    state_word: StateWord,
     /// Gone when it is done, panicked or was cancelled.
     future: Mutex<Option<F>>,
 }
@@ -79,7 +79,7 @@ impl Tasks {
 
 impl<F> Body<F> {
     fn new() -> Self {
-        Self { gate: Gate::new(0), future: Mutex::new(None) }
+        Self { state_word: StateWord::new(0), future: Mutex::new(None) }
     }
 
     /// Gives it its future, before its first turn is queued.
@@ -90,16 +90,16 @@ impl<F> Body<F> {
     /// Runs a turn with `poll`, which says whether the future is done. Gives that, and whether it must
     /// be queued again.
     fn turn(&self, poll: impl FnOnce(&mut F) -> bool) -> (bool, bool) {
-        self.gate.begin();
+        self.state_word.begin();
         let (done, over) = {
             let mut future = self.future.lock();
             let done = future.as_mut().is_some_and(poll);
             (done, if done { future.take() } else { None })
         };
         drop(over);
-        let again = self.gate.end(false);
+        let again = self.state_word.end(false);
         // Who sets the mark after `end` finds the lock free.
-        if self.gate.load() & CANCELLED != 0 {
+        if self.state_word.load() & CANCELLED != 0 {
             self.drop_future();
         }
         (done, again)
@@ -107,7 +107,7 @@ impl<F> Body<F> {
 
     /// Drops the future, now or at the end of the turn that runs.
     fn cancel(&self) {
-        self.gate.set(CANCELLED);
+        self.state_word.set(CANCELLED);
         self.drop_future();
     }
 
@@ -119,7 +119,7 @@ impl<F> Body<F> {
 }
 
 impl Turn for Task {
-    fn run(self: Arc<Self>, _desk: &mut Desk) {
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let (done, again) = self.body.turn(|Running { future, waker }| {
             future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
         });
@@ -134,13 +134,13 @@ impl Turn for Task {
 
 impl Task {
     fn queue(self: Arc<Self>) {
-        self.home.clone().push(self);
+        self.shard.clone().push(self);
     }
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if Gate::must_queue(self.body.gate.notify(WOKEN)) {
+        if StateWord::must_queue(self.body.state_word.notify(WOKEN)) {
             self.queue();
         }
     }
@@ -261,7 +261,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// Starts `future` on `shared`'s workers.
-pub(super) fn spawn<F>(shared: &Arc<Shared>, home: &Arc<Home>, future: F) -> JoinHandle<F::Output>
+pub(super) fn spawn<F>(shared: &Arc<Shared>, shard: &Arc<Shard>, future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -273,7 +273,7 @@ where
         let task = Arc::new(Task {
             body: Body::new(),
             shared: Arc::downgrade(shared),
-            home: home.clone(),
+            shard: shard.clone(),
             key: entry.key(),
         });
         task.body.set(Running { future: Box::pin(future), waker: Waker::from(task.clone()) });
@@ -289,9 +289,9 @@ where
 }
 
 impl Shared {
-    /// As [`spawn_detached`](Self::spawn_detached), in the queue of `home`.
-    pub(crate) fn spawn_at(self: &Arc<Self>, home: &Arc<Home>, future: BoxFuture<()>) {
-        drop(spawn(self, home, future));
+    /// As [`spawn_detached`](Self::spawn_detached), in the queue of `shard`.
+    pub(crate) fn spawn_at(self: &Arc<Self>, shard: &Arc<Shard>, future: BoxFuture<()>) {
+        drop(spawn(self, shard, future));
     }
 
     /// Starts `future`, whose end nobody waits for.
@@ -333,12 +333,12 @@ mod models {
         loom::model(|| {
             let body = Arc::new(Body::new());
             body.set(());
-            assert!(Gate::must_queue(body.gate.notify(WOKEN)));
+            assert!(StateWord::must_queue(body.state_word.notify(WOKEN)));
             let theirs = body.clone();
             let poll = move || {
-                let gate = &theirs.gate;
+                let state_word = &theirs.state_word;
                 // A look at an atomic, so that others run meanwhile.
-                theirs.turn(|()| gate.load() & Gate::TURN == 0)
+                theirs.turn(|()| state_word.load() & StateWord::TURN == 0)
             };
             let worker = thread::spawn(poll);
             body.cancel();

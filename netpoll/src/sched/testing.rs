@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Acquire;
 
-use super::{builder::Builder, home::Home, shared::Shared};
+use super::{builder::Builder, shard::Shard, shared::Shared};
 use crate::{
     counters::Counter,
     sys::testing::Faults,
@@ -13,7 +13,7 @@ impl Builder {
     /// What befalls this runtime's sockets and listeners. Default: nothing but what the system does.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
-        self.0.faults = faults;
+        self.0.faults = faults.layer();
         self
     }
 
@@ -30,13 +30,13 @@ impl Shared {
     /// A look at several pollers is no moment: only two looks that give the same number are a proof.
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let waiting = usize::try_from(self.gauges.waiting.load(Acquire)).unwrap_or(0);
-        let rests = self.homes.iter().all(|home| home.is_done()) && self.crew.late() == waiting;
+        let rests = self.shards.iter().all(|shard| shard.is_done()) && self.pool.late() == waiting;
         let sums = self.counters.sums();
         rests.then(|| sums[Counter::Turns] + sums[Counter::Events])
     }
 }
 
-impl Home {
+impl Shard {
     /// Whether its driver waits, and nothing is there that would wake it.
     fn is_done(&self) -> bool {
         self.poller.is_parked() && !self.has_work()

@@ -12,10 +12,10 @@ pub(crate) const COUNTS: usize = 2 * size_of::<usize>();
 
 /// Something that runs a turn when it is ready: a connection, a listener, a spawned future.
 ///
-/// Whoever implements this has a [`Gate`](super::gate::Gate) and is in at most one queue at a time.
+/// Whoever implements this has a [`StateWord`](super::state_word::StateWord) and is in at most one queue at a time.
 pub(crate) trait Turn: Send + Sync {
     /// Runs one turn on this worker, and queues itself again if there is more to do.
-    fn run(self: Arc<Self>, desk: &mut Desk);
+    fn run(self: Arc<Self>, scratch: &mut Scratch);
 
     /// Does what needs no handler (sends what waits) while the turn itself has to
     /// wait, since `max_workers` handlers run. It stays queued.
@@ -66,7 +66,7 @@ pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 /// A turn that consumes all it reads leaves the block to the next one, so that idle connections hold
 /// none.
 #[derive(Default)]
-pub(crate) struct Desk {
+pub(crate) struct Scratch {
     /// The current block, made on first use and kept from turn to turn.
     pub(crate) block: Option<BlockMut>,
     /// The tick in which the worker looked at its poller last, where it knows.
@@ -75,7 +75,7 @@ pub(crate) struct Desk {
     pub(crate) out: LinkBuffer,
 }
 
-impl Desk {
+impl Scratch {
     /// Gives all memory up.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

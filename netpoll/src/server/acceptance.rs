@@ -12,7 +12,7 @@ use crate::{
     listen::AcceptHandler,
     sched::shared::Shared,
     service::{ConnectionHandler, ConnectionOwner, Service},
-    sys::Socket,
+    sys::Endpoint,
 };
 
 /// The settings that all connections of a server share, whichever listener accepts them.
@@ -25,7 +25,7 @@ pub(super) struct Acceptance<S> {
 }
 
 impl<S: Service> AcceptHandler for Acceptance<S> {
-    fn accepted(&self, socket: Socket, peer: PeerAddress) {
+    fn accepted(&self, endpoint: Endpoint, peer: PeerAddress) {
         self.runtime.gauges.accepted.fetch_add(1, Relaxed);
         if !self.open.admit() {
             return;
@@ -33,7 +33,7 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
         let owner: Arc<dyn ConnectionOwner> = self.open.clone();
         let handler = ConnectionHandler::new(self.service.clone(), owner, self.request_timeout);
         let mut made = false;
-        let opened = Conn::open(&self.runtime, socket, peer, self.settings.clone(), |conn| {
+        let opened = Conn::open(&self.runtime, endpoint, peer, self.settings.clone(), |conn| {
             made = true;
             self.open.insert(conn);
             Some(Arc::new(handler))

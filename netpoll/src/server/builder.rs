@@ -1,13 +1,13 @@
 //! The settings of a server.
 
-use std::{sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use super::{acceptance::Acceptance, event_loop::EventLoop, open::OpenConnections};
 #[cfg(feature = "tls")]
 use crate::tls::{self, TlsServer};
 use crate::{
-    addr::Address,
-    conn::{ConnectionOptions, Keepalive, Settings},
+    addr::{Address, ToAddress},
+    conn::{ConnectionOptions, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
     listen::Acceptor,
     sched::Runtime,
@@ -16,15 +16,19 @@ use crate::{
     transport::{self, Transport},
 };
 
-/// Builds an [`EventLoop`]; each setting has a default.
+/// The settings of an [`EventLoop`]; each has a default.
+///
+/// The order of the calls does not matter.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct EventLoopBuilder<S> {
     service: S,
     runtime: Option<Runtime>,
     pollers: Option<usize>,
     workers: Option<usize>,
-    listen: Vec<String>,
-    listen_default: Option<String>,
+    listen: Vec<Result<Address>>,
+    listen_default: Option<Result<Address>>,
+    adopted: Vec<Arc<OwnedFd>>,
     inherit: bool,
     backlog: u32,
     reuse_port: bool,
@@ -32,44 +36,8 @@ pub struct EventLoopBuilder<S> {
     max_connections: usize,
     request_timeout: Option<Duration>,
     settings: Settings,
-}
-
-macro_rules! connection_options {
-    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
-        impl<S: Service> EventLoopBuilder<S> {
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $name(mut self, value: $type) -> Self {
-                    self.settings.public.$name = value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-connection_options! {
-    /// See [`ConnectionOptions::read_timeout`].
-    read_timeout: Option<Duration>,
-    /// See [`ConnectionOptions::frame_timeout`].
-    frame_timeout: Option<Duration>,
-    /// See [`ConnectionOptions::write_timeout`].
-    write_timeout: Option<Duration>,
-    /// See [`ConnectionOptions::idle_timeout`].
-    idle_timeout: Option<Duration>,
-    /// See [`ConnectionOptions::write_high`].
-    write_high: usize,
-    /// See [`ConnectionOptions::write_low`].
-    write_low: usize,
-    /// See [`ConnectionOptions::max_frame`].
-    max_frame: usize,
-    /// See [`ConnectionOptions::nodelay`].
-    nodelay: bool,
-    /// See [`ConnectionOptions::keepalive`].
-    keepalive: Option<Keepalive>,
-    /// See [`ConnectionOptions::user_timeout`].
-    user_timeout: Option<Duration>,
+    #[cfg(feature = "udp")]
+    pub(super) datagrams: crate::udp::DatagramOptions,
 }
 
 impl<S: Service> EventLoopBuilder<S> {
@@ -81,6 +49,7 @@ impl<S: Service> EventLoopBuilder<S> {
             workers: None,
             listen: Vec::new(),
             listen_default: None,
+            adopted: Vec::new(),
             inherit: false,
             backlog: 4096,
             reuse_port: false,
@@ -88,24 +57,28 @@ impl<S: Service> EventLoopBuilder<S> {
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
             settings: Settings::default(),
+            #[cfg(feature = "udp")]
+            datagrams: <_>::default(),
         }
     }
 
-    /// The runtime whose pollers and workers serve. Default: [`Runtime::global`].
+    connection_setters! { this, this.settings }
+
+    /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::global`].
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Serves on a runtime of its own with so many pollers, unless [`runtime`](Self::runtime) names one.
+    /// Serves on a runtime of its own with `n` pollers, unless [`runtime`](Self::runtime) names one.
     #[must_use]
     pub fn pollers(mut self, n: usize) -> Self {
         self.pollers = Some(n);
         self
     }
 
-    /// Serves on a runtime of its own with so many workers at most, unless [`runtime`](Self::runtime)
+    /// Serves on a runtime of its own with at most `n` workers, unless [`runtime`](Self::runtime)
     /// names one.
     #[must_use]
     pub fn workers(mut self, n: usize) -> Self {
@@ -113,18 +86,45 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
-    /// Where to listen if neither [`listen`](Self::listen) nor [`inherit`](Self::inherit) says it.
+    /// Sets the address to listen on if none of [`listen`](Self::listen), [`adopt`](Self::adopt) and
+    /// [`inherit`](Self::inherit) is called.
     #[must_use]
-    pub fn listen_default(mut self, address: impl Into<String>) -> Self {
-        self.listen_default = Some(address.into());
+    pub fn listen_default(mut self, address: impl ToAddress) -> Self {
+        self.listen_default = Some(address.to_address());
         self
     }
 
-    /// Listens on `address` too: `host:port` (port 0: the system chooses), `[ipv6]:port`, `unix:/path`
-    /// or `unix:@name`. A name with several addresses is listened on at all of them.
+    /// Listens on `address`, besides those that earlier calls named.
+    ///
+    /// It is `host:port` (port 0: the system chooses), `[ipv6]:port`, `unix:/path`, `unix:@name`,
+    /// `udp://host:port` for datagrams (feature `udp`), or a value of another type of [`ToAddress`]. If a name has several addresses, the server listens on all
+    /// of them that this machine has, with one port. [`bind`](Self::bind) fails if the text cannot be
+    /// parsed.
     #[must_use]
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen.push(address.into());
+    pub fn listen(mut self, address: impl ToAddress) -> Self {
+        self.listen.push(address.to_address());
+        self
+    }
+
+    /// Serves on a listener that exists: a [`std::net::TcpListener`], a
+    /// [`std::os::unix::net::UnixListener`], or another listening stream socket. The file of a Unix socket
+    /// is left alone.
+    ///
+    /// ```
+    /// # use netpoll::{EventLoop, Frame};
+    /// # #[derive(Frame)] struct Byte { byte: u8 }
+    /// #[netpoll::on_request]
+    /// fn echo(byte: Byte) -> Byte { byte }
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let server = EventLoop::builder(netpoll::service::Free::<echo>::new()).adopt(listener).bind()?;
+    /// assert_eq!(server.addresses()[0].inet(), Some(address));
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[must_use]
+    pub fn adopt(mut self, listener: impl Into<OwnedFd>) -> Self {
+        self.adopted.push(Arc::new(listener.into()));
         self
     }
 
@@ -136,51 +136,53 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
-    /// Clients that may wait to be accepted, at each listener; the system bounds it. Default: 4096.
+    /// Sets the length of each listener's accept queue; the system bounds it. Default: 4096.
     #[must_use]
     pub fn backlog(mut self, clients: u32) -> Self {
         self.backlog = clients;
         self
     }
 
-    /// Several processes may listen on one port, and the system spreads clients over them. Default: no.
+    /// Lets several processes listen on one port; the system spreads clients over them. Default: no.
     #[must_use]
     pub fn reuse_port(mut self, yes: bool) -> Self {
         self.reuse_port = yes;
         self
     }
 
-    /// The permissions of the files of Unix sockets that it listens on, such as `0o660`: who may not write
-    /// to the file cannot connect. Default: what the process's umask leaves.
+    /// Sets the permissions of the files of Unix sockets, such as `0o660`: only processes that may write to
+    /// the file can connect. Default: those that the process's umask leaves.
     ///
-    /// Abstract names have no permissions: whoever shares the network namespace can connect, and
-    /// [`peer_credentials`](crate::Connection::peer_credentials) says who did.
+    /// Abstract names have no permissions: every process in the network namespace can connect, and
+    /// [`peer_credentials`](crate::Connection::peer_credentials) identifies it.
     #[must_use]
     pub fn socket_mode(mut self, mode: u32) -> Self {
         self.socket_mode = Some(mode);
         self
     }
 
-    /// Connections at once; clients past them are accepted and closed. Default: no limit.
+    /// Sets the largest number of open connections; further clients are accepted and closed. Default: no
+    /// limit.
     #[must_use]
     pub fn max_connections(mut self, n: usize) -> Self {
         self.max_connections = n;
         self
     }
 
-    /// The deadline of each request, from when its frame is whole. An async handler is dropped at it
-    /// and its connection closed; a sync one sees it in `call.deadline` and `call.cancel()`. Default:
-    /// [`Service::TIMEOUT`].
+    /// Sets the deadline of each request, counted from when its frame is whole. At the deadline an async
+    /// handler is dropped and its connection closed; a sync one sees it in `call.deadline` and
+    /// `call.cancel()`. `None`: no deadline. Default: [`Service::TIMEOUT`].
     #[must_use]
-    pub fn request_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.request_timeout = timeout;
+    pub fn request_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.request_timeout = timeout.into();
         self
     }
 
-    /// All options of connections at once.
+    /// Sets all options of connections, except for those that this builder's own setters set before or
+    /// after.
     #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
-        self.settings.public = options;
+        self.settings.replace(options);
         self
     }
 
@@ -227,7 +229,7 @@ impl<S: Service> EventLoopBuilder<S> {
     /// be, or if there is nothing to listen on; `Io` if it cannot be listened on, with the address and
     /// what to do.
     pub fn bind(mut self) -> Result<EventLoop> {
-        if self.listen.is_empty() && !self.inherit {
+        if self.listen.is_empty() && self.adopted.is_empty() && !self.inherit {
             self.listen.extend(self.listen_default.take());
         }
         self.check()?;
@@ -237,12 +239,25 @@ impl<S: Service> EventLoopBuilder<S> {
             socket_mode: self.socket_mode,
             stream: self.settings.stream(),
         };
-        let mut listeners = Vec::new();
-        for text in &self.listen {
-            let address: Address = text.parse()?;
+        let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
+        for address in &self.listen {
+            let address = address.clone()?;
+            if address.is_datagram() {
+                datagrams.push(address);
+                continue;
+            }
+            if !S::STREAMS {
+                let why =
+                    format!("the server handles datagrams alone: listen on udp://, not {address}");
+                return Err(Error::new(ErrorKind::Config, why));
+            }
             for peer in address.resolve()? {
                 listeners.push(Listener::bind(&peer, &options)?);
             }
+        }
+        for adopted in self.adopted.drain(..) {
+            let listener = adopted.try_clone().and_then(|fd| Listener::adopt(fd, &options));
+            listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
         }
         if self.inherit {
             for inherited in take_inherited(&options)? {
@@ -251,16 +266,28 @@ impl<S: Service> EventLoopBuilder<S> {
                 listeners.push(inherited.listener);
             }
         }
-        if listeners.is_empty() {
+        if listeners.is_empty() && datagrams.is_empty() {
             let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
             return Err(Error::new(ErrorKind::Config, why));
         }
+        #[cfg(not(feature = "udp"))]
+        if let Some(address) = datagrams.first() {
+            let why = format!("{address}: this build of the library lacks its feature `udp`");
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        #[cfg(feature = "udp")]
+        let datagram_options = self.datagrams.clone();
         let (runtime, open, acceptance) = self.acceptance()?;
+        #[cfg(feature = "udp")]
+        let service = acceptance.service.clone();
         let mut acceptors = Vec::new();
         for listener in listeners {
             acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
         }
-        Ok(EventLoop::new(runtime, acceptors, open))
+        let event_loop = EventLoop::new(runtime, acceptors, open);
+        #[cfg(feature = "udp")]
+        let event_loop = event_loop.listen_datagrams(&service, &datagrams, datagram_options)?;
+        Ok(event_loop)
     }
 
     /// Makes all of the server but its listeners.
@@ -283,13 +310,16 @@ impl<S: Service> EventLoopBuilder<S> {
     }
 
     fn check(&self) -> Result<()> {
-        let ConnectionOptions { write_high, write_low, .. } = self.settings.public;
-        if write_low <= write_high {
-            return Ok(());
-        }
-        let why =
-            format!("write_low is {write_low} and write_high {write_high}: it must not be more");
-        Err(Error::new(ErrorKind::Config, why))
+        let fault = if self.max_connections == 0 {
+            "max_connections is 0: every client would be sent away"
+        } else if self.request_timeout == Some(Duration::ZERO) {
+            "request_timeout is 0: use None for no limit"
+        } else if self.backlog == 0 {
+            "backlog is 0: no client could wait to be accepted"
+        } else {
+            return self.settings.public.check();
+        };
+        Err(Error::new(ErrorKind::Config, fault))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 
 /// How long a listener may take until its next turn, in which it closes: a deadline of zero does not skip
 /// that.
-const TURN: Duration = Duration::from_millis(100);
+pub(super) const TURN: Duration = Duration::from_millis(100);
 
 /// A server: a [`Service`] on one or more listeners. It serves from [`bind`](EventLoopBuilder::bind)
 /// on; [`serve`](Self::serve) waits for its end.
@@ -57,6 +57,7 @@ const TURN: Duration = Duration::from_millis(100);
 /// assert_eq!((report.drained, report.cut.len()), (1, 0));
 /// # Ok::<(), netpoll::Error>(())
 /// ```
+#[must_use = "the server stops when it is dropped: call `serve`, or keep it"]
 pub struct EventLoop {
     handle: ServerHandle,
     /// Shuts down when the server is dropped.
@@ -73,6 +74,8 @@ struct Running {
     addresses: Vec<PeerAddress>,
     open: Arc<OpenConnections>,
     ended: Mutex<Ended>,
+    #[cfg(feature = "udp")]
+    sockets: Vec<Arc<crate::udp::Serving>>,
 }
 
 #[derive(Default)]
@@ -95,7 +98,15 @@ impl EventLoop {
         open: Arc<OpenConnections>,
     ) -> Self {
         let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
-        let running = Running { runtime, acceptors, addresses, open, ended: Mutex::default() };
+        let running = Running {
+            runtime,
+            acceptors,
+            addresses,
+            open,
+            ended: Mutex::default(),
+            #[cfg(feature = "udp")]
+            sockets: Vec::new(),
+        };
         Self { handle: ServerHandle(Arc::new(running)), armed: true }
     }
 
@@ -116,6 +127,29 @@ impl EventLoop {
     pub fn serve(mut self) -> Result<ShutdownReport> {
         self.armed = false;
         Ok(self.handle.wait())
+    }
+}
+
+#[cfg(feature = "udp")]
+impl EventLoop {
+    pub(super) fn runtime(&self) -> &Runtime {
+        self.handle.runtime()
+    }
+
+    /// Adds datagram sockets, before anybody has a handle.
+    pub(super) fn add_sockets(&mut self, sockets: Vec<Arc<crate::udp::Serving>>) {
+        let running = Arc::get_mut(&mut self.handle.0).expect("nobody has a handle yet");
+        // Those of one address share their port.
+        let address = sockets.first().map(|socket| socket.local().into());
+        running.addresses.extend(address);
+        running.sockets.extend(sockets);
+    }
+}
+
+#[cfg(feature = "udp")]
+impl ServerHandle {
+    pub(super) fn sockets(&self) -> &[Arc<crate::udp::Serving>] {
+        &self.0.sockets
     }
 }
 
@@ -159,7 +193,12 @@ impl ServerHandle {
             acceptor.close(turn);
             acceptor.close(until);
         }
-        match self.0.open.drain(until) {
+        #[cfg(feature = "udp")]
+        super::datagrams::begin_close(&self.0.sockets);
+        let drained = self.0.open.drain(until);
+        #[cfg(feature = "udp")]
+        super::datagrams::finish_close(&self.0.sockets, until);
+        match drained {
             None => self.wait(),
             Some(report) => {
                 let waiters = {

@@ -2,6 +2,8 @@
 
 mod acceptance;
 mod builder;
+#[cfg(feature = "udp")]
+mod datagrams;
 mod event_loop;
 mod open;
 mod registry;

@@ -19,7 +19,7 @@ use crate::{
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
-    sched::park,
+    sched::block_on,
     timer::Moment,
 };
 
@@ -107,7 +107,7 @@ impl<T: Clone> Registry<T> {
             *self.waiter.lock() = Some(cx.waker().clone());
             if self.len() == 0 { Poll::Ready(()) } else { Poll::Pending }
         });
-        park::wait_for(emptied, until);
+        block_on::wait_for(emptied, until);
         self.waiter.lock().take();
     }
 }
@@ -141,7 +141,7 @@ mod models {
                     *self.waits.lock() = Some(cx.waker().clone());
                     if self.told.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
                 });
-                park::wait_for(told, None);
+                block_on::wait_for(told, None);
             }
             registry.remove(id);
         }

@@ -2,6 +2,7 @@
 
 use super::EventLoop;
 use crate::{
+    addr::ToAddress,
     error::Result,
     service::{Free, Service},
 };
@@ -11,8 +12,8 @@ use crate::{
 /// [`EventLoop::builder`] with [`Free`] is the long form, with all settings.
 ///
 /// # Errors
-/// As [`bind`](super::EventLoopBuilder::bind).
-pub fn serve<H>(address: &str) -> Result<()>
+/// Those of [`bind`](super::EventLoopBuilder::bind).
+pub fn serve<H>(address: impl ToAddress) -> Result<()>
 where
     Free<H>: Service,
 {

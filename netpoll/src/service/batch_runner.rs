@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     sched::{
         BoxFuture, is_late, panic_error,
-        turn::{Desk, Turn},
+        turn::{Scratch, Turn},
     },
 };
 
@@ -82,7 +82,7 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 
     fn queue_batches(self: &Arc<Self>, batches: usize) {
         for _ in 0..batches {
-            self.conn.conn.home.push(self.clone());
+            self.conn.conn.shard.push(self.clone());
         }
     }
 
@@ -91,7 +91,7 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
     }
 
     fn spawn(&self, task: BoxFuture<()>) {
-        self.conn.conn.runtime.spawn_at(&self.conn.conn.home, task);
+        self.conn.conn.runtime.spawn_at(&self.conn.conn.shard, task);
     }
 
     fn is_late(&self) -> bool {
@@ -100,7 +100,7 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 }
 
 impl<S: Service> Turn for BatchRunner<S> {
-    fn run(self: Arc<Self>, _desk: &mut Desk) {
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let mut slot = Box::pin(None);
         let mut spare: Option<Box<RequestContext<S>>> = None;
         batch::run(&self, |number, job| {

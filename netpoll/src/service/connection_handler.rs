@@ -144,7 +144,7 @@ impl<S: Service> ConnectionHandler<S> {
             Poll::Ready(Ok(session)) => {
                 state.session = Some(session);
                 state.phase = Phase::Open;
-                conn.conn.gate.set(mark::OPEN);
+                conn.conn.state_word.set(mark::OPEN);
                 None
             }
             Poll::Ready(Err(error)) => {

@@ -24,7 +24,7 @@ use crate::{
         recv::Step,
     },
     error::{Error, Result},
-    sched::park,
+    sched::block_on,
 };
 
 /// The size of a turn's answers, in bytes, from which they are sent before its end.
@@ -37,7 +37,7 @@ impl<S: Service> ConnectionHandler<S> {
         let conn = &step.conn.conn;
         let done = match poll(future, step.conn) {
             Poll::Ready(done) => done,
-            Poll::Pending if conn.deadlines.passed(Kind::Request, conn.home.clock.now_ms()) => {
+            Poll::Pending if conn.deadlines.passed(Kind::Request, conn.shard.clock.now_ms()) => {
                 Done { out: LinkBuffer::new(), result: Err(self.late(conn)) }
             }
             Poll::Pending => return Some(After::Busy),
@@ -182,6 +182,8 @@ fn complete<T>(
 ) -> Result<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => park::wait_for(future, deadline.moment()).unwrap_or_else(|| Err(late())),
+        Poll::Pending => {
+            block_on::wait_for(future, deadline.moment()).unwrap_or_else(|| Err(late()))
+        }
     }
 }

@@ -4,12 +4,21 @@ pub use super::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoReply, NoHook,
     OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Request, Service,
     coded::By,
+    free::Alone,
     hook_set::HookSet,
     reply::{Numbered, Plain, Puts},
     sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants},
 };
+#[cfg(feature = "udp")]
+pub use super::{
+    DatagramService,
+    datagram::{
+        DatagramCall, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram, OnDatagramError,
+        log_fault,
+    },
+};
 pub use crate::{
-    conn::{CloseReason, Connection},
+    conn::{CloseReason, Connection, ConnectionOptions},
     error::{Error, Result},
     frame::Sequenced,
 };

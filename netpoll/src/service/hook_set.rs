@@ -65,6 +65,12 @@ pub trait HookSet: Send + Sync + Sized + 'static {
     type Error: OnError<Self>;
     /// The hook that decides about idle connections.
     type Idle: OnIdle<Self>;
+
+    /// Handles datagrams; see [`Service::datagrams`].
+    #[cfg(feature = "udp")]
+    fn datagrams(_server: &std::sync::Arc<Self>) -> Option<super::DatagramService> {
+        None
+    }
 }
 
 type SessionOf<H> = <<H as HookSet>::Session as Kept>::Session;
@@ -75,6 +81,12 @@ impl<H: HookSet> Service for H {
     type Request = <H::Request as OnRequest<H, SessionOf<H>>>::Request;
     const DISPATCH: Dispatch = H::Request::DISPATCH;
     const TIMEOUT: Option<Duration> = H::Request::TIMEOUT;
+    const STREAMS: bool = H::Request::STREAMS;
+
+    #[cfg(feature = "udp")]
+    fn datagrams(server: &std::sync::Arc<Self>) -> Option<super::DatagramService> {
+        H::datagrams(server)
+    }
 
     #[inline]
     fn on_prepare(&self, conn: &Connection) -> Result<()> {

@@ -6,7 +6,7 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{Call, Dispatch, Flow, Request, sessions::Kept};
+use super::{Call, Dispatch, Flow, In, Request, sessions::Kept};
 use crate::{
     conn::{CloseReason, Connection},
     error::{Error, Result},
@@ -48,6 +48,9 @@ pub trait OnRequest<S, T> {
 
     /// The deadline of a request.
     const TIMEOUT: Option<Duration> = None;
+
+    /// Whether there are requests: not for the hook that is not there.
+    const STREAMS: bool = true;
 
     /// See [`Service::on_request`](super::Service::on_request).
     ///
@@ -132,6 +135,16 @@ pub trait OnIdle<S> {
 /// An absent hook: each method does its default.
 #[derive(Debug)]
 pub enum NoHook {}
+
+impl<S: Sync, T: Send> OnRequest<S, T> for NoHook {
+    type Request = In<'static>;
+    type At<'a> = In<'a>;
+    const STREAMS: bool = false;
+
+    async fn on_request<'a>(_: &'a S, _: Call<'a, T>, _: In<'a>) -> Result<Flow> {
+        Ok(Flow::Close)
+    }
+}
 
 impl<S> OnPrepare<S> for NoHook {
     #[inline]

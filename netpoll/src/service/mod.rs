@@ -75,6 +75,8 @@ mod coded;
 mod concurrent;
 mod concurrent_task;
 mod connection_handler;
+#[cfg(feature = "udp")]
+pub mod datagram;
 mod dispatch;
 mod extract;
 mod free;
@@ -97,6 +99,8 @@ use std::{future::Future, time::Duration};
 
 pub use call::{Call, Flow, Out};
 pub use coded::Coded;
+#[cfg(feature = "udp")]
+pub use datagram::DatagramService;
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
 pub use free::Free;
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
@@ -184,6 +188,17 @@ pub trait Service: Send + Sync + Sized + 'static {
 
     /// The deadline of a request, unless the server's builder sets one.
     const TIMEOUT: Option<Duration> = None;
+
+    /// Whether it serves connections. False for a server of datagrams alone, which cannot listen for
+    /// connections.
+    const STREAMS: bool = true;
+
+    /// The handler of the datagrams that come to `udp://` addresses; without one the server cannot listen
+    /// there.
+    #[cfg(feature = "udp")]
+    fn datagrams(_server: &std::sync::Arc<Self>) -> Option<DatagramService> {
+        None
+    }
 
     /// Called when a connection was accepted. An error refuses it: it is closed without a word, and no
     /// other hook runs.

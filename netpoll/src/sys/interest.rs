@@ -10,6 +10,9 @@ pub enum Interest {
     /// when it begins (edge-triggered). Register a connecting socket only after `connect` was
     /// called: before, it counts as hung up.
     Stream,
+    /// A datagram socket: readable, reported when datagrams come (edge-triggered). One whose replies
+    /// wait for room is registered as a [`Stream`](Self::Stream).
+    Datagrams,
     /// A listening socket: readable, reported as long as connections wait (level-triggered), so
     /// that an accept loop may stop at its budget. It pauses by deregistering.
     Listener,

@@ -59,6 +59,10 @@ impl Selector {
                     change(fd, libc::EVFILT_WRITE, flags, 0, token),
                 ])
             }
+            Interest::Datagrams => {
+                let flags = libc::EV_ADD | libc::EV_CLEAR;
+                self.change(&mut [change(fd, libc::EVFILT_READ, flags, 0, token)])
+            }
             Interest::Listener => {
                 self.change(&mut [change(fd, libc::EVFILT_READ, libc::EV_ADD, 0, token)])
             }
@@ -70,7 +74,7 @@ impl Selector {
         let fd = fd.as_raw_fd() as usize;
         for filter in [libc::EVFILT_READ, libc::EVFILT_WRITE] {
             match self.change(&mut [change(fd, filter, libc::EV_DELETE, 0, 0)]) {
-                // A listener has one filter alone.
+                // A listener and a datagram socket have one filter alone.
                 Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {}
                 result => result?,
             }

@@ -1,14 +1,14 @@
 //! [`Listener`]: a listening stream socket.
 
 use std::{
-    io,
+    fmt, io,
     os::fd::{BorrowedFd, OwnedFd},
 };
 
 use socket2::{SockRef, Type};
 
 use super::{
-    Faults,
+    endpoint::{FaultLayer, fault_layer::BeforeAccept},
     options::StreamOptions,
     os,
     sockaddr::{domain, from_system, to_system},
@@ -42,7 +42,6 @@ impl Default for ListenOptions {
 }
 
 /// A listening socket, non-blocking; closed once, as a [`Socket`] is, with its file removed.
-#[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
     address: PeerAddress,
@@ -50,6 +49,7 @@ pub(crate) struct Listener {
     stream: Option<StreamOptions>,
     /// The file of a Unix socket that this listener made.
     file: Option<SocketFile>,
+    before_accept: Option<BeforeAccept>,
 }
 
 impl Listener {
@@ -89,11 +89,11 @@ impl Listener {
         Self::from_listening(socket.into(), options, file)
     }
 
-    /// Takes a socket over that somebody else bound, and that listens.
+    /// Takes over a socket that already listens. The file of a Unix socket is left alone.
     ///
     /// # Errors
-    /// `InvalidInput` if `fd` is no listening stream socket.
-    pub(super) fn adopt(fd: OwnedFd, options: &ListenOptions) -> io::Result<Self> {
+    /// `InvalidInput` if `fd` is not a listening stream socket.
+    pub(crate) fn adopt(fd: OwnedFd, options: &ListenOptions) -> io::Result<Self> {
         let socket = SockRef::from(&fd);
         if socket.r#type()? != Type::STREAM || !os::is_listening(&socket)? {
             let why = "it is not a listening stream socket";
@@ -112,12 +112,12 @@ impl Listener {
     ) -> io::Result<Self> {
         let address = from_system(&SockRef::from(&fd).local_addr()?);
         let stream = (!os::ACCEPT_INHERITS).then(|| options.stream.clone());
-        Ok(Self { socket: fd.into(), address, stream, file })
+        Ok(Self { socket: fd.into(), address, stream, file, before_accept: None })
     }
 
-    /// Lets `faults` befall this listener, if it has any.
-    pub(crate) fn suffer(&mut self, faults: &Faults) {
-        self.socket.suffer(faults);
+    /// Injects `faults` into its accepts, if there are any.
+    pub(crate) fn inject(&mut self, faults: &FaultLayer) {
+        self.before_accept = faults.before_accept();
     }
 
     /// Accepts one connection, with its options set.
@@ -128,7 +128,8 @@ impl Listener {
         let listener = self.socket.fd()?;
         let (fd, peer) = loop {
             counters::add(Counter::SysAccept, 1);
-            match self.socket.tap.accept(|| os::accept(listener)) {
+            let fault = self.before_accept.as_ref().map_or(Ok(()), |check| check());
+            match fault.and_then(|()| os::accept(listener)) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 result => break result?,
             }
@@ -157,6 +158,15 @@ impl Listener {
             file.remove();
         }
         self.socket.close()
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("socket", &self.socket)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

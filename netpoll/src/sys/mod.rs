@@ -17,6 +17,7 @@ mod macos;
 
 mod accept;
 mod call;
+pub(crate) mod endpoint;
 mod inherited;
 mod interest;
 mod limits;
@@ -26,16 +27,13 @@ mod prefetch;
 mod sockaddr;
 mod socket;
 mod socket_file;
-#[cfg(not(feature = "testing"))]
-mod tap;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
+#[cfg(feature = "udp")]
+pub(crate) mod udp;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-#[cfg(feature = "testing")]
-use testing::tap;
 
 #[cfg(target_os = "freebsd")]
 use freebsd as os;
@@ -45,6 +43,7 @@ use linux as os;
 use macos as os;
 
 pub(crate) use accept::{AcceptFault, SpareFd};
+pub(crate) use endpoint::{Endpoint, FaultLayer};
 pub(crate) use inherited::take_inherited;
 pub use interest::{Interest, Readiness};
 pub use limits::raise_fd_limit;
@@ -52,6 +51,5 @@ pub(crate) use listener::{ListenOptions, Listener};
 pub(crate) use options::{Keepalive, StreamOptions};
 pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack};
 pub(crate) use prefetch::prefetch;
+pub(crate) use socket::Connecting;
 pub use socket::Credentials;
-pub(crate) use socket::{Connecting, Socket};
-pub(crate) use tap::Faults;

@@ -20,13 +20,10 @@ use std::{
 use socket2::SockRef;
 
 use super::{
-    Faults,
     call::{retry, size},
-    interest::Readiness,
     options::StreamOptions,
     os,
     sockaddr::{domain, from_system, to_system},
-    tap::{Tap, dial},
 };
 use crate::{
     addr::PeerAddress,
@@ -64,7 +61,6 @@ pub struct Credentials {
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: AtomicI32,
-    pub(super) tap: Tap,
 }
 
 const CLOSED: RawFd = -1;
@@ -72,24 +68,11 @@ const CLOSED: RawFd = -1;
 impl From<OwnedFd> for Socket {
     /// `fd` must be a non-blocking stream socket.
     fn from(fd: OwnedFd) -> Self {
-        Self { fd: AtomicI32::new(fd.into_raw_fd()), tap: Tap::default() }
+        Self { fd: AtomicI32::new(fd.into_raw_fd()) }
     }
 }
 
 impl Socket {
-    /// Lets `faults` befall this socket, if it has any.
-    pub(crate) fn suffer(&mut self, faults: &Faults) {
-        self.tap.suffer(faults);
-    }
-
-    /// Registered with a selector: `bell` makes what tells of events that the selector does not know.
-    pub(crate) fn registered<B>(&self, bell: impl FnOnce() -> B)
-    where
-        B: Fn(Readiness) + Send + Sync + 'static,
-    {
-        self.tap.registered(bell);
-    }
-
     /// The descriptor. Do not keep it past the moment up to which nobody may close this socket.
     pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
         let fd = self.raw()?;
@@ -110,7 +93,7 @@ impl Socket {
     #[inline]
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let fd = self.raw()?;
-        let n = retry(Counter::SysRead, || self.tap.read(into, |into| os::receive(fd, into)))?;
+        let n = retry(Counter::SysRead, || os::receive(fd, into))?;
         counters::add(Counter::BytesIn, n as u64);
         Ok(n)
     }
@@ -119,7 +102,7 @@ impl Socket {
     #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let fd = self.raw()?;
-        let n = retry(Counter::SysWrite, || self.tap.write(bytes, |bytes| os::send(fd, bytes)))?;
+        let n = retry(Counter::SysWrite, || os::send(fd, bytes))?;
         counters::add(Counter::BytesOut, n as u64);
         Ok(n)
     }
@@ -128,15 +111,13 @@ impl Socket {
     pub(crate) fn writev(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let fd = self.raw()?;
         let n = retry(Counter::SysWrite, || {
-            self.tap.writev(parts, |parts| {
-                // SAFETY: a `msghdr` of zeros means: no address, no parts, no control data.
-                let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-                // `IoSlice` has the layout of `iovec`, and the call does not write through it.
-                message.msg_iov = parts.as_ptr().cast_mut().cast();
-                message.msg_iovlen = parts.len().min(MAX_PARTS) as _;
-                // SAFETY: `message` refers to the first `msg_iovlen` of `parts`, valid for reads.
-                size(unsafe { libc::sendmsg(fd, &raw const message, os::SEND_FLAGS) })
-            })
+            // SAFETY: a `msghdr` of zeros means: no address, no parts, no control data.
+            let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+            // `IoSlice` has the layout of `iovec`, and the call does not write through it.
+            message.msg_iov = parts.as_ptr().cast_mut().cast();
+            message.msg_iovlen = parts.len().min(MAX_PARTS) as _;
+            // SAFETY: `message` refers to the first `msg_iovlen` of `parts`, valid for reads.
+            size(unsafe { libc::sendmsg(fd, &raw const message, os::SEND_FLAGS) })
         })?;
         counters::add(Counter::BytesOut, n as u64);
         Ok(n)
@@ -149,10 +130,8 @@ impl Socket {
         let mut byte = 0u8;
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         retry(Counter::SysRead, || {
-            self.tap.peek(|| {
-                // SAFETY: `byte` is valid for a write of one byte.
-                size(unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, flags) })
-            })
+            // SAFETY: `byte` is valid for a write of one byte.
+            size(unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, flags) })
         })
     }
 
@@ -160,10 +139,8 @@ impl Socket {
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         let fd = self.raw()?;
         retry(Counter::SysClose, || {
-            self.tap.shutdown_write(|| {
-                // SAFETY: it takes two numbers and touches no memory of the process.
-                size(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize)
-            })
+            // SAFETY: it takes two numbers and touches no memory of the process.
+            size(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize)
         })
         .map(drop)
     }
@@ -177,7 +154,6 @@ impl Socket {
             return false;
         }
         counters::add(Counter::SysClose, 1);
-        self.tap.closed();
         // SAFETY: the swap gave `fd` to this call alone, and this socket owned it.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
         true
@@ -185,7 +161,6 @@ impl Socket {
 
     /// Makes the next close a reset: what was not sent is thrown away, and the peer sees an error.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
-        self.tap.reset_on_close();
         SockRef::from(&self.fd()?).set_linger(Some(std::time::Duration::ZERO))
     }
 
@@ -219,13 +194,9 @@ impl Socket {
     pub(crate) fn connect_start(
         peer: &PeerAddress,
         options: &StreamOptions,
-        faults: &Faults,
     ) -> io::Result<(Self, Connecting)> {
-        if let Some(dialled) = dial(peer, faults) {
-            return dialled;
-        }
         let address = to_system(peer)?;
-        let socket = faults.open(|| os::stream_socket(domain(peer)))?;
+        let socket = os::stream_socket(domain(peer))?;
         options.apply(&SockRef::from(&socket), address.is_unix())?;
         counters::add(Counter::SysConnect, 1);
         // A signal does not stop a connect that began, so that it is not called again.
@@ -248,9 +219,6 @@ impl Socket {
     /// Why it failed: `ConnectionRefused`, `TimedOut`, and so on.
     pub(crate) fn connect_finish(&self) -> io::Result<Connecting> {
         let fd = self.fd()?;
-        if self.tap.is_ignored() {
-            return Ok(Connecting::InProgress);
-        }
         let socket = SockRef::from(&fd);
         if let Some(e) = socket.take_error()? {
             return Err(e);

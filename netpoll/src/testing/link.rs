@@ -1,14 +1,9 @@
 //! What a connection in memory is like.
 
-use std::io;
-
 use super::peer::MemoryPeer;
-use crate::{
-    error::{Error, Result},
-    sys::{
-        Socket,
-        testing::{Faults, socket_in_memory, sockets_in_memory},
-    },
+use crate::sys::{
+    Endpoint,
+    testing::{Faults, endpoint_in_memory, endpoints_in_memory},
 };
 
 /// The room of a connection in memory, and what befalls it.
@@ -56,18 +51,15 @@ impl Link {
         self
     }
 
-    /// A socket, and its other end.
-    pub(super) fn make(&self) -> Result<(Socket, MemoryPeer)> {
-        let (mut socket, end) = socket_in_memory(self.inbound, self.outbound)
-            .map_err(|e| Error::io("a connection in memory", e))?;
-        socket.suffer(&self.faults);
-        Ok((socket, MemoryPeer::new(end)))
+    /// An endpoint, and its other end.
+    pub(super) fn make(&self) -> (Endpoint, MemoryPeer) {
+        let (endpoint, end) = endpoint_in_memory(self.inbound, self.outbound);
+        (self.faults.layer().around(endpoint), MemoryPeer::new(end))
     }
 
-    /// A socket, and the one of whoever dialled it.
-    pub(super) fn between(&self) -> io::Result<(Socket, Socket)> {
-        let (mut socket, dialled) = sockets_in_memory(self.inbound, self.outbound)?;
-        socket.suffer(&self.faults);
-        Ok((socket, dialled))
+    /// An endpoint, and the one of whoever dialled it.
+    pub(super) fn between(&self) -> (Endpoint, Endpoint) {
+        let (endpoint, dialled) = endpoints_in_memory(self.inbound, self.outbound);
+        (self.faults.layer().around(endpoint), dialled)
     }
 }

@@ -41,10 +41,10 @@ impl Listener {
         let (tell, clients) = channel();
         let link = link.clone();
         let port = Port::open(move || {
-            let (socket, peer) = link.make()?;
+            let (endpoint, peer) = link.make();
             // Once the listener is gone nobody can dial it.
             let _ = tell.send(peer);
-            Ok(socket)
+            Ok(endpoint)
         });
         Self { port, clients: Mutex::new(clients) }
     }

@@ -31,9 +31,9 @@ pub fn pair(
     options: ConnectionOptions,
     link: &Link,
 ) -> Result<(Connection, MemoryPeer)> {
-    let (socket, peer) = link.make()?;
-    let settings = Arc::new(Settings { public: options, ..Settings::default() });
-    let conn = Conn::open(runtime.shared(), socket, PeerAddress::Unnamed, settings, |_| None)?;
+    let (endpoint, peer) = link.make();
+    let settings = Arc::new(Settings::from(options));
+    let conn = Conn::open(runtime.shared(), endpoint, PeerAddress::Unnamed, settings, |_| None)?;
     conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
     Ok((Connection::owned(conn), peer))
 }

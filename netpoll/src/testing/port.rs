@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::sys::{self, Socket, testing::Dials};
+use crate::sys::{self, Endpoint, testing::Dials};
 
 /// An address in memory, of a [`Server`](super::Server) or a [`Listener`](super::Listener): a
 /// [`Dialer`](crate::Dialer) or a client of this process that dials it gets a connection in memory, and the
@@ -36,7 +36,7 @@ use crate::sys::{self, Socket, testing::Dials};
 pub struct Port(sys::testing::Port);
 
 impl Port {
-    pub(super) fn open(answer: impl Fn() -> io::Result<Socket> + Send + Sync + 'static) -> Self {
+    pub(super) fn open(answer: impl Fn() -> io::Result<Endpoint> + Send + Sync + 'static) -> Self {
         Self(sys::testing::Port::open(answer))
     }
 

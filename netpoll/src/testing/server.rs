@@ -41,8 +41,8 @@ impl Server {
     /// # Errors
     /// `Io` if there are no descriptors.
     pub fn connect_by(&self, link: &Link) -> Result<MemoryPeer> {
-        let (socket, peer) = link.make()?;
-        self.host.accepted(socket, PeerAddress::Unnamed);
+        let (endpoint, peer) = link.make();
+        self.host.accepted(endpoint, PeerAddress::Unnamed);
         Ok(peer)
     }
 
@@ -51,8 +51,8 @@ impl Server {
     pub fn listen(&self, link: &Link) -> Port {
         let (host, link) = (self.host.clone(), link.clone());
         Port::open(move || {
-            let (socket, dialled) = link.between()?;
-            host.accepted(socket, PeerAddress::Unnamed);
+            let (endpoint, dialled) = link.between();
+            host.accepted(endpoint, PeerAddress::Unnamed);
             Ok(dialled)
         })
     }

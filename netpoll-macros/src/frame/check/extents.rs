@@ -101,12 +101,16 @@ pub(super) fn rest(item: &Item, fields: &Fields, errors: &Errors) {
                 format!("`{}` takes the rest, and is not the last field", field.name),
                 "move it to the end, or give it a size: `prefix = u32`",
             );
-        } else if !item.is_part() && !fields.lengths().iter().any(|c| c.to == last) {
+        } else if !item.is_part()
+            && item.attrs.datagram.is_none()
+            && !fields.lengths().iter().any(|c| c.to == last)
+        {
             errors.at(
                 &field.member,
                 "nothing says where this frame ends",
                 "a length before it: `#[frame(len(of = rest))] n: Auto<u32>`; or, if it stands \
-                 only within other frames, `#[frame(part)]` on the type",
+                 only within other frames, `#[frame(part)]` on the type; or, if each is a datagram, \
+                 `#[frame(datagram)]`",
             );
         }
     }

@@ -164,7 +164,7 @@ impl Balance {
     /// Notes that a dial has failed.
     pub(super) fn unreachable(&mut self, endpoint: &Endpoint, error: &Error, now: u64) {
         let entry = &mut self.entries[endpoint.index];
-        entry.error = Some(error.copy());
+        entry.error = Some(error.clone());
         entry.health.unreachable(now, &self.policy, &mut self.random);
         entry.note();
         self.note_unsound();

@@ -5,6 +5,7 @@
 mod bits;
 mod decode;
 mod encode;
+mod marks;
 mod scan;
 mod size;
 
@@ -16,6 +17,7 @@ pub use decode::{
 pub use encode::{
     checksum, fitting, put_amount, put_check, put_prefix, put_value, same_size, size_of,
 };
+pub use marks::{time_in, time_of};
 pub use scan::{
     Flat, flat, owe, scan_amount, scan_check, scan_constant, scan_count, scan_digits, scan_prefix,
     skip_own,
@@ -23,9 +25,11 @@ pub use scan::{
 pub use size::{Size, ends, gap, least, stands, sum};
 
 pub use super::{
-    Ascii, Auto, Be, Checksum, Cursor, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder,
-    Find, Fixed, Frame, FrameErrorKind, Le, ListSkip, Prefix, Repr, Scan, Sequenced, Stop, U24,
+    Ascii, Auto, Be, Carries, Checksum, Chunks, Cursor, Decode, DecodeError, Decoder, Encode,
+    EncodeError, Encoder, Find, Fixed, Frame, FrameErrorKind, Goodbye, Judged, Le, ListSkip,
+    Payload, Prefix, Repr, Routed, Scan, Sequenced, Status, Stop, Streamed, Timed, ToEnd, U24,
     Varint, Wire, WireArgs, Zigzag,
     ints::boolean,
     list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
 };
+pub use crate::Result;

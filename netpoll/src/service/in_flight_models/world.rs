@@ -27,7 +27,7 @@ use crate::{
         },
         thread, wait,
     },
-    sched::{BoxFuture, gate::Gate, park},
+    sched::{BoxFuture, block_on, state_word::StateWord},
 };
 
 const WAKE: u32 = 1 << 2;
@@ -55,7 +55,7 @@ enum Ready {
 /// A connection without bytes, and its queue.
 pub(super) struct Model {
     table: InFlight<Request>,
-    gate: Gate,
+    state_word: StateWord,
     /// What the peer has sent.
     input: Mutex<VecDeque<(usize, Work)>>,
     queue: Mutex<VecDeque<Ready>>,
@@ -100,7 +100,7 @@ impl Model {
         let input = input.iter().enumerate().map(|(n, work)| (n + 1, *work));
         let model = Arc::new(Self {
             table: InFlight::new(most, ordered),
-            gate: Gate::new(0),
+            state_word: StateWord::new(0),
             input: Mutex::new(input.collect()),
             queue: Mutex::default(),
             pushed: Condvar::new(),
@@ -126,13 +126,13 @@ impl Model {
 
     /// As `ConnectionHandler::step`: sends what has completed, and begins requests while there is room.
     fn turn(self: &Arc<Self>) {
-        self.gate.begin();
+        self.state_word.begin();
         if self.closes.load(Acquire) {
             self.close();
         } else {
             self.step();
         }
-        if self.gate.end(false) {
+        if self.state_word.end(false) {
             self.push(Ready::Turn);
         }
     }
@@ -162,7 +162,7 @@ impl Model {
         }
     }
 
-    /// As `ConnectionHandler::closed`, which the gate lets run once.
+    /// As `ConnectionHandler::closed`, which the state_word lets run once.
     fn close(self: &Arc<Self>) {
         if self.table.is_over() {
             return;
@@ -225,7 +225,7 @@ impl Model {
         match ready {
             Ready::Turn => self.turn(),
             Ready::Batch => batch::run(self, |number, request| self.handle(number, request)),
-            Ready::Task(task) => park::wait_for(task, None).unwrap(),
+            Ready::Task(task) => block_on::wait_for(task, None).unwrap(),
         }
     }
 
@@ -289,7 +289,7 @@ impl BatchOwner for Model {
     }
 
     fn wake_turn(&self) {
-        if Gate::must_queue(self.gate.notify(WAKE)) {
+        if StateWord::must_queue(self.state_word.notify(WAKE)) {
             self.push(Ready::Turn);
         }
     }

@@ -40,6 +40,7 @@ impl Selector {
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64, what: Interest) -> io::Result<()> {
         let events = match what {
             Interest::Stream => libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET,
+            Interest::Datagrams => libc::EPOLLIN | libc::EPOLLET,
             Interest::Listener => libc::EPOLLIN,
         };
         self.control(libc::EPOLL_CTL_ADD, fd, events, token)

@@ -9,6 +9,14 @@ use std::{
     },
 };
 
+use parking_lot::Mutex;
+
+use super::faulty::Faulty;
+use crate::sys::endpoint::{
+    Endpoint, FaultLayer,
+    fault_layer::{BeforeAccept, Inject},
+};
+
 /// What can befall a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -70,7 +78,7 @@ impl Fault {
 #[derive(Clone, Default)]
 pub struct Faults(Option<Arc<Plan>>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Plan {
     seed: u64,
     odds: [u64; Fault::COUNT],
@@ -79,6 +87,21 @@ struct Plan {
     calls: [AtomicU64; Fault::COUNT],
     injected: [AtomicU64; Fault::COUNT],
     sockets: AtomicU64,
+}
+
+impl Plan {
+    /// Dice for one more socket.
+    fn dice(self: &Arc<Self>) -> Dice {
+        let socket = self.sockets.fetch_add(1, Relaxed);
+        // A state of zero would stay zero.
+        let state = (self.seed ^ socket.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1 << 63;
+        let mut dice = Dice { plan: self.clone(), state, storm: 0 };
+        // Seeds that differ in few bits begin alike.
+        for _ in 0..8 {
+            dice.below(2);
+        }
+        dice
+    }
 }
 
 impl Faults {
@@ -124,24 +147,36 @@ impl Faults {
         Arc::get_mut(plan).expect("faults are set before a runtime has them")
     }
 
-    /// Dice for one more socket; none without faults.
-    pub(super) fn dice(&self) -> Option<Dice> {
-        let plan = self.0.clone()?;
-        let socket = plan.sockets.fetch_add(1, Relaxed);
-        // A state of zero would stay zero.
-        let state = (plan.seed ^ socket.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1 << 63;
-        let mut dice = Dice { plan, state, storm: 0 };
-        // Seeds that differ in few bits begin alike.
-        for _ in 0..8 {
-            dice.below(2);
+    /// These faults as a runtime has them.
+    pub(crate) fn layer(&self) -> FaultLayer {
+        match &self.0 {
+            None => FaultLayer::default(),
+            Some(plan) => FaultLayer::from(plan.clone() as Arc<dyn Inject>),
         }
-        Some(dice)
+    }
+}
+
+impl Inject for Plan {
+    fn before_open(self: Arc<Self>) -> io::Result<()> {
+        let fault = self.dice().throw(&[Fault::TooManyFiles, Fault::NoBuffers]);
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
     }
 
-    /// Opens a descriptor for a dial, if there is one.
-    pub(in crate::sys) fn open<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let fault = self.dice().and_then(|mut d| d.throw(&[Fault::TooManyFiles, Fault::NoBuffers]));
-        fault.map_or_else(call, |fault| Err(fault.error()))
+    fn before_accept(self: Arc<Self>) -> BeforeAccept {
+        use Fault::{Interrupted, NoBuffers, Reset, SlowAccept, TooManyFiles};
+        let dice = Mutex::new(self.dice());
+        Box::new(move || {
+            match dice.lock().throw(&[Interrupted, TooManyFiles, NoBuffers, Reset, SlowAccept]) {
+                None => Ok(()),
+                Some(Reset) => Err(io::Error::from_raw_os_error(libc::ECONNABORTED)),
+                Some(fault) => Err(fault.error()),
+            }
+        })
+    }
+
+    fn around(self: Arc<Self>, endpoint: Endpoint) -> Endpoint {
+        let dice = self.dice();
+        Endpoint::Other(Box::new(Faulty::new(endpoint, dice)))
     }
 }
 
@@ -180,6 +215,7 @@ const ALL: [Fault; Fault::COUNT] = [
 const STORM: u64 = 8;
 
 /// What one socket draws.
+#[derive(Debug)]
 pub(super) struct Dice {
     plan: Arc<Plan>,
     state: u64,

@@ -3,89 +3,93 @@
 //! ```text
 //!   an end ──pieces──▶ inbox of the other ──▶ read          bounded, as the system's buffers are
 //! ```
-//! A socket has a descriptor as any other, one end of a Unix pair through which nothing goes, so that
-//! registration, options and closing are what they always are. What the system would say of a TCP
-//! connection in the same state, this says: through the same calls, and through the bell instead of
-//! the selector.
+//! The library's end is an [`Endpoint`] without a descriptor. What the system would say of a TCP connection
+//! in the same state, this says: through the same calls, and through the notifier instead of the
+//! selector.
 
 use std::{
-    io::{self, ErrorKind},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    sync::Arc,
+    fmt,
+    io::{self, ErrorKind, IoSlice},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire},
+    },
     time::Instant,
 };
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{
-    tap::{Bell, Tap},
-    wire::State,
+use super::wire::State;
+use crate::{
+    counters::{self, Counter},
+    sys::{
+        Connecting,
+        endpoint::{Endpoint, Notifier, Stream},
+    },
 };
-use crate::sys::{interest::Readiness, socket::Socket};
 
 /// Both directions of a connection in memory, and what is known of its ends.
 struct Wire {
     state: Mutex<State>,
     /// Told of every change.
     changed: Condvar,
-    /// Of the ends that are sockets; a test's hears nothing.
-    bells: [Option<Arc<Bell>>; 2],
+    /// Of the ends that are the library's, once they are watched; a test's hears nothing.
+    notifiers: [OnceLock<Notifier>; 2],
 }
 
 /// One end of a connection in memory.
 pub(crate) struct End {
     wire: Arc<Wire>,
     side: usize,
-    /// The other end of a socket's descriptor: while it is open the system says nothing of this one.
-    _pair: Option<UnixStream>,
 }
 
-/// A socket, and the test's end of its connection, with so many bytes of room each way.
-pub(crate) fn socket_in_memory(inbound: usize, outbound: usize) -> io::Result<(Socket, End)> {
-    let bell = Arc::<Bell>::default();
-    let wire = Wire::new([(inbound, Some(&bell)), (outbound, None)]);
-    Ok((socket(&wire, 0, bell)?, End { wire, side: 1, _pair: None }))
+/// The library's end of a connection in memory.
+pub(super) struct MemoryStream {
+    end: End,
+    /// Nobody answers its dial.
+    ignored: bool,
+    closed: AtomicBool,
 }
 
-/// The two sockets of a connection, with so many bytes of room on the way to the first, and to the second.
-pub(crate) fn sockets_in_memory(first: usize, second: usize) -> io::Result<(Socket, Socket)> {
-    let [one, other] = [(); 2].map(|()| Arc::<Bell>::default());
-    let wire = Wire::new([(first, Some(&one)), (second, Some(&other))]);
-    Ok((socket(&wire, 0, one)?, socket(&wire, 1, other)?))
+/// An endpoint, and the test's end of its connection, with so many bytes of room each way.
+pub(crate) fn endpoint_in_memory(inbound: usize, outbound: usize) -> (Endpoint, End) {
+    let wire = Wire::new([(inbound, false), (outbound, true)]);
+    (endpoint(&wire, 0, false), End { wire, side: 1 })
 }
 
-/// A socket whose dial nobody answers.
-pub(super) fn ignored_socket() -> io::Result<Socket> {
-    let (mut socket, _) = socket_in_memory(1, 1)?;
-    socket.tap.ignore();
-    Ok(socket)
+/// The two endpoints of a connection, with so many bytes of room on the way to the first, and to the second.
+pub(crate) fn endpoints_in_memory(first: usize, second: usize) -> (Endpoint, Endpoint) {
+    let wire = Wire::new([(first, false), (second, false)]);
+    (endpoint(&wire, 0, false), endpoint(&wire, 1, false))
 }
 
-fn socket(wire: &Arc<Wire>, side: usize, bell: Arc<Bell>) -> io::Result<Socket> {
-    let (ours, pair) = UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let mut socket = Socket::from(OwnedFd::from(ours));
-    socket.tap = Tap::in_memory(End { wire: wire.clone(), side, _pair: Some(pair) }, bell);
-    Ok(socket)
+/// An endpoint whose dial nobody answers.
+pub(super) fn ignored_endpoint() -> Endpoint {
+    endpoint(&Wire::new([(1, false), (1, false)]), 0, true)
+}
+
+fn endpoint(wire: &Arc<Wire>, side: usize, ignored: bool) -> Endpoint {
+    let end = End { wire: wire.clone(), side };
+    Endpoint::Other(Box::new(MemoryStream { end, ignored, closed: AtomicBool::new(false) }))
 }
 
 impl Wire {
-    fn new(ends: [(usize, Option<&Arc<Bell>>); 2]) -> Arc<Self> {
-        let state = State::new(ends.map(|(room, bell)| (room, bell.is_none())));
-        let bells = ends.map(|(_, bell)| bell.cloned());
-        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), bells })
+    /// With so many bytes of room on the way to each end, which may be a test's.
+    fn new(ends: [(usize, bool); 2]) -> Arc<Self> {
+        let state = Mutex::new(State::new(ends));
+        Arc::new(Self { state, changed: Condvar::new(), notifiers: Default::default() })
     }
 
     /// Tells the end `side` what a selector would say now.
-    fn ring(&self, side: usize) {
-        if let Some(bell) = &self.bells[side] {
+    fn notify(&self, side: usize) {
+        if let Some(notifier) = self.notifiers[side].get() {
             let readiness = self.state.lock().readiness(side);
-            bell.ring(readiness);
+            notifier(readiness);
         }
     }
 }
 
-/// What a socket calls; nothing waits.
+/// The calls of the library's end; nothing waits.
 impl End {
     fn other(&self) -> usize {
         1 - self.side
@@ -94,10 +98,10 @@ impl End {
     /// Something has changed that the other end has to know.
     fn tell(&self) {
         self.wire.changed.notify_all();
-        self.wire.ring(self.other());
+        self.wire.notify(self.other());
     }
 
-    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let (n, had_no_room, more) = {
             let mut state = self.wire.state.lock();
             let had_no_room = state.ends[self.side].left() == 0;
@@ -106,21 +110,21 @@ impl End {
         };
         self.wire.changed.notify_all();
         if had_no_room {
-            self.wire.ring(self.other());
+            self.wire.notify(self.other());
         }
         if more {
             // A read that gives less than it could take says that nothing more has come.
-            self.wire.ring(self.side);
+            self.wire.notify(self.side);
         }
         Ok(n)
     }
 
-    pub(super) fn peek(&self) -> io::Result<usize> {
+    fn peek(&self) -> io::Result<usize> {
         let mut state = self.wire.state.lock();
         if state.ends[self.side].inbox.is_empty() { state.at_end(self.side) } else { Ok(1) }
     }
 
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let (n, reset) = {
             let mut state = self.wire.state.lock();
             (state.put(self.side, bytes)?, state.reset)
@@ -128,12 +132,12 @@ impl End {
         self.tell();
         if reset {
             // The system takes it, and hears a reset for it.
-            self.wire.ring(self.side);
+            self.wire.notify(self.side);
         }
         Ok(n)
     }
 
-    pub(super) fn shutdown_write(&self) -> io::Result<usize> {
+    fn shutdown_write(&self) -> io::Result<()> {
         let hung_up = {
             let mut state = self.wire.state.lock();
             if state.reset {
@@ -144,18 +148,87 @@ impl End {
         };
         self.tell();
         if hung_up {
-            self.wire.ring(self.side);
+            self.wire.notify(self.side);
         }
-        Ok(0)
+        Ok(())
+    }
+}
+
+impl MemoryStream {
+    /// The connection breaks.
+    pub(super) fn reset(&self) {
+        self.end.reset();
     }
 
-    pub(super) fn reset_on_close(&self) {
-        self.wire.state.lock().ends[self.side].abort = true;
+    /// Makes a call, unless it is closed.
+    fn call<T>(&self, counter: Counter, call: impl FnOnce(&End) -> io::Result<T>) -> io::Result<T> {
+        if self.closed.load(Acquire) {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        counters::add(counter, 1);
+        call(&self.end)
+    }
+}
+
+impl Stream for MemoryStream {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.call(Counter::SysRead, |end| end.read(into))?;
+        counters::add(Counter::BytesIn, n as u64);
+        Ok(n)
     }
 
-    /// What a selector would say now.
-    pub(super) fn readiness(&self) -> Readiness {
-        self.wire.state.lock().readiness(self.side)
+    fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes = parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat();
+        let n = self.call(Counter::SysWrite, |end| end.write(&bytes))?;
+        counters::add(Counter::BytesOut, n as u64);
+        Ok(n)
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        self.call(Counter::SysRead, End::peek)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.call(Counter::SysClose, End::shutdown_write)
+    }
+
+    fn reset_on_close(&self) -> io::Result<()> {
+        self.end.wire.state.lock().ends[self.end.side].abort = true;
+        Ok(())
+    }
+
+    fn close(&self) -> bool {
+        let closes = !self.closed.swap(true, AcqRel);
+        if closes {
+            counters::add(Counter::SysClose, 1);
+            self.end.close();
+        }
+        closes
+    }
+
+    fn watch(&self, notifier: Notifier) {
+        let End { wire, side } = &self.end;
+        if wire.notifiers[*side].set(notifier).is_err() {
+            unreachable!("an endpoint is watched once");
+        }
+        // As a selector tells at once what is true already.
+        wire.notify(*side);
+    }
+
+    fn connect_finish(&self) -> io::Result<Connecting> {
+        Ok(if self.ignored { Connecting::InProgress } else { Connecting::Done })
+    }
+}
+
+impl Drop for MemoryStream {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for MemoryStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStream").field("side", &self.end.side).finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,12 @@
-//! What tests put between sockets and the system: faults, and connections that stay in memory.
+//! Endpoints of the test kit: connections that stay in memory, and faults around any endpoint.
 
 mod faults;
+mod faulty;
 mod memory;
 mod ports;
-pub(super) mod tap;
 mod wire;
 
 pub use faults::{Fault, Faults};
-pub(crate) use memory::{End, socket_in_memory, sockets_in_memory};
+pub(crate) use memory::{End, endpoint_in_memory, endpoints_in_memory};
 pub use ports::Dials;
 pub(crate) use ports::Port;

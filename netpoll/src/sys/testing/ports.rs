@@ -12,17 +12,20 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::memory::ignored_socket;
+use super::memory::ignored_endpoint;
 use crate::{
     addr::PeerAddress,
-    sys::{Connecting, Faults, Socket},
+    sys::{
+        Connecting,
+        endpoint::{Endpoint, OTHER_ADDRESSES},
+    },
 };
 
 /// Where no file can be.
 const ROOM: &str = "/dev/null/memory";
 
 /// Makes a connection whose other end somebody takes.
-type Answer = dyn Fn() -> io::Result<Socket> + Send + Sync;
+type Answer = dyn Fn() -> io::Result<Endpoint> + Send + Sync;
 
 static OPEN: Mutex<BTreeMap<PathBuf, Arc<Place>>> = Mutex::new(BTreeMap::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -52,9 +55,11 @@ pub(crate) struct Port {
 
 impl Port {
     /// A new address, for whose clients `answer` makes connections.
-    pub(crate) fn open(answer: impl Fn() -> io::Result<Socket> + Send + Sync + 'static) -> Self {
+    pub(crate) fn open(answer: impl Fn() -> io::Result<Endpoint> + Send + Sync + 'static) -> Self {
         let path = PathBuf::from(format!("{ROOM}/{}", NEXT.fetch_add(1, Relaxed)));
         let place = Arc::new(Place { dials: Mutex::default(), answer: Box::new(answer) });
+        // The first port makes the namespace known; it is the same function ever after.
+        OTHER_ADDRESSES.get_or_init(|| dial);
         OPEN.lock().insert(path.clone(), place.clone());
         Self { path, place }
     }
@@ -76,16 +81,15 @@ impl Drop for Port {
 }
 
 /// Begins to connect to `peer`, if that is in memory.
-pub(in crate::sys) fn dial(
-    peer: &PeerAddress,
-    faults: &Faults,
-) -> Option<io::Result<(Socket, Connecting)>> {
+fn dial(peer: &PeerAddress) -> Option<io::Result<(Endpoint, Connecting)>> {
     let path = peer.path().filter(|path| path.starts_with(ROOM))?;
     let place = OPEN.lock().get(path).cloned();
     let dials = place.as_ref().map_or(Dials::Refused, |place| *place.dials.lock());
-    Some(faults.open(|| match (dials, place) {
-        (Dials::Answered, Some(place)) => Ok(((place.answer)()?, Connecting::Done)),
-        (Dials::Ignored, _) => Ok((ignored_socket()?, Connecting::InProgress)),
+    Some(match (dials, place) {
+        (Dials::Answered, Some(place)) => {
+            (place.answer)().map(|endpoint| (endpoint, Connecting::Done))
+        }
+        (Dials::Ignored, _) => Ok((ignored_endpoint(), Connecting::InProgress)),
         _ => Err(io::ErrorKind::ConnectionRefused.into()),
-    }))
+    })
 }

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Connecting, Faults, ListenOptions, Listener, Socket, StreamOptions};
+use super::{Connecting, ListenOptions, Listener, StreamOptions, socket::Socket};
 use crate::addr::PeerAddress;
 
 /// A listener on a port that the system chose.
@@ -39,8 +39,7 @@ fn until_ready<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Dials `there` and waits for the connection.
 fn dial(there: &PeerAddress) -> io::Result<Socket> {
-    let (socket, mut state) =
-        Socket::connect_start(there, &StreamOptions::default(), &Faults::default())?;
+    let (socket, mut state) = Socket::connect_start(there, &StreamOptions::default())?;
     while state == Connecting::InProgress {
         std::thread::sleep(Duration::from_millis(1));
         state = socket.connect_finish()?;

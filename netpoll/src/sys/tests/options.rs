@@ -11,7 +11,7 @@ use socket2::SockRef;
 use super::{dial, until_ready};
 use crate::{
     addr::PeerAddress,
-    sys::{Faults, Keepalive, ListenOptions, Listener, Socket, StreamOptions},
+    sys::{Keepalive, ListenOptions, Listener, StreamOptions, socket::Socket},
 };
 
 fn check(socket: &Socket) {
@@ -51,8 +51,7 @@ fn a_dialled_and_an_accepted_socket_have_them() {
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listen = ListenOptions { stream: options(), ..Default::default() };
     let listener = Listener::bind(&any.into(), &listen).unwrap();
-    let (dialled, _) =
-        Socket::connect_start(listener.address(), &options(), &Faults::default()).unwrap();
+    let (dialled, _) = Socket::connect_start(listener.address(), &options()).unwrap();
     let (accepted, _) = until_ready(|| listener.accept()).unwrap();
     check(&dialled);
     check(&accepted);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{dial, listener, tcp_pair, unix_pair};
-use crate::sys::{Interest, RawEvents, Readiness, Selector, Socket, Waker};
+use crate::sys::{Interest, RawEvents, Readiness, Selector, Waker, socket::Socket};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(20));
 const LONG: Option<Duration> = Some(Duration::from_secs(5));

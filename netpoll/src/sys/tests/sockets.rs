@@ -10,7 +10,7 @@ use std::{
 use super::{dial, tcp_pair, unix_pair, until_ready};
 use crate::{
     addr::PeerAddress,
-    sys::{Connecting, Faults, Socket, StreamOptions},
+    sys::{Connecting, StreamOptions, socket::Socket},
 };
 
 #[test]
@@ -153,7 +153,7 @@ fn a_connect_to_a_full_unix_listener_would_block() {
     let there = PeerAddress::Path(dir.join("s"));
     let options = crate::sys::ListenOptions { backlog: 0, ..Default::default() };
     let _listener = crate::sys::Listener::bind(&there, &options).unwrap();
-    let connect = || Socket::connect_start(&there, &StreamOptions::default(), &Faults::default());
+    let connect = || Socket::connect_start(&there, &StreamOptions::default());
     let mut waiting = Vec::new();
     let e = loop {
         match connect() {

@@ -1,4 +1,4 @@
-//! Waiting threads: a waker that unparks one, and the wait itself.
+//! Waits of threads for futures: [`block_on`], and the waker that unparks the thread.
 
 use std::{
     future::Future,
@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{seat, shared::Shared};
+use super::{context, shared::Shared};
 use crate::{
     primitive::{
         atomic::{
@@ -71,6 +71,16 @@ impl Parker {
     }
 }
 
+/// Polls `future` to its end on this thread, which waits meanwhile. A worker gives its poller to
+/// another worker before it waits.
+///
+/// ```
+/// assert_eq!(netpoll::block_on(async { 6 * 7 }), 42);
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    wait_for(future, None).expect("a wait without a deadline ends when the future does")
+}
+
 /// Polls `future` on this thread until it is ready, or until `deadline` (then `None`).
 ///
 /// A worker gives its poller away before it waits.
@@ -79,7 +89,7 @@ pub(crate) fn wait_for<F: Future>(future: F, deadline: Option<Moment>) -> Option
     let parker = Arc::new(Parker {
         thread: thread::current(),
         state: AtomicU8::new(AWAKE),
-        runtime: seat::current(),
+        runtime: context::current(),
     });
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
@@ -90,7 +100,7 @@ pub(crate) fn wait_for<F: Future>(future: F, deadline: Option<Moment>) -> Option
         if deadline.is_some_and(Moment::has_passed) {
             return None;
         }
-        seat::give_away();
+        context::give_away();
         parker.rest(&waker, deadline);
         // A swap, not a store: it takes over what the last to wake has done before. One that comes
         // between the look and this line does not unpark, as it finds the thread woken.

@@ -1,9 +1,9 @@
 //! The workers: standbys, growth to `max_workers`, decay.
 //!
-//! A worker is a *driver* (has a home), *late* (in a turn whose home was given away) or a *standby*
-//! (parked). Handlers run in drivers and in late workers; `late + homes <= max_workers` is the
-//! condition for starting one ([`Crew::may_start`]). So there are at most `max_workers + homes`
-//! threads: at the limit a home still finds a driver, which then only does I/O.
+//! A worker is a *driver* (has a shard), *late* (in a turn whose shard was given away) or a *standby*
+//! (parked). Handlers run in drivers and in late workers; `late + shards <= max_workers` is the
+//! condition for starting one ([`WorkerPool::may_start`]). So there are at most `max_workers + shards`
+//! threads: at the limit a shard still finds a driver, which then only does I/O.
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,12 @@ use crate::primitive::atomic::{
 const KEEP_STANDBY: Duration = Duration::from_secs(10);
 
 /// See the module's documentation.
-pub(crate) struct Crew {
+pub(crate) struct WorkerPool {
     /// How many workers may be late while handlers still start.
     may_be_late: isize,
     state: Mutex<State>,
-    /// Workers in a turn whose home was given away. For a moment below zero, when a turn ends between
-    /// the loss of its home and the count of it.
+    /// Workers in a turn whose shard was given away. For a moment below zero, when a turn ends between
+    /// the loss of its shard and the count of it.
     late: AtomicIsize,
     /// Threads that have not come to their end.
     alive: AtomicUsize,
@@ -37,24 +37,24 @@ pub(crate) struct Crew {
 
 #[derive(Default)]
 struct State {
-    /// Homes without a driver, for which no worker could be had.
+    /// Shards without an owner, for which no worker could be had.
     vacant: Vec<usize>,
     /// The last to come is the first to go: its stack and shelf are warm.
-    standbys: Vec<Arc<Berth>>,
+    standbys: Vec<Arc<ParkedWorker>>,
     threads: HashMap<ThreadId, JoinHandle<()>>,
     stopped: bool,
 }
 
-/// Where a standby waits for a home. `home` is set under the crew's lock.
+/// Where a standby waits for a shard. `shard` is set under the pool's lock.
 #[derive(Default)]
-struct Berth {
-    home: OnceLock<usize>,
+struct ParkedWorker {
+    shard: OnceLock<usize>,
     called: Condvar,
 }
 
-impl Crew {
-    pub(super) fn new(max_workers: usize, homes: usize) -> Self {
-        let may_be_late = isize::try_from(max_workers.saturating_sub(homes)).unwrap_or(isize::MAX);
+impl WorkerPool {
+    pub(super) fn new(max_workers: usize, shards: usize) -> Self {
+        let may_be_late = isize::try_from(max_workers.saturating_sub(shards)).unwrap_or(isize::MAX);
         Self {
             may_be_late,
             state: Mutex::default(),
@@ -68,7 +68,7 @@ impl Crew {
         self.late.load(Relaxed) <= self.may_be_late
     }
 
-    /// A turn has lost its home: one more worker is late, until [`Self::back`].
+    /// A turn has lost its shard: one more worker is late, until [`Self::back`].
     pub(super) fn lost(&self) {
         self.late.fetch_add(1, Relaxed);
     }
@@ -89,13 +89,13 @@ impl Crew {
         (state.threads.len(), state.standbys.len())
     }
 
-    /// Finds a driver for a home that has none: a standby, or a new thread.
-    pub(super) fn staff(&self, shared: &Weak<Shared>, home: usize) {
+    /// Finds an owner for a shard that has none: a standby, or a new thread.
+    pub(super) fn staff(&self, shared: &Weak<Shared>, shard: usize) {
         let mut state = self.state.lock();
-        if let Some(berth) = state.standbys.pop() {
-            berth.home.set(home).expect("a berth in the list is free");
+        if let Some(parked) = state.standbys.pop() {
+            parked.shard.set(shard).expect("a parked worker has no shard yet");
             drop(state);
-            berth.called.notify_one();
+            parked.called.notify_one();
             return;
         }
         if state.stopped {
@@ -104,7 +104,7 @@ impl Crew {
         let shared = shared.clone();
         let spawned = thread::Builder::new()
             .name("netpoll-worker".into())
-            .spawn(move || worker::main(&shared, home));
+            .spawn(move || worker::main(&shared, shard));
         match spawned {
             Ok(handle) => {
                 // Under the lock, which the thread takes before it ends.
@@ -112,35 +112,35 @@ impl Crew {
                 state.threads.insert(handle.thread().id(), handle);
             }
             Err(error) => {
-                state.vacant.push(home);
+                state.vacant.push(shard);
                 drop(state);
-                tracing::error!(%error, home, "no thread for a worker: a poller waits for one to come free");
+                tracing::error!(%error, shard, "no thread for a worker: a shard waits for one");
             }
         }
     }
 
-    /// The next home for a worker that has none. Waits as a standby; `None`: the thread ends.
-    pub(super) fn next_home(&self) -> Option<usize> {
+    /// The next shard for a worker that has none. Waits as a standby; `None`: the thread ends.
+    pub(super) fn next_shard(&self) -> Option<usize> {
         let mut state = self.state.lock();
         if state.stopped {
             return None;
         }
-        if let Some(home) = state.vacant.pop() {
-            return Some(home);
+        if let Some(shard) = state.vacant.pop() {
+            return Some(shard);
         }
-        let berth = Arc::new(Berth::default());
-        state.standbys.push(berth.clone());
+        let parked = Arc::new(ParkedWorker::default());
+        state.standbys.push(parked.clone());
         let until = Instant::now() + KEEP_STANDBY;
         loop {
-            let timed_out = berth.called.wait_until(&mut state, until).timed_out();
-            if let Some(home) = berth.home.get() {
-                return Some(*home);
+            let timed_out = parked.called.wait_until(&mut state, until).timed_out();
+            if let Some(shard) = parked.shard.get() {
+                return Some(*shard);
             }
             if state.stopped {
                 return None;
             }
             if timed_out {
-                state.standbys.retain(|other| !Arc::ptr_eq(other, &berth));
+                state.standbys.retain(|other| !Arc::ptr_eq(other, &parked));
                 state.threads.remove(&thread::current().id());
                 return None;
             }
@@ -153,15 +153,15 @@ impl Crew {
         self.alive.fetch_sub(1, AcqRel) == 1
     }
 
-    /// Sends the standbys home; nobody is hired any more. The threads that are still alive.
+    /// Ends the standbys and hires no more workers. Returns the threads that are still alive.
     pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
         let (standbys, threads) = {
             let mut state = self.state.lock();
             state.stopped = true;
             (std::mem::take(&mut state.standbys), std::mem::take(&mut state.threads))
         };
-        for berth in standbys {
-            berth.called.notify_one();
+        for parked in standbys {
+            parked.called.notify_one();
         }
         threads.into_values().collect()
     }
@@ -175,41 +175,41 @@ mod models {
         sched::queue::RunQueue,
     };
 
-    /// At the limit of handlers, one ends while the driver puts a turn aside: one of the two starts it,
+    /// At the limit of handlers, one ends while the owner defers a turn: one of the two starts it,
     /// once, and nobody waits for a third.
     #[test]
-    fn loom_what_was_put_aside_starts_when_there_is_room() {
+    fn loom_a_deferred_turn_starts_when_there_is_room() {
         loom::model(|| {
-            let crew = Arc::new(Crew::new(1, 1));
-            crew.lost();
+            let pool = Arc::new(WorkerPool::new(1, 1));
+            pool.lost();
             let queue = Arc::new(RunQueue::<atomic::AtomicUsize>::new(|_, _| {}));
             let turns = [0, 1].map(atomic::AtomicUsize::new).map(Arc::new);
             queue.push(turns[0].clone());
             // As `Worker::help`.
             let late = primitive::thread::spawn({
-                let (crew, queue) = (crew.clone(), queue.clone());
+                let (pool, queue) = (pool.clone(), queue.clone());
                 move || {
-                    crew.back();
-                    while crew.may_start()
-                        && let Some(turn) = queue.pop_aside()
+                    pool.back();
+                    while pool.may_start()
+                        && let Some(turn) = queue.pop_deferred()
                     {
-                        crew.lost();
+                        pool.lost();
                         turn.fetch_add(10, AcqRel);
-                        crew.back();
+                        pool.back();
                     }
                 }
             });
             queue.push(turns[1].clone());
             // As `Worker::drive`, up to its park.
             loop {
-                for _ in 0..queue.len() + queue.aside() {
-                    if crew.may_start() {
+                for _ in 0..queue.len() + queue.deferred() {
+                    if pool.may_start() {
                         queue.pop().inspect(|turn| drop(turn.fetch_add(10, AcqRel)));
                     } else if let Some(turn) = queue.pop_fresh() {
-                        queue.put_aside(turn);
+                        queue.defer(turn);
                     }
                 }
-                if queue.len() == 0 && !(queue.aside() > 0 && crew.may_start()) {
+                if queue.len() == 0 && !(queue.deferred() > 0 && pool.may_start()) {
                     break;
                 }
             }

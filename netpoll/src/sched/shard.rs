@@ -1,4 +1,4 @@
-//! A home: one poller with its run queue and its timer wheel.
+//! A shard: one poller with its run queue and its timer wheel.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    drive::Drive,
+    ownership::Ownership,
     queue::RunQueue,
     turn::{self, Source, Turn},
 };
@@ -27,11 +27,11 @@ use crate::{
 const SWEEP_LEAST: usize = 4096;
 
 /// See the module's documentation. Everything here may be used from any thread.
-pub(crate) struct Home {
+pub(crate) struct Shard {
     pub(crate) index: usize,
     pub(crate) poller: Poller<Arc<dyn Source>>,
     pub(crate) queue: RunQueue,
-    pub(crate) drive: Drive,
+    pub(crate) ownership: Ownership,
     pub(super) wheel: Mutex<Wheel>,
     /// With so many entries, those of sources that are gone are removed from the wheel.
     sweep_at: AtomicUsize,
@@ -42,13 +42,13 @@ pub(crate) struct Home {
     rest: AtomicBool,
 }
 
-impl Home {
+impl Shard {
     pub(super) fn new(index: usize, clock: Clock) -> io::Result<Self> {
         Ok(Self {
             index,
             poller: Poller::new()?,
             queue: RunQueue::new(turn::fetch_ahead),
-            drive: Drive::vacant(),
+            ownership: Ownership::vacant(),
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
             sweep_at: AtomicUsize::new(SWEEP_LEAST),
             clock,
@@ -63,7 +63,7 @@ impl Home {
         self.poller.wake_if_parked();
     }
 
-    /// Fires `token`'s source at tick `at` (in milliseconds of [`Home::clock`]).
+    /// Fires `token`'s source at tick `at` (in milliseconds of [`Shard::clock`]).
     pub(crate) fn arm(&self, at: u64, token: Token) {
         let sooner = {
             let mut wheel = self.wheel.lock();
@@ -100,7 +100,7 @@ impl Home {
 
     /// Whether a new driver would find something to do.
     pub(super) fn has_work(&self) -> bool {
-        self.queue.len() + self.queue.aside() > 0
+        self.queue.len() + self.queue.deferred() > 0
             || self.poller.has_events()
             || self.wheel.lock().next_expiry().is_some_and(|at| at <= self.clock.now_ms())
     }

@@ -1,4 +1,4 @@
-//! The gate: one atomic word that says who runs what is scheduled, and what happened meanwhile.
+//! The state_word: one atomic word that says who runs what is scheduled, and what happened meanwhile.
 //!
 //! ```text
 //!            notify(bits): first one in queues it                  end(): nothing new
@@ -6,11 +6,11 @@
 //!                                           ▲                    │
 //!                                           └────────────────────┘ end(): bits came: queue again
 //! ```
-//! - [`Gate::TURN`] is set while the owner is queued or running: whoever sets it queues the owner,
+//! - [`StateWord::TURN`] is set while the owner is queued or running: whoever sets it queues the owner,
 //!   exactly once. The thread that took it from the queue is the only one that runs it.
-//! - [`Gate::RUNNING`] is set from `begin` to `end`.
+//! - [`StateWord::RUNNING`] is set from `begin` to `end`.
 //! - The low byte but these two holds *events*: set by anyone, taken by `begin`. None is lost: `end`
-//!   leaves the gate only in the same step in which it sees that there is none.
+//!   leaves the state_word only in the same step in which it sees that there is none.
 //! - The other bits are *marks* that stay until they are cleared by name.
 
 use crate::primitive::atomic::{
@@ -20,9 +20,9 @@ use crate::primitive::atomic::{
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Gate(AtomicU32);
+pub(crate) struct StateWord(AtomicU32);
 
-impl Gate {
+impl StateWord {
     /// Queued or running.
     pub(crate) const TURN: u32 = 1;
     /// Running.
@@ -72,7 +72,7 @@ impl Gate {
     pub(crate) fn begin(&self) -> u32 {
         let mut word = self.0.load(Relaxed);
         loop {
-            debug_assert!(word & Self::TURN != 0, "a turn without the gate");
+            debug_assert!(word & Self::TURN != 0, "a turn without the state_word");
             let running = (word & !Self::EVENTS) | Self::RUNNING;
             match self.0.compare_exchange_weak(word, running, AcqRel, Relaxed) {
                 Ok(before) => return before,
@@ -81,7 +81,7 @@ impl Gate {
         }
     }
 
-    /// Ends a turn. True: events came meanwhile (or `again`), the gate stays taken and the caller
+    /// Ends a turn. True: events came meanwhile (or `again`), the state_word stays taken and the caller
     /// queues the owner once more.
     #[must_use]
     pub(crate) fn end(&self, again: bool) -> bool {
@@ -109,13 +109,13 @@ mod models {
     fn loom_no_event_is_lost_and_turns_never_overlap() {
         const EVENT: u32 = 1 << 2;
         loom::model(|| {
-            let gate = Arc::new(Gate::new(0));
+            let state_word = Arc::new(StateWord::new(0));
             let queue = Arc::new(Mutex::new(0_usize));
             let inside = Arc::new(AtomicUsize::new(0));
             let seen = Arc::new(AtomicUsize::new(0));
             let serve = {
-                let (gate, queue, inside, seen) =
-                    (gate.clone(), queue.clone(), inside.clone(), seen.clone());
+                let (state_word, queue, inside, seen) =
+                    (state_word.clone(), queue.clone(), inside.clone(), seen.clone());
                 move || {
                     let taken = {
                         let mut queued = queue.lock();
@@ -127,19 +127,19 @@ mod models {
                         return;
                     }
                     assert_eq!(inside.fetch_add(1, AcqRel), 0, "two turns at once");
-                    if gate.begin() & EVENT != 0 {
+                    if state_word.begin() & EVENT != 0 {
                         seen.fetch_add(1, AcqRel);
                     }
                     inside.fetch_sub(1, AcqRel);
-                    if gate.end(false) {
+                    if state_word.end(false) {
                         *queue.lock() += 1;
                     }
                 }
             };
             let notify = {
-                let (gate, queue) = (gate.clone(), queue.clone());
+                let (state_word, queue) = (state_word.clone(), queue.clone());
                 move || {
-                    if Gate::must_queue(gate.notify(EVENT)) {
+                    if StateWord::must_queue(state_word.notify(EVENT)) {
                         *queue.lock() += 1;
                     }
                 }
@@ -154,7 +154,7 @@ mod models {
                 serve();
             }
             assert!(seen.load(Acquire) >= 1);
-            assert_eq!(gate.load() & (Gate::TURN | Gate::RUNNING | EVENT), 0);
+            assert_eq!(state_word.load() & (StateWord::TURN | StateWord::RUNNING | EVENT), 0);
         });
     }
 }
