@@ -11,8 +11,9 @@ use crate::setup::{Certificates, echo, port, text};
 
 /// Whether `program` is there; under CI it has to be.
 pub fn have(program: &str) -> bool {
-    let found = Command::new(program).arg("version").stdout(Stdio::null()).stderr(Stdio::null());
-    let found = { found }.status().is_ok();
+    let mut command = Command::new(program);
+    command.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let found = command.status().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "`{program}` is missing");
     if !found {
         eprintln!("skipped: `{program}` is missing");
