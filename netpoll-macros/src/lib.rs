@@ -29,6 +29,12 @@ pub fn on_request(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Request, options.into(), item.into()).into()
 }
 
+/// Makes a function the handler of datagrams; see `netpoll::service::datagram`.
+#[proc_macro_attribute]
+pub fn on_datagram(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Datagram, options.into(), item.into()).into()
+}
+
 /// Makes a function the hook that may refuse connections; see `netpoll::service`.
 #[proc_macro_attribute]
 pub fn on_prepare(options: TokenStream, item: TokenStream) -> TokenStream {

@@ -30,6 +30,8 @@ pub mod transport;
 mod udp;
 
 pub use addr::{Address, PeerAddress, ToAddress};
+#[cfg(feature = "udp")]
+pub use client::UdpClient;
 pub use conn::{
     Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
     Writer,
@@ -37,12 +39,14 @@ pub use conn::{
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+#[cfg(feature = "udp")]
+pub use netpoll_macros::on_datagram;
 pub use netpoll_macros::{
     Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
 };
 pub use sched::{
-    Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
-    sleep, timeout,
+    JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, Timeout, block_on,
+    blocking, sleep, spawn, timeout,
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
 #[cfg(feature = "udp")]
@@ -67,6 +71,7 @@ pub mod __private {
     /// Of the attributes.
     pub mod glue {
         pub use crate::{
+            __with_udp as with_udp,
             server::{EventLoop, EventLoopBuilder},
             service::glue::*,
         };

@@ -5,13 +5,12 @@
 //! redis-cli -p 6380
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use clap::Parser;
 use netpoll::{
-    Connection, Error, EventLoopBuilder, Flow, Out, Result, Service,
-    buf::LinkBuffer,
-    frame::{FrameError, FrameErrorKind},
+    Connection, Error, EventLoopBuilder, Flow, Out, Result, Service, buf::LinkBuffer,
+    frame::FrameError,
 };
 use netpoll_examples::{
     cli::ServerOptions,
@@ -33,6 +32,12 @@ struct Options {
     server: ServerOptions,
 }
 
+/// A store frees what threads that are idle by then have allocated: this allocator gives it back to the
+/// system within seconds, whoever frees it.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The longest request: a value of 512 MiB, and what stands around it.
 const MAX_REQUEST: usize = (512 << 20) + (1 << 20);
 
@@ -50,19 +55,21 @@ impl Resp {
 
     #[on_request]
     fn run(&self, session: &mut Session, out: Out<'_>, request: Request<'_>) -> Result<Flow> {
-        Ok(match request.run(&self.0, session, out.buf)? {
-            resp::Flow::Continue => Flow::Continue,
-            resp::Flow::Close => Flow::Close,
-        })
+        match request.run(&self.0, session, out.buf)? {
+            resp::Flow::Continue => return Ok(Flow::Continue),
+            resp::Flow::Close => {}
+            // Answers that wait are not for whoever sent this.
+            resp::Flow::Abort => drop(mem::take(out.buf)),
+        }
+        Ok(Flow::Close)
     }
 
     /// What is no request is answered before the connection closes.
     #[on_error]
     fn refuse(&self, conn: &Connection, error: &Error) -> Result<()> {
-        let malformed = FrameError::of(error).map(FrameError::kind);
-        let Some(FrameErrorKind::Other(why)) = malformed else { return Ok(()) };
+        let Some(error) = FrameError::of(error) else { return Ok(()) };
         let mut out = LinkBuffer::new();
-        resp::refuse(why, &mut out)?;
+        resp::refuse(error, &mut out)?;
         out.flush();
         conn.try_send(out)
     }

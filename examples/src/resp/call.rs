@@ -1,5 +1,8 @@
 //! One command's way: look up, lock, run, answer.
 
+use std::ops::Deref;
+
+use bytes::Bytes;
 use netpoll::Result;
 
 use super::{
@@ -20,6 +23,35 @@ pub enum Flow {
     Continue,
     /// Sends what was answered, then closes.
     Close,
+    /// Closes at once: whatever sent this is no client.
+    Abort,
+}
+
+/// The arguments of a command, its name first.
+#[derive(Clone, Copy)]
+pub(super) struct Args<'a> {
+    slices: &'a [&'a [u8]],
+    /// Those that were put together from several blocks, in memory of their own, by their positions.
+    joined: &'a [(usize, Bytes)],
+}
+
+impl Args<'_> {
+    /// The argument at `i` to be kept: a copy, unless it has been copied already.
+    pub(super) fn to_bytes(self, i: usize) -> Bytes {
+        match self.joined.iter().find(|(at, _)| *at == i) {
+            Some((_, bytes)) => bytes.clone(),
+            None => Bytes::copy_from_slice(self.slices[i]),
+        }
+    }
+}
+
+impl<'a> Deref for Args<'a> {
+    type Target = [&'a [u8]];
+
+    #[inline]
+    fn deref(&self) -> &[&'a [u8]] {
+        self.slices
+    }
 }
 
 /// Runs the command `args`, its name first, and writes its reply to `out`.
@@ -34,9 +66,21 @@ pub fn execute(
     args: &[&[u8]],
     out: &mut dyn ReplySink,
 ) -> Result<Flow> {
-    let mut reply = Reply::new(out);
+    execute_joined(store, session, args, &[], out)
+}
+
+/// As [`execute`]; the arguments in `joined`, at those positions, need not be copied to be kept.
+pub(super) fn execute_joined(
+    store: &Store,
+    session: &mut Session,
+    args: &[&[u8]],
+    joined: &[(usize, Bytes)],
+    out: &mut dyn ReplySink,
+) -> Result<Flow> {
+    let mut reply = Reply::new(out, session.version());
     let Some(name) = args.first() else { return Ok(Flow::Continue) };
     let fault = match table::find(name) {
+        None if is_http(name) => return Ok(Flow::Abort),
         None => Fault::unknown(args),
         Some(command) if !command.accepts(args.len()) => Fault::arity(command.name),
         Some(command) => {
@@ -47,6 +91,7 @@ pub fn execute(
                 Keys::Pairs => store.lock_keys(args[1..].iter().copied().step_by(2)),
                 Keys::All => store.lock_all(),
             };
+            let args = Args { slices: args, joined };
             let mut call = Call { args, keys, reply, session, store, flow: Flow::Continue };
             match (command.run)(&mut call) {
                 Ok(()) => return Ok(call.flow),
@@ -64,10 +109,17 @@ pub fn execute(
     Ok(Flow::Continue)
 }
 
+/// Whether a command of this name is a line of HTTP: a page in somebody's browser may send commands as
+/// the body of a request.
+#[cold]
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 /// What a command's function works with. It writes its reply when nothing can go wrong any more.
 pub(super) struct Call<'a> {
     /// The arguments, the name first, as many as the table says.
-    pub(super) args: &'a [&'a [u8]],
+    pub(super) args: Args<'a>,
     pub(super) keys: Keyspace<'a>,
     pub(super) reply: Reply<'a>,
     pub(super) session: &'a mut Session,

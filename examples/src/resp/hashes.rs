@@ -1,7 +1,5 @@
 //! Commands on hashes.
 
-use bytes::Bytes;
-
 use super::{
     call::Call,
     fault::{Fault, Outcome},
@@ -9,15 +7,18 @@ use super::{
 };
 
 pub(super) fn hset(call: &mut Call<'_>) -> Outcome {
-    let (pairs, []) = call.args[2..].as_chunks::<2>() else { return Err(Fault::arity("hset")) };
+    let args = call.args;
+    if !args.len().is_multiple_of(2) {
+        return Err(Fault::arity("hset"));
+    }
     let hash = call.keys.find_or_make::<Hash>(call.args[1])?;
     let mut added = 0;
-    for &[field, value] in pairs {
-        let value = Bytes::copy_from_slice(value);
-        if let Some(old) = hash.get_mut(field) {
+    for i in (2..args.len()).step_by(2) {
+        let value = args.to_bytes(i + 1);
+        if let Some(old) = hash.get_mut(args[i]) {
             *old = value;
         } else {
-            hash.insert(Bytes::copy_from_slice(field), value);
+            hash.insert(args.to_bytes(i), value);
             added += 1;
         }
     }
@@ -43,9 +44,9 @@ pub(super) fn hdel(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn hgetall(call: &mut Call<'_>) -> Outcome {
     let Some(hash) = call.keys.find::<Hash>(call.args[1])? else {
-        return Ok(call.reply.array(0)?);
+        return Ok(call.reply.map(0)?);
     };
-    call.reply.array(2 * hash.len())?;
+    call.reply.map(hash.len())?;
     for (field, value) in hash.iter() {
         call.reply.bulk_shared(field)?;
         call.reply.bulk_shared(value)?;

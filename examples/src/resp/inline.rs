@@ -15,16 +15,16 @@ pub(super) struct UnbalancedQuotes;
 /// If a quote is not closed, or the word goes on after it.
 pub(super) fn split(line: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnbalancedQuotes> {
     let mut words = Vec::new();
-    let mut rest = line.trim_ascii_start();
+    let mut rest = after_spaces(line);
     while !rest.is_empty() {
-        let plain = rest.iter().position(|&c| is_blank(c)).unwrap_or(rest.len());
+        let plain = rest.iter().position(|&c| ends_word(c)).unwrap_or(rest.len());
         if rest[..plain].iter().any(|c| b"\"'".contains(c)) {
             let (word, after) = quoted(rest)?;
             words.push(Cow::Owned(word));
-            rest = after.trim_ascii_start();
+            rest = after_spaces(after);
         } else {
             words.push(Cow::Borrowed(&rest[..plain]));
-            rest = rest[plain..].trim_ascii_start();
+            rest = after_spaces(&rest[plain..]);
         }
     }
     Ok(words)
@@ -36,16 +36,17 @@ fn quoted(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), UnbalancedQuotes> {
     loop {
         match rest {
             [] => return Ok((word, rest)),
-            [c, ..] if is_blank(*c) => return Ok((word, rest)),
+            [c, ..] if ends_word(*c) => return Ok((word, rest)),
             [quote @ (b'"' | b'\''), within @ ..] => {
                 rest = if *quote == b'"' {
                     double(within, &mut word)?
                 } else {
                     single(within, &mut word)?
                 };
-                if rest.first().is_some_and(|&c| !is_blank(c)) {
+                if rest.first().is_some_and(|&c| !is_space(c)) {
                     return Err(UnbalancedQuotes);
                 }
+                return Ok((word, rest));
             }
             [c, after @ ..] => {
                 word.push(*c);
@@ -106,8 +107,18 @@ fn digit(c: u8) -> u8 {
     }
 }
 
-fn is_blank(c: u8) -> bool {
-    c.is_ascii_whitespace()
+fn after_spaces(text: &[u8]) -> &[u8] {
+    &text[text.iter().position(|&c| !is_space(c)).unwrap_or(text.len())..]
+}
+
+/// Whether `c` may stand between words.
+fn is_space(c: u8) -> bool {
+    ends_word(c) || matches!(c, 0x0b | 0x0c)
+}
+
+/// Whether `c` ends a word. Vertical tabs and form feeds do not, as in Redis.
+fn ends_word(c: u8) -> bool {
+    matches!(c, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 #[cfg(test)]
@@ -133,6 +144,8 @@ mod tests {
             (r#""\xZZ""#, &["xZZ"]),
             (r"'it\'s' 'a\n'", &[r"it\'s", r"a\\n"]),
             (r#"pre"fix ed""#, &["prefix ed"]),
+            ("\x0c\x0ba\x0cb \x0bc", &["a\\x0cb", "c"]),
+            ("\"a\"\x0c'b'", &["a", "b"]),
         ];
         for (line, wanted) in cases {
             assert_eq!(words(line).unwrap(), *wanted, "{line}");

@@ -18,9 +18,10 @@ pub(super) fn rpush(call: &mut Call<'_>) -> Outcome {
 }
 
 fn push(call: &mut Call<'_>, push: fn(&mut List, Bytes)) -> Outcome {
-    let list = call.keys.find_or_make::<List>(call.args[1])?;
-    for element in &call.args[2..] {
-        push(list, Bytes::copy_from_slice(element));
+    let args = call.args;
+    let list = call.keys.find_or_make::<List>(args[1])?;
+    for i in 2..args.len() {
+        push(list, args.to_bytes(i));
     }
     Ok(call.reply.count(list.len())?)
 }
@@ -67,6 +68,20 @@ fn pop(call: &mut Call<'_>, name: &str, pop: fn(&mut List) -> Option<Bytes>) -> 
 pub(super) fn llen(call: &mut Call<'_>) -> Outcome {
     let list = call.keys.find::<List>(call.args[1])?;
     Ok(call.reply.count(list.map_or(0, |list| list.len()))?)
+}
+
+pub(super) fn lindex(call: &mut Call<'_>) -> Outcome {
+    let index = call.int(2)?;
+    let list = call.keys.find::<List>(call.args[1])?;
+    let element = list.and_then(|list| {
+        let from_end = || list.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?);
+        list.get(usize::try_from(index).ok().or_else(from_end)?)
+    });
+    match element {
+        Some(element) => call.reply.bulk_shared(element)?,
+        None => call.reply.null()?,
+    }
+    Ok(())
 }
 
 pub(super) fn lrange(call: &mut Call<'_>) -> Outcome {

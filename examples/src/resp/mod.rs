@@ -1,4 +1,4 @@
-//! A key-value store that speaks the Redis protocol, version 2.
+//! A key-value store that speaks the Redis protocol, versions 2 and 3.
 //!
 //! [`Request`] is the frame that clients send. [`execute`] runs one command: its arguments are
 //! borrowed from the request, its reply goes straight into the connection's output ([`ReplySink`]).

@@ -1,4 +1,4 @@
-//! Replies of the protocol, version 2, written straight into the output.
+//! Replies of the protocol, versions 2 and 3, written straight into the output.
 
 use bytes::Bytes;
 use netpoll::{Result, buf::LinkBuffer};
@@ -46,12 +46,29 @@ impl ReplySink for LinkBuffer {
     }
 }
 
+/// The version of the protocol that a connection speaks, which its client chooses by `HELLO`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Version {
+    #[default]
+    Two,
+    /// It has types of its own for maps, sets, texts and what is not there.
+    Three,
+}
+
 /// Writes one reply. A failure is always the output's.
-pub(super) struct Reply<'a>(&'a mut dyn ReplySink);
+pub(super) struct Reply<'a> {
+    sink: &'a mut dyn ReplySink,
+    version: Version,
+}
 
 impl<'a> Reply<'a> {
-    pub(super) fn new(sink: &'a mut dyn ReplySink) -> Self {
-        Self(sink)
+    pub(super) fn new(sink: &'a mut dyn ReplySink, version: Version) -> Self {
+        Self { sink, version }
+    }
+
+    /// Changes the version, from the next part of the reply on.
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// `+text`
@@ -66,7 +83,7 @@ impl<'a> Reply<'a> {
 
     /// `-line`; a line's end within would break the protocol, and becomes a space.
     pub(super) fn error(&mut self, line: &[u8]) -> Result<()> {
-        let room = self.0.space(1 + line.len() + END.len())?;
+        let room = self.sink.space(1 + line.len() + END.len())?;
         let (head, tail) = room.split_at_mut(1 + line.len());
         head[0] = b'-';
         for (to, from) in head[1..].iter_mut().zip(line) {
@@ -98,23 +115,57 @@ impl<'a> Reply<'a> {
             return self.bulk(data);
         }
         self.header(b"$", signed(data.len()))?;
-        self.0.shared(data)?;
+        self.sink.shared(data)?;
         self.pieces(&[END])
     }
 
     /// A value that is not there.
     pub(super) fn null(&mut self) -> Result<()> {
-        self.pieces(&[b"$-1\r\n"])
+        self.pieces(&[match self.version {
+            Version::Two => b"$-1\r\n",
+            Version::Three => NULL,
+        }])
     }
 
     /// An array that is not there.
     pub(super) fn null_array(&mut self) -> Result<()> {
-        self.pieces(&[b"*-1\r\n"])
+        self.pieces(&[match self.version {
+            Version::Two => b"*-1\r\n",
+            Version::Three => NULL,
+        }])
     }
 
     /// The head of an array: `len` replies follow.
     pub(super) fn array(&mut self, len: usize) -> Result<()> {
         self.header(b"*", signed(len))
+    }
+
+    /// The head of a set: `len` replies follow.
+    pub(super) fn set(&mut self, len: usize) -> Result<()> {
+        match self.version {
+            Version::Two => self.array(len),
+            Version::Three => self.header(b"~", signed(len)),
+        }
+    }
+
+    /// The head of a map: `len` keys follow, each with its value behind it.
+    pub(super) fn map(&mut self, len: usize) -> Result<()> {
+        match self.version {
+            Version::Two => self.array(2 * len),
+            Version::Three => self.header(b"%", signed(len)),
+        }
+    }
+
+    /// A text that is meant for a person.
+    pub(super) fn text(&mut self, text: &str) -> Result<()> {
+        match self.version {
+            Version::Two => self.bulk(text.as_bytes()),
+            Version::Three => {
+                let mut digits = Digits::default();
+                let len = digits.of(signed(FORMAT.len() + text.len()));
+                self.pieces(&[b"=", len, END, FORMAT, text.as_bytes(), END])
+            }
+        }
     }
 
     fn header(&mut self, kind: &[u8], n: i64) -> Result<()> {
@@ -123,7 +174,7 @@ impl<'a> Reply<'a> {
     }
 
     fn pieces(&mut self, pieces: &[&[u8]]) -> Result<()> {
-        let mut room = self.0.space(pieces.iter().map(|p| p.len()).sum())?;
+        let mut room = self.sink.space(pieces.iter().map(|p| p.len()).sum())?;
         for piece in pieces {
             let (now, later) = room.split_at_mut(piece.len());
             now.copy_from_slice(piece);
@@ -140,6 +191,12 @@ fn signed(n: usize) -> i64 {
 
 const END: &[u8] = b"\r\n";
 
+/// What is not there, of whatever type, in version 3.
+const NULL: &[u8] = b"_\r\n";
+
+/// The format of a text in version 3: a plain one.
+const FORMAT: &[u8] = b"txt:";
+
 /// From this length on, a reference is cheaper than a copy.
 const SHARED: usize = 4096;
 
@@ -150,7 +207,7 @@ mod tests {
     #[test]
     fn replies_are_framed() {
         let mut out = Vec::new();
-        let mut reply = Reply::new(&mut out);
+        let mut reply = Reply::new(&mut out, Version::Two);
         reply.ok().unwrap();
         reply.error(b"ERR a\r\nb").unwrap();
         reply.int(-7).unwrap();
@@ -164,10 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn version_3_has_types_of_its_own() {
+        for (version, wanted) in [
+            (Version::Two, "*2\r\n*1\r\n$-1\r\n*-1\r\n$2\r\nhi\r\n"),
+            (Version::Three, "%1\r\n~1\r\n_\r\n_\r\n=6\r\ntxt:hi\r\n"),
+        ] {
+            let mut out = Vec::new();
+            let mut reply = Reply::new(&mut out, version);
+            reply.map(1).unwrap();
+            reply.set(1).unwrap();
+            reply.null().unwrap();
+            reply.null_array().unwrap();
+            reply.text("hi").unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), wanted);
+        }
+    }
+
+    #[test]
     fn a_long_value_goes_by_reference() {
         let data = Bytes::from(vec![7; SHARED]);
         let mut out = LinkBuffer::new();
-        Reply::new(&mut out).bulk_shared(&data).unwrap();
+        Reply::new(&mut out, Version::Two).bulk_shared(&data).unwrap();
         out.flush();
         assert_eq!(out.next(7).unwrap(), b"$4096\r\n");
         assert_eq!(out.next(SHARED).unwrap().as_ptr(), data.as_ptr());

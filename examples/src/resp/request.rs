@@ -1,19 +1,25 @@
 //! Requests as they come from the wire: an array of strings, or an inline line of words.
 //!
-//! The array is declared; that a line may stand in its place is not a format, and written by hand.
+//! What is no request is told apart as Redis does it, byte for byte: clients and tests compare.
 
+use std::mem;
+
+use bytes::Bytes;
 use netpoll::{
-    Frame, Result,
+    Result,
     frame::{
-        AsciiCrlf, Cursor, Decode, DecodeError, Decoder, Find, FrameErrorKind, Prefix, Progress,
-        Resume, ScanError, Scanner, Stop, Window, Wire,
+        Cursor, Decode, DecodeError, Decoder, Find, Frame, FrameError, FrameErrorKind, Progress,
+        Resume, ScanError, Scanner, Stop, Window,
     },
 };
 
 use super::{
-    Flow, ReplySink, Session, Store, execute,
+    Flow, ReplySink, Session, Store,
+    call::execute_joined,
+    execute,
     inline::{self, UnbalancedQuotes},
-    reply::Reply,
+    number,
+    reply::{Reply, Version},
 };
 
 /// A request: it borrows its arguments from where they were received.
@@ -36,7 +42,8 @@ pub struct Request<'a>(Form<'a>);
 
 #[derive(Debug)]
 enum Form<'a> {
-    Array(Args<'a>),
+    /// The arguments; those that lie in several blocks are put together, by their positions.
+    Array(Args<'a>, Vec<(usize, Bytes)>),
     /// A line without its end.
     Inline(&'a [u8]),
 }
@@ -53,14 +60,23 @@ impl Request<'_> {
         out: &mut dyn ReplySink,
     ) -> Result<Flow> {
         match &self.0 {
-            Form::Array(args) => execute(store, session, args.as_slice(), out),
+            Form::Array(args, joined) if joined.is_empty() => {
+                execute(store, session, args.as_slice(), out)
+            }
+            Form::Array(args, joined) => {
+                let mut args = args.as_slice().to_vec();
+                for (at, bytes) in joined {
+                    args[*at] = bytes;
+                }
+                execute_joined(store, session, &args, joined, out)
+            }
             Form::Inline(line) => match inline::split(line) {
                 Ok(words) => {
                     let args: Vec<_> = words.iter().map(|word| &**word).collect();
                     execute(store, session, &args, out)
                 }
                 Err(UnbalancedQuotes) => {
-                    refuse("unbalanced quotes in request", out)?;
+                    protocol_error("unbalanced quotes in request", out)?;
                     Ok(Flow::Close)
                 }
             },
@@ -68,12 +84,25 @@ impl Request<'_> {
     }
 }
 
-/// Answers what is no request; the connection then closes.
+/// Answers what is no request, where `error` says so; the connection then closes.
 ///
 /// # Errors
 /// If `out` takes no more.
-pub fn refuse(why: &str, out: &mut dyn ReplySink) -> Result<()> {
-    Reply::new(out).error(format!("ERR Protocol error: {why}").as_bytes())
+pub fn refuse(error: &FrameError, out: &mut dyn ReplySink) -> Result<()> {
+    let why = match error.kind() {
+        FrameErrorKind::Other(why) => why,
+        FrameErrorKind::TooLarge { .. } if error.field() == COUNT => BAD_COUNT,
+        FrameErrorKind::TooLarge { .. } => BAD_LENGTH,
+        _ => return Ok(()),
+    };
+    protocol_error(why, out)
+}
+
+fn protocol_error(why: &str, out: &mut dyn ReplySink) -> Result<()> {
+    let mut line = b"ERR Protocol error: ".to_vec();
+    // Each is a byte that came.
+    line.extend(why.chars().map(|c| u8::try_from(c).unwrap_or(b'?')));
+    Reply::new(out, Version::Two).error(&line)
 }
 
 impl Frame for Request<'_> {
@@ -88,100 +117,239 @@ impl<'a> Decode<'a> for Request<'a> {
             r.skip(r.left())?;
             return Ok(Self(Form::Inline(trim(r.join(r.since(0))))));
         }
-        let count = <AsciiCrlf as Prefix<()>>::get(r)?;
-        let mut args = Args::default();
-        for _ in 0..count {
-            args.push(<Text<'_> as Wire<'_>>::get(r)?.bytes);
+        let (mut args, mut joined) = (Args::default(), Vec::new());
+        for at in 0..read_number(r)?.max(0) as usize {
+            r.skip(KIND)?;
+            let n = read_number(r)? as usize;
+            // A copy that is made here is the one that a command keeps.
+            let long = (n >= JOINED).then(|| r.chunks(n)).transpose()?;
+            match long.map(|chunks| (chunks.as_contiguous(), chunks)) {
+                None => args.push(r.bytes(n)?),
+                Some((Some(bytes), _)) => args.push(bytes),
+                Some((None, chunks)) => {
+                    args.push(&[]);
+                    joined.push((at, chunks.to_vec().into()));
+                }
+            }
+            r.skip(END)?;
         }
-        Ok(Self(Form::Array(args)))
+        Ok(Self(Form::Array(args, joined)))
     }
 }
 
-/// What follows `*`.
-#[derive(Frame)]
-struct Array<'a> {
-    #[frame(ascii, until = b"\r\n")]
-    count: i64,
-    #[frame(count = count.max(0), max = MOST)]
-    strings: Vec<Text<'a>>,
-}
-
-#[derive(Frame)]
-struct Text<'a> {
-    #[frame(magic = b"$")]
-    kind: (),
-    #[frame(prefix = AsciiCrlf, max = LONGEST, tail = b"\r\n")]
-    bytes: &'a [u8],
+/// Reads a number that a scan has passed, and its line's end.
+#[inline]
+fn read_number(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
+    let (mut n, mut sign) = (0i64, 1);
+    loop {
+        match r.take()? {
+            [b'\r'] => {
+                r.skip(1)?;
+                return Ok(n.wrapping_mul(sign));
+            }
+            [b'-'] => sign = -1,
+            [digit] => n = n.wrapping_mul(10).wrapping_add((digit & 0x0f).into()),
+        }
+    }
 }
 
 /// Finds where a request ends.
+///
+/// As Redis does, it takes what follows a CR, and what follows a string, for the end of the line
+/// without a look.
 #[derive(Default)]
 pub struct RequestScan {
     state: State,
     resume: Resume,
+    /// The line is to be looked at again, in its new state.
+    again: bool,
 }
 
 #[derive(Default)]
 enum State {
     #[default]
     Start,
-    /// The search for the line's end.
+    /// The search for an inline request's end.
     Inline(Find),
-    Array(<Array<'static> as Wire<'static>>::Skip),
+    /// The line that says how many strings follow.
+    Count,
+    /// The line that says how long the next string is; this many more follow it.
+    Length(usize),
+    /// A string of this many bytes; this many more follow it.
+    Text(usize, usize),
+    /// The search for the end of a line that is none of the usual ones: of a count, or of a length
+    /// before this many more.
+    Odd(Find, Option<usize>),
+    /// A line with a NUL: its end is never found, as by the functions of C.
+    Hidden(&'static str),
 }
 
 impl Scanner for RequestScan {
     fn scan(&mut self, w: &Window<'_>, max: usize) -> Result<Progress, ScanError> {
-        self.resume.scan(w, max, |cursor| self.state.skip(cursor))
-    }
-}
-
-impl State {
-    /// Passes the request, from the position that was committed last.
-    fn skip(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
         loop {
-            match self {
-                Self::Start => {
-                    *self = match c.take()? {
-                        [b'*'] => Self::Array(Default::default()),
-                        [b'\n'] => return Ok(()),
-                        [_] => Self::Inline(Find::default()),
-                    };
-                    c.commit();
-                }
-                Self::Inline(find) => {
-                    return match c.until(find, b"\n", LONGEST_LINE) {
-                        Ok(_) => Ok(()),
-                        Err(Stop::Error(_)) => Err(fault(c, "too big inline request")),
-                        Err(need) => Err(need),
-                    };
-                }
-                Self::Array(state) => {
-                    return match <Array<'static> as Wire<'static>>::skip(state, c) {
-                        Err(Stop::Error(error)) => Err(explain(c, &error)),
-                        passed => passed,
-                    };
-                }
+            let found =
+                self.resume.scan(w, max, |cursor| self.state.skip(cursor, &mut self.again))?;
+            if !mem::take(&mut self.again) {
+                return Ok(found);
             }
         }
     }
 }
 
-/// `error` in the words of Redis.
-#[cold]
-fn explain(c: &Cursor<'_>, error: &ScanError) -> Stop {
-    match error.field() {
-        "strings.kind" => {
-            let kind = c.since(c.pos() - 1).first().copied().map_or('?', char::from);
-            fault(c, &format!("expected '$', got '{kind}'"))
+impl State {
+    /// Passes the request, from the position that was committed last.
+    fn skip(&mut self, c: &mut Cursor<'_>, again: &mut bool) -> Result<(), Stop> {
+        loop {
+            let next = match self {
+                Self::Start => match c.take()? {
+                    [b'*'] => Self::Count,
+                    [b'\n'] => return Ok(()),
+                    [_] => Self::Inline(Find::default()),
+                },
+                Self::Inline(find) => {
+                    match c.until(find, b"\n", LONGEST_LINE - 1) {
+                        Ok(_) => {}
+                        Err(Stop::Error(_)) => return Err(refusal(c, LONG_INLINE)),
+                        Err(need) => return Err(need),
+                    }
+                    if !c.since(0).contains(&0) {
+                        return Ok(());
+                    }
+                    return Err(self.look_again(Self::Hidden(LONG_INLINE), c, again));
+                }
+                Self::Count => match usual_number(c)? {
+                    Some(count) => match counted(c, count)? {
+                        Some(next) => next,
+                        None => return Ok(()),
+                    },
+                    None => {
+                        return Err(self.look_again(Self::Odd(Find::default(), None), c, again));
+                    }
+                },
+                Self::Length(more) => {
+                    let more = *more;
+                    if c.left() == 0 {
+                        return Err(c.need(LEAST_LINE + more * SHORTEST));
+                    }
+                    let usual = match c.take()? {
+                        [b'$'] => usual_number(c)?.filter(|n| *n <= LONGEST as i64),
+                        _ => None,
+                    };
+                    match usual {
+                        Some(n) => Self::Text(n as usize, more),
+                        None => {
+                            let odd = Self::Odd(Find::default(), Some(more));
+                            return Err(self.look_again(odd, c, again));
+                        }
+                    }
+                }
+                Self::Text(n, more) => {
+                    let size = *n + END;
+                    if c.left() < size {
+                        return Err(c.need(size + *more * SHORTEST));
+                    }
+                    c.skip(size)?;
+                    match *more {
+                        0 => return Ok(()),
+                        more => Self::Length(more - 1),
+                    }
+                }
+                Self::Odd(find, more) => {
+                    let more = *more;
+                    match odd_line(c, find, more)? {
+                        None => {
+                            let why = if more.is_some() { LONG_LENGTH } else { LONG_COUNT };
+                            return Err(self.look_again(Self::Hidden(why), c, again));
+                        }
+                        Some(n) => match more {
+                            Some(more) => Self::Text(n as usize, more),
+                            None => match counted(c, n)? {
+                                Some(next) => next,
+                                None => return Ok(()),
+                            },
+                        },
+                    }
+                }
+                Self::Hidden(why) if c.left() > LONGEST_LINE => return Err(refusal(c, why)),
+                Self::Hidden(_) => return Err(c.need(c.left() + 1)),
+            };
+            *self = next;
+            c.commit();
         }
-        "strings.bytes" => fault(c, "invalid bulk length"),
-        _ => fault(c, "invalid multibulk length"),
+    }
+
+    /// Has the line, whose start was committed last, looked at again.
+    #[cold]
+    fn look_again(&mut self, next: Self, c: &Cursor<'_>, again: &mut bool) -> Stop {
+        *self = next;
+        *again = true;
+        c.need(0)
     }
 }
 
+/// Passes a number as nearly all clients write it, the CR behind it and one byte more; `None` if a
+/// closer look is needed.
+#[inline]
+fn usual_number(c: &mut Cursor<'_>) -> Result<Option<i64>, Stop> {
+    const DIGITS: usize = 10;
+    let mut n = 0;
+    for at in 0..=DIGITS {
+        match c.take()? {
+            [digit @ b'0'..=b'9'] if at == 0 || n > 0 => n = n * 10 + i64::from(digit - b'0'),
+            [b'\r'] if at > 0 => {
+                c.skip(1)?;
+                return Ok(Some(n));
+            }
+            _ => break,
+        }
+    }
+    Ok(None)
+}
+
+/// What follows a line that says that `count` strings follow; `None` if the request is whole.
+fn counted(c: &Cursor<'_>, count: i64) -> Result<Option<State>, Stop> {
+    let Ok(count @ 1..) = usize::try_from(count) else { return Ok(None) };
+    if count > MOST {
+        return Err(refusal(c, BAD_COUNT));
+    }
+    let size = c.pos() + count * SHORTEST;
+    if size > c.max() {
+        let kind = FrameErrorKind::TooLarge { size, max: c.max() };
+        return Err(ScanError::new(kind, c.pos()).in_field(COUNT).into());
+    }
+    Ok(Some(State::Length(count - 1)))
+}
+
+/// Passes a line of any form; gives its number, or `None` if it has a NUL.
 #[cold]
-fn fault(c: &Cursor<'_>, why: &str) -> Stop {
+fn odd_line(c: &mut Cursor<'_>, find: &mut Find, more: Option<usize>) -> Result<Option<i64>, Stop> {
+    let from = c.pos();
+    let n = match c.until(find, b"\r", LONGEST_LINE - usize::from(more.is_none())) {
+        Err(Stop::Error(_)) => {
+            return Err(refusal(c, if more.is_some() { LONG_LENGTH } else { LONG_COUNT }));
+        }
+        n => n?,
+    };
+    let line = c.since(from);
+    if line.contains(&0) {
+        return Ok(None);
+    }
+    c.skip(1)?;
+    if more.is_none() {
+        let count = number::parse(&line[..n]);
+        return count.map(Some).ok_or_else(|| refusal(c, BAD_COUNT));
+    }
+    if line[0] != b'$' {
+        let kind = char::from(line[0]);
+        return Err(refusal(c, &format!("expected '$', got '{kind}'")));
+    }
+    let length = number::parse(&line[1..n]).filter(|n| (0..=LONGEST as i64).contains(n));
+    length.map(Some).ok_or_else(|| refusal(c, BAD_LENGTH))
+}
+
+/// Why the bytes at the position are no request, in the words of Redis.
+#[cold]
+fn refusal(c: &Cursor<'_>, why: &str) -> Stop {
     c.fail(FrameErrorKind::Other(why.to_owned()))
 }
 
@@ -218,14 +386,38 @@ impl<'a> Args<'a> {
     }
 }
 
-/// The most strings in a request.
-const MOST: usize = 1 << 20;
+/// The most strings in a request, as in Redis.
+const MOST: usize = i32::MAX as usize;
 
 /// The longest string: 512 MiB, as in Redis.
 const LONGEST: usize = 512 << 20;
 
-/// The longest inline request: 64 KiB, as in Redis.
+/// The longest inline request, and the longest line with a number: 64 KiB, as in Redis.
 const LONGEST_LINE: usize = 64 << 10;
+
+/// The shortest string with its length before it: `$0\r\n\r\n`.
+const SHORTEST: usize = 6;
+
+/// The shortest line, which is no number: `$\r\n`.
+const LEAST_LINE: usize = 3;
+
+/// The byte before a string's length.
+const KIND: usize = 1;
+
+/// Bytes behind a string.
+const END: usize = 2;
+
+/// From this length on, a string that lies in several blocks is put together in memory that can be kept.
+const JOINED: usize = 16 << 10;
+
+/// The field that a request with more strings than can come is too large for.
+const COUNT: &str = "count";
+
+const BAD_COUNT: &str = "invalid multibulk length";
+const BAD_LENGTH: &str = "invalid bulk length";
+const LONG_COUNT: &str = "too big mbulk count string";
+const LONG_LENGTH: &str = "too big bulk count string";
+const LONG_INLINE: &str = "too big inline request";
 
 /// Nearly all commands have fewer arguments.
 const FEW: usize = 8;

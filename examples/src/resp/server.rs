@@ -38,10 +38,10 @@ pub(super) fn command(call: &mut Call<'_>) -> Outcome {
         }
     } else if is("DOCS") {
         let wanted: Vec<_> = wanted(names).into_iter().flatten().collect();
-        call.reply.array(2 * wanted.len())?;
+        call.reply.map(wanted.len())?;
         for command in wanted {
             call.reply.bulk(command.name.as_bytes())?;
-            call.reply.array(4)?;
+            call.reply.map(2)?;
             let group = command.group.name();
             for text in ["summary", command.summary, "group", group] {
                 call.reply.bulk(text.as_bytes())?;
@@ -68,7 +68,7 @@ fn describe(call: &mut Call<'_>, command: &Command) -> Outcome {
     call.reply.array(10)?;
     call.reply.bulk(command.name.as_bytes())?;
     call.reply.int(command.arity.into())?;
-    call.reply.array(1)?;
+    call.reply.set(1)?;
     call.reply.simple(if command.writes { "write" } else { "readonly" })?;
     call.reply.count(first)?;
     call.reply.int(last)?;
@@ -94,7 +94,7 @@ pub(super) fn config(call: &mut Call<'_>) -> Outcome {
         patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name))
     };
     let found: Vec<_> = SETTINGS.iter().filter(|(name, _)| matches(name)).collect();
-    call.reply.array(2 * found.len())?;
+    call.reply.map(found.len())?;
     for (name, value) in found {
         call.reply.bulk(name.as_bytes())?;
         call.reply.bulk(value.as_bytes())?;
@@ -136,7 +136,7 @@ pub(super) fn info(call: &mut Call<'_>) -> Outcome {
         }
         parts.push(part);
     }
-    Ok(call.reply.bulk(parts.join("\r\n").as_bytes())?)
+    Ok(call.reply.text(&parts.join("\r\n"))?)
 }
 
 /// The version of Redis whose replies these are.

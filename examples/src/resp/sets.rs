@@ -1,15 +1,14 @@
 //! Commands on sets.
 
-use bytes::Bytes;
-
 use super::{call::Call, fault::Outcome, value::Set};
 
 pub(super) fn sadd(call: &mut Call<'_>) -> Outcome {
-    let set = call.keys.find_or_make::<Set>(call.args[1])?;
+    let args = call.args;
+    let set = call.keys.find_or_make::<Set>(args[1])?;
     let mut added = 0;
-    for &member in &call.args[2..] {
-        if !set.contains(member) {
-            set.insert(Bytes::copy_from_slice(member));
+    for i in 2..args.len() {
+        if !set.contains(args[i]) {
+            set.insert(args.to_bytes(i));
             added += 1;
         }
     }
@@ -25,8 +24,8 @@ pub(super) fn srem(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn smembers(call: &mut Call<'_>) -> Outcome {
-    let Some(set) = call.keys.find::<Set>(call.args[1])? else { return Ok(call.reply.array(0)?) };
-    call.reply.array(set.len())?;
+    let Some(set) = call.keys.find::<Set>(call.args[1])? else { return Ok(call.reply.set(0)?) };
+    call.reply.set(set.len())?;
     for member in set.iter() {
         call.reply.bulk_shared(member)?;
     }

@@ -18,7 +18,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn set(call: &mut Call<'_>) -> Outcome {
-    let (key, value) = (call.args[1], call.args[2]);
+    let key = call.args[1];
     let options = SetOptions::parse(call)?;
     let deadline = match options.expire {
         Some((unit, at)) => Some(expiry::deadline(call, unit, at, "set")?),
@@ -39,7 +39,8 @@ pub(super) fn set(call: &mut Call<'_>) -> Outcome {
         call.reply.ok()?;
     }
     if !refused {
-        call.keys.put(key, Text::copied(value).into_value(), deadline);
+        let value = Text::Bytes(call.args.to_bytes(2));
+        call.keys.put(key, value.into_value(), deadline);
     }
     Ok(())
 }
@@ -98,9 +99,12 @@ pub(super) fn mget(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn mset(call: &mut Call<'_>) -> Outcome {
-    let (pairs, []) = call.args[1..].as_chunks::<2>() else { return Err(Fault::arity("mset")) };
-    for [key, value] in pairs {
-        call.keys.put(key, Text::copied(value).into_value(), None);
+    let args = call.args;
+    if args.len().is_multiple_of(2) {
+        return Err(Fault::arity("mset"));
+    }
+    for i in (1..args.len()).step_by(2) {
+        call.keys.put(args[i], Text::Bytes(args.to_bytes(i + 1)).into_value(), None);
     }
     Ok(call.reply.ok()?)
 }
@@ -150,6 +154,40 @@ pub(super) fn append(call: &mut Call<'_>) -> Outcome {
     }
     call.keys.find_or_make::<Text>(key)?.append(tail);
     Ok(call.reply.count(len + tail.len())?)
+}
+
+/// Negative positions count from the end; those beyond an end mean that end.
+pub(super) fn getrange(call: &mut Call<'_>) -> Outcome {
+    let (start, end) = (call.int(2)?, call.int(3)?);
+    let mut room = Digits::default();
+    let text = call.keys.find::<Text>(call.args[1])?;
+    let bytes = text.map_or(&[][..], |text| text.as_bytes(&mut room));
+    let len = bytes.len() as i64;
+    let from_start = |at: i64| if at < 0 { at.saturating_add(len).max(0) } else { at };
+    let empty = start < 0 && end < 0 && start > end;
+    let (start, end) = (from_start(start), from_start(end).min(len - 1));
+    let part = match start <= end && !empty {
+        true => &bytes[start as usize..=end as usize],
+        false => &[],
+    };
+    Ok(call.reply.bulk(part)?)
+}
+
+/// Beyond the end, zero bytes fill the gap.
+pub(super) fn setrange(call: &mut Call<'_>) -> Outcome {
+    let (key, patch) = (call.args[1], call.args[3]);
+    let at =
+        usize::try_from(call.int(2)?).map_err(|_| Fault::text("ERR offset is out of range"))?;
+    let mut room = Digits::default();
+    let len = call.keys.find::<Text>(key)?.map_or(0, |text| text.as_bytes(&mut room).len());
+    if patch.is_empty() {
+        return Ok(call.reply.count(len)?);
+    }
+    if at.saturating_add(patch.len()) > MAX_LEN {
+        return Err(TOO_LONG);
+    }
+    call.keys.find_or_make::<Text>(key)?.overwrite(at, patch);
+    Ok(call.reply.count(len.max(at + patch.len()))?)
 }
 
 pub(super) fn strlen(call: &mut Call<'_>) -> Outcome {

@@ -101,6 +101,7 @@ impl Default for Text {
 }
 
 impl Text {
+    #[cfg(test)]
     pub(super) fn copied(bytes: &[u8]) -> Self {
         Self::Bytes(Bytes::copy_from_slice(bytes))
     }
@@ -123,13 +124,27 @@ impl Text {
 
     /// Appends `tail` in place, unless a reply that is on its way still refers to the old bytes.
     pub(super) fn append(&mut self, tail: &[u8]) {
+        self.change(|bytes| bytes.extend_from_slice(tail));
+    }
+
+    /// Writes `patch` at that position, over what is there, with zero bytes before it if need be.
+    pub(super) fn overwrite(&mut self, at: usize, patch: &[u8]) {
+        self.change(|bytes| {
+            if bytes.len() < at + patch.len() {
+                bytes.resize(at + patch.len(), 0);
+            }
+            bytes[at..at + patch.len()].copy_from_slice(patch);
+        });
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut BytesMut)) {
         let old = match std::mem::take(self) {
             Self::Bytes(bytes) => bytes,
             Self::Int(n) => Bytes::copy_from_slice(Digits::default().of(n)),
         };
-        let mut grown = old.try_into_mut().unwrap_or_else(|old| BytesMut::from(&old[..]));
-        grown.extend_from_slice(tail);
-        *self = Self::Bytes(grown.freeze());
+        let mut bytes = old.try_into_mut().unwrap_or_else(|old| BytesMut::from(&old[..]));
+        change(&mut bytes);
+        *self = Self::Bytes(bytes.freeze());
     }
 }
 

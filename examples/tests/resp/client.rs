@@ -77,15 +77,16 @@ fn read_reply(from: &mut impl BufRead) -> Vec<String> {
     let mut lines = vec![head.clone()];
     let (kind, rest) = head.split_at(1);
     match (kind, rest.parse::<i64>().unwrap_or(-1)) {
-        ("$", len @ 0..) => {
+        ("$" | "=", len @ 0..) => {
             let mut data = vec![0; len as usize + 2];
             from.read_exact(&mut data).unwrap();
             assert!(data.ends_with(b"\r\n"));
             data.truncate(len as usize);
             lines.push(String::from_utf8(data).unwrap());
         }
-        ("*", len @ 0..) => (0..len).for_each(|_| lines.extend(read_reply(from))),
-        ("+" | "-" | ":" | "$" | "*", _) => {}
+        ("*" | "~", len @ 0..) => (0..len).for_each(|_| lines.extend(read_reply(from))),
+        ("%", len @ 0..) => (0..2 * len).for_each(|_| lines.extend(read_reply(from))),
+        ("+" | "-" | ":" | "$" | "*" | "_", _) => {}
         _ => panic!("no reply begins with {head:?}"),
     }
     lines

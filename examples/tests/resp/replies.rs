@@ -12,6 +12,39 @@ fn hello_describes_the_server() {
     assert_eq!(store.command("CLIENT GETNAME"), ["$2", "me"]);
 }
 
+/// What a client gets in the types of version 3, and again in those of version 2.
+#[test]
+fn hello_3_changes_the_types_of_replies() {
+    let mut store = InMemory::new();
+    for line in ["HSET h f v", "SADD s m", "SET t text"] {
+        store.command(line);
+    }
+    let asked = [
+        "GET none",
+        "LPOP none 2",
+        "HGETALL h",
+        "HGETALL none",
+        "SMEMBERS s",
+        "SMEMBERS none",
+        "CONFIG GET save",
+        "INFO none",
+    ];
+    let mut heads = |hello: &str| {
+        let first = store.command(hello)[0].clone();
+        let replies = asked.map(|line| store.command(line)[0].clone());
+        [vec![first], replies.to_vec()].concat()
+    };
+    let three = ["%7", "_", "_", "%1", "%0", "~1", "~0", "%1", "=4"];
+    let two = ["*14", "$-1", "*-1", "*2", "*0", "*1", "*0", "*2", "$0"];
+    assert_eq!(heads("HELLO 2"), two);
+    assert_eq!(heads("HELLO 3 AUTH default any"), three);
+    assert_eq!(heads("HELLO"), three, "the version stays");
+    assert_eq!(store.command("RESET"), ["+RESET"]);
+    assert_eq!(store.command("HELLO")[0], "*14");
+    let hello = store.command("HELLO 3");
+    assert!(hello.windows(3).any(|part| part == ["$5", "proto", ":3"]), "{hello:?}");
+}
+
 #[test]
 fn commands_are_described() {
     let mut store = InMemory::new();

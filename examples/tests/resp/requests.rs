@@ -99,7 +99,7 @@ fn what_is_no_request_is_refused() {
     let long = "x".repeat(70_000);
     for (wire, wanted) in [
         ("*x\r\n", "invalid multibulk length"),
-        ("*1048577\r\n", "invalid multibulk length"),
+        ("*2147483648\r\n", "invalid multibulk length"),
         ("*123456789012345678901234567890\r\n", "invalid multibulk length"),
         ("*1\r\n+PING\r\n", "expected '$', got '+'"),
         ("*1\r\n$x\r\n", "invalid bulk length"),
@@ -110,9 +110,16 @@ fn what_is_no_request_is_refused() {
         let error = Scan::default().scan(&Window::new(wire.as_bytes()), MAX).unwrap_err();
         assert_eq!(*error.kind(), FrameErrorKind::Other(wanted.to_owned()), "{wire}");
     }
-    let mut out = Vec::new();
-    refuse("invalid bulk length", &mut out).unwrap();
-    assert_eq!(out, b"-ERR Protocol error: invalid bulk length\r\n");
+    for (wire, wanted) in [
+        ("*1\r\n\u{ff}1\r\n", &b"-ERR Protocol error: expected '$', got '\xc3'\r\n"[..]),
+        ("*1\r\n$1048576\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+        ("*200000\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    ] {
+        let error = Scan::default().scan(&Window::new(wire.as_bytes()), MAX).unwrap_err();
+        let mut out = Vec::new();
+        refuse(&error, &mut out).unwrap();
+        assert_eq!(out, wanted, "{wire:?}");
+    }
 }
 
 #[test]

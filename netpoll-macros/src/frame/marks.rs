@@ -121,10 +121,12 @@ pub(super) fn of_frame(item: &Item) -> TokenStream {
         });
     }
     if field(item, |f| f.attrs.status.is_some()).is_some() {
+        // An error points at the type: it has no default.
+        let with_status = spanned(item.ident.span(), q!(p::Judged::with_status(status)));
         out.extend(q! {
             #[inline]
             fn new_fault(status: p::Status) -> ::core::option::Option<Self::At<'static>> {
-                p::Judged::with_status(status)
+                #with_status
             }
         });
     }
@@ -319,12 +321,9 @@ fn goodbye(item: &Item) -> Option<TokenStream> {
         Body::Struct(fields) => {
             let field = fields.list.iter().find(|f| f.attrs.goodbye.is_some())?;
             let member = &field.member;
-            let make = q! {
-                ::core::option::Option::Some(Self {
-                    #member: true,
-                    ..::core::default::Default::default()
-                })
-            };
+            let default = q!(<Self as ::core::default::Default>::default());
+            let default = spanned(item.ident.span(), default);
+            let make = q!(::core::option::Option::Some(Self { #member: true, ..#default }));
             (q!(self.#member), make)
         }
         Body::Enum(variants) => {
@@ -347,6 +346,17 @@ fn goodbye(item: &Item) -> Option<TokenStream> {
 
 /// Returns the default value of `ty`, an error about which points at the type.
 fn default_of(ty: &Type) -> TokenStream {
-    quote::quote_spanned!(ty.span().resolved_at(Span::mixed_site())=>
-        <#ty as ::core::default::Default>::default())
+    spanned(ty.span(), q!(<#ty as ::core::default::Default>::default()))
+}
+
+/// Returns `tokens` at the place `span`, with names that no token of the user's can mean.
+fn spanned(span: Span, tokens: TokenStream) -> TokenStream {
+    let span = span.resolved_at(Span::mixed_site());
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(span);
+            token
+        })
+        .collect()
 }

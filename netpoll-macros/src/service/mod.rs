@@ -47,7 +47,11 @@ pub(crate) fn hook(kind: Kind, options: TokenStream, item: TokenStream) -> Token
     let name = function.sig.ident.clone();
     let impls = if parsed && errors.is_empty() {
         let callee = name.to_token_stream();
-        Twin { hook: &hook, name: name.to_token_stream(), callee, server: None }.impls()
+        let twin = Twin { hook: &hook, name: name.to_token_stream(), callee, server: None };
+        let (impls, alone) = (twin.impls(), twin.alone());
+        let error = (kind == Kind::Error).then(|| twin.datagram_error());
+        let error = error.map(|error| q!(__p::with_udp! { #error }));
+        q!(#impls #alone #error)
     } else {
         fallback::twin(kind, &name)
     };

@@ -13,10 +13,11 @@ pub(crate) enum Kind {
     Close,
     Error,
     Idle,
+    Datagram,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Prepare,
         Self::Connect,
         Self::Request,
@@ -24,6 +25,7 @@ impl Kind {
         Self::Close,
         Self::Error,
         Self::Idle,
+        Self::Datagram,
     ];
 
     /// The attribute's name.
@@ -36,6 +38,7 @@ impl Kind {
             Self::Close => "on_close",
             Self::Error => "on_error",
             Self::Idle => "on_idle",
+            Self::Datagram => "on_datagram",
         }
     }
 
@@ -49,6 +52,7 @@ impl Kind {
             Self::Close => "__OnClose",
             Self::Error => "__OnError",
             Self::Idle => "__OnIdle",
+            Self::Datagram => "__OnDatagram",
         }
     }
 
@@ -59,7 +63,7 @@ impl Kind {
 
     /// Returns whether it may be an `async fn`.
     pub(super) fn may_wait(self) -> bool {
-        matches!(self, Self::Connect | Self::Request | Self::Close)
+        matches!(self, Self::Connect | Self::Request | Self::Close | Self::Datagram)
     }
 }
 
@@ -97,7 +101,7 @@ pub(super) enum Arg {
     Error(Type),
     /// By value, from the call or the connection.
     Taken(Type),
-    /// The last by value of `on_request`.
+    /// The last by value of `on_request`, the last of `on_datagram`.
     Frame(Type),
     /// The first by value of `on_close`.
     Owned(Type),

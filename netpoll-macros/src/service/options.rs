@@ -51,6 +51,7 @@ enum Of {
 const OPTIONS: &[(&str, Of, Takes)] = &[
     ("listen", Of::Server("listen_default"), Takes::Address),
     ("max_frame", Of::Connection, Takes::Number),
+    ("max_datagram", Of::Server("max_datagram"), Takes::Number),
     ("read_timeout", Of::Connection, Takes::Duration),
     ("frame_timeout", Of::Connection, Takes::Duration),
     ("write_timeout", Of::Connection, Takes::Duration),
@@ -134,6 +135,7 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
     let mut options = Dispatching::default();
     let known: &[&str] = match kind {
         Kind::Request => &["inline", "concurrent", "ordered", "timeout", "codec", "crate"],
+        Kind::Datagram => &["inline", "concurrent", "timeout", "crate"],
         _ => &["crate"],
     };
     each(tokens, known, errors, |key, input| {

@@ -67,6 +67,14 @@ impl Address {
         }
     }
 
+    /// Returns the host as it was written, without brackets; `None` for Unix sockets.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Tcp { host, .. } | Self::Udp { host, .. } => Some(host),
+            Self::Unix(_) | Self::Abstract(_) => None,
+        }
+    }
+
     /// Returns true for an address of datagrams, to which no connection can be made.
     pub fn is_datagram(&self) -> bool {
         matches!(self, Self::Udp { .. })

@@ -3,12 +3,13 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
+    call_connection::{Inspect, Marks, Matching, inspect_with},
     connections::{Connections, Limits},
     deadline_timer::DeadlineTimer,
     endpoints::Endpoints,
     handle::{Client, Kind, SetNumber},
-    hub::{CallConnection, Counters, Hub},
-    mux::{self, MuxFrame, Muxed, Number, OnPush, SequenceNumber},
+    hub::{Counters, Hub},
+    mux::{self, ByNumber, MuxFrame, OnPush, SequenceNumber},
     pool,
     received::Received,
     reply_handler::ReplyHandler,
@@ -19,7 +20,7 @@ use crate::{
     conn::{ConnectionOptions, connection_setters, handler::Handler},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, DecodeError, Frame},
+    frame::{DecodeError, Frame},
     sched::Runtime,
     transport::Transport,
 };
@@ -57,8 +58,8 @@ pub struct Mux<Q: Frame> {
     connections: usize,
     max_in_flight: usize,
     max_sequence: u64,
-    /// Reads the number of a reply.
-    number: Number,
+    /// Reads the marks of a reply.
+    inspect: Inspect,
     /// Writes the number of a request.
     set_number: SetNumber<Q>,
     on_push: Option<OnPush>,
@@ -110,7 +111,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     }
 
     /// Sets the runtime whose pollers serve the connections, and whose workers dial. Default:
-    /// [`Runtime::global`].
+    /// [`Runtime::current`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.own = self.own.runtime(runtime);
         self
@@ -156,13 +157,14 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         self
     }
 
-    fn hub<L: CallConnection>(
+    fn hub<K: Matching>(
         self,
         connections: usize,
         per_host: usize,
         capacity: usize,
-        spec: L::Spec,
-    ) -> Result<Arc<Hub<L>>> {
+        keeps_one: bool,
+        spec: K::Spec,
+    ) -> Result<Arc<Hub<K>>> {
         if connections == 0 || per_host == 0 || capacity == 0 {
             let why = "a client's limits of connections and calls are one at least";
             return Err(Error::new(ErrorKind::Config, why));
@@ -179,6 +181,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
             dialer,
             counters: Counters::default(),
             probe_after: PROBE_AFTER,
+            keeps_one,
             spec,
         }))
     }
@@ -213,7 +216,7 @@ where
     pub fn build(self) -> Result<Client<Q, R>> {
         let Pool { max_connections, max_per_host } = self.mode;
         let timeout = self.timeout;
-        let hub = self.hub(max_connections, max_per_host, 1, pool::Spec::of::<R>())?;
+        let hub = self.hub(max_connections, max_per_host, 1, false, pool::Spec::of::<R>())?;
         Ok(Client::new(Kind::Pool(hub), timeout))
     }
 }
@@ -233,7 +236,7 @@ where
             connections: 1,
             max_in_flight: 4_096,
             max_sequence: Q::Seq::MAX,
-            number: number::<R>,
+            inspect: inspect::<R>,
             set_number: set_number::<Q>,
             on_push: None,
         };
@@ -275,22 +278,21 @@ where
     /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
     pub fn build(mut self) -> Result<Client<Q, R>> {
         let (timeout, set_number) = (self.timeout, self.mode.set_number);
-        let Mux { connections, max_in_flight, max_sequence, number, .. } = self.mode;
+        let Mux { connections, max_in_flight, max_sequence, inspect, .. } = self.mode;
         let half = usize::try_from(max_sequence / 2).unwrap_or(usize::MAX);
         let handler =
-            |connection| Arc::new(ReplyHandler::<R, Muxed>::new(connection)) as Arc<dyn Handler>;
+            |connection| Arc::new(ReplyHandler::<R, ByNumber>::new(connection)) as Arc<dyn Handler>;
         let on_push = self.mode.on_push.take();
-        let spec = mux::Spec { handler, number, on_push, max_number: max_sequence };
-        let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), spec)?;
+        let keeps_one = on_push.is_some();
+        let spec = mux::Spec { handler, inspect, on_push, max_number: max_sequence };
+        let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), keeps_one, spec)?;
         Ok(Client::new(Kind::Mux(hub, set_number), timeout))
     }
 }
 
-/// Reads the number of a frame.
-fn number<R: MuxFrame>(bytes: &LinkSlice) -> Result<u64, DecodeError> {
-    let arena = Arena::new();
-    let frame = frame::decode::<R>(bytes, bytes.len(), &arena)?;
-    Ok(R::seq_of(&frame).number())
+/// Reads the marks of a frame, with its number.
+fn inspect<R: MuxFrame>(bytes: &LinkSlice) -> Result<Marks, DecodeError> {
+    inspect_with::<R>(bytes, |frame| R::seq_of(frame).number())
 }
 
 fn set_number<Q: MuxFrame>(frame: &mut Q::At<'_>, number: u64) {

@@ -17,7 +17,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{buf::LinkSlice, error::Result, primitive::Mutex, timer::Moment};
+use crate::{buf::LinkSlice, error::Result, guard, primitive::Mutex, timer::Moment};
 
 /// Number of connections tried for a call whose connections end before a byte of it was sent.
 const TRIES: u32 = 4;
@@ -129,12 +129,13 @@ impl<L> Call<L> {
         self.put(at, &mut None)
     }
 
-    /// Takes the call from a connection that has ended, if its request was certainly not sent and another
-    /// attempt is allowed.
-    pub(super) fn take_back(&self) -> bool {
+    /// Takes the call from a connection that has ended, if it may be repeated: its request was certainly
+    /// not sent (`unsent` says so of one that its caller has passed on) and another attempt is allowed.
+    pub(super) fn take_back(&self, unsent: bool) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { place, .. } = &mut *state else { return false };
-        let again = matches!(place, Place::Connection { sent: false, .. }) && self.may_try_again();
+        let Place::Connection { sent, .. } = place else { return false };
+        let again = (unsent || !*sent) && self.may_try_again();
         if again {
             *place = Place::Nowhere;
         }
@@ -155,7 +156,7 @@ impl<L> Call<L> {
         let before = mem::replace(&mut *state, State::Done(result));
         drop(state);
         if let State::Waiting { waker: Some(waker), .. } = before {
-            waker.wake();
+            guard::wake(waker);
         }
         true
     }
@@ -168,7 +169,7 @@ impl<L> Call<L> {
         let waker = waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            guard::wake(waker);
         }
     }
 
@@ -322,7 +323,7 @@ pub(super) mod models {
                 if let Some(waker) = woken {
                     waker.wake();
                 }
-                if theirs.take_back() {
+                if theirs.take_back(false) {
                     return theirs.complete(Err(Error::new(ErrorKind::Closed, "unsent")));
                 }
                 theirs.complete(Ok(LinkSlice::default()))

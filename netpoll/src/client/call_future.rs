@@ -10,9 +10,10 @@ use std::{
 
 use super::{
     call::{Call, Found, Left, Place},
+    call_connection::{CallConnection, CallOf, Matching},
     call_error,
     health::Outcome,
-    hub::{CallConnection, Hub},
+    hub::Hub,
     options::Span,
 };
 use crate::{
@@ -25,10 +26,10 @@ use crate::{
 pub(super) type PendingWrite = Option<BoxFuture<Result<()>>>;
 
 /// A call that begins at its first poll. Dropping it cancels the call.
-pub(super) struct CallFuture<'c, L: CallConnection, W> {
-    hub: &'c Arc<Hub<L>>,
+pub(super) struct CallFuture<'c, M: Matching, W> {
+    hub: &'c Arc<Hub<M>>,
     /// Some once it has begun.
-    call: Option<Arc<Call<L>>>,
+    call: Option<Arc<CallOf<M>>>,
     stage: Stage,
     /// The request, if the connection sends it.
     request: LinkSlice,
@@ -49,13 +50,13 @@ enum Stage {
     Ended,
 }
 
-impl<'c, L, W> CallFuture<'c, L, W>
+impl<'c, M, W> CallFuture<'c, M, W>
 where
-    L: CallConnection,
-    W: FnMut(&L, u64) -> Result<PendingWrite>,
+    M: Matching,
+    W: FnMut(&CallConnection<M>, u64) -> Result<PendingWrite>,
 {
     pub(super) fn new(
-        hub: &'c Arc<Hub<L>>,
+        hub: &'c Arc<Hub<M>>,
         request: LinkSlice,
         write: Option<W>,
         span: Span,
@@ -128,17 +129,22 @@ where
     ///
     /// # Errors
     /// `error` if the request cannot be sent at all.
-    fn unsent(&mut self, connection: &Arc<L>, number: u64, error: Error) -> Result<()> {
+    fn unsent(
+        &mut self,
+        connection: &Arc<CallConnection<M>>,
+        number: u64,
+        error: Error,
+    ) -> Result<()> {
         let ended = error.kind() == ErrorKind::Closed;
         if !ended || !self.call().may_try_again() {
             self.holds = true;
             self.leave(Outcome::Unknown);
-            return Err(if ended { call_error::of_connection(&**connection) } else { error });
+            return Err(if ended { call_error::of_connection(connection) } else { error });
         }
         if self.call().move_to(Place::Nowhere) {
-            connection.abandon(self.call(), number, false, Outcome::Unknown);
+            M::abandon(connection, self.call(), number, false, Outcome::Unknown);
             self.hub.counters.retries.fetch_add(1, Relaxed);
-            self.hub.connections.retire(connection.conn().conn.id);
+            self.hub.connections.retire(connection.id());
             self.hub.carry_out(self.hub.connections.again(self.call()));
         }
         Ok(())
@@ -156,20 +162,20 @@ where
     }
 }
 
-impl<L: CallConnection, W> CallFuture<'_, L, W> {
+impl<M: Matching, W> CallFuture<'_, M, W> {
     /// Returns the call, which has begun.
-    fn call(&self) -> &Arc<Call<L>> {
+    fn call(&self) -> &Arc<CallOf<M>> {
         self.call.as_ref().expect("it has begun")
     }
 
     /// Ends the call on behalf of its caller and tells its holder; `outcome` is for its endpoint's health.
-    fn leave(&mut self, outcome: Outcome) -> Left<L> {
+    fn leave(&mut self, outcome: Outcome) -> Left<CallConnection<M>> {
         let Some(call) = &self.call else { return Left::At(Place::Nowhere) };
         let left = call.leave();
         match &left {
             Left::At(Place::Queue) => self.hub.carry_out(self.hub.connections.leave(call)),
             Left::At(Place::Connection { connection, number, sent }) => {
-                connection.abandon(call, *number, *sent && !self.holds, outcome);
+                M::abandon(connection, call, *number, *sent && !self.holds, outcome);
             }
             Left::At(Place::Nowhere) | Left::Done(_) => {}
         }
@@ -187,12 +193,12 @@ impl<L: CallConnection, W> CallFuture<'_, L, W> {
 }
 
 /// Nothing in it is pinned: its inner future is on the heap.
-impl<L: CallConnection, W> Unpin for CallFuture<'_, L, W> {}
+impl<M: Matching, W> Unpin for CallFuture<'_, M, W> {}
 
-impl<L, W> Future for CallFuture<'_, L, W>
+impl<M, W> Future for CallFuture<'_, M, W>
 where
-    L: CallConnection,
-    W: FnMut(&L, u64) -> Result<PendingWrite>,
+    M: Matching,
+    W: FnMut(&CallConnection<M>, u64) -> Result<PendingWrite>,
 {
     type Output = Result<LinkSlice>;
 
@@ -206,7 +212,7 @@ where
     }
 }
 
-impl<L: CallConnection, W> Drop for CallFuture<'_, L, W> {
+impl<M: Matching, W> Drop for CallFuture<'_, M, W> {
     fn drop(&mut self) {
         if self.stage == Stage::Begun {
             self.leave(Outcome::Unknown);

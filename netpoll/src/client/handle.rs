@@ -4,11 +4,12 @@ use std::{fmt, future::poll_fn, marker::PhantomData, sync::Arc, task::Poll, time
 
 use super::{
     builder::{ClientBuilder, Mux, Pool},
+    call_connection::{CallConnection, Matching},
     call_future::{CallFuture, PendingWrite},
-    hub::{CallConnection, Hub},
-    mux::{MuxFrame, Muxed},
+    hub::Hub,
+    mux::{ByNumber, MuxFrame},
     options::CallOptions,
-    pool::Pooled,
+    pool::OneAtATime,
     received::Received,
     source::IntoEndpoints,
     stats::ClientStats,
@@ -33,15 +34,15 @@ struct Owner<Q: Frame> {
 }
 
 pub(super) enum Kind<Q: Frame> {
-    Pool(Arc<Hub<Pooled>>),
+    Pool(Arc<Hub<OneAtATime>>),
     /// With the function that sets a request's number.
-    Mux(Arc<Hub<Muxed>>, SetNumber<Q>),
+    Mux(Arc<Hub<ByNumber>>, SetNumber<Q>),
 }
 
 pub(super) type SetNumber<Q> = for<'a, 'b> fn(&'b mut <Q as Frame>::At<'a>, u64);
 
 /// The absent writer of a pool's call: its connection sends the request.
-type NoWrite = fn(&Pooled, u64) -> Result<PendingWrite>;
+type NoWrite = fn(&CallConnection<OneAtATime>, u64) -> Result<PendingWrite>;
 
 impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
     /// Returns the settings of a client with one call at a time on each connection, to one address or
@@ -184,7 +185,7 @@ fn encode(request: &impl Encode) -> Result<LinkSlice> {
 fn writer<Q>(
     mut request: Q::At<'_>,
     set: SetNumber<Q>,
-) -> impl FnMut(&Muxed, u64) -> Result<PendingWrite> + Send
+) -> impl FnMut(&CallConnection<ByNumber>, u64) -> Result<PendingWrite> + Send
 where
     Q: Frame,
     for<'a> Q::At<'a>: Encode,
@@ -195,7 +196,7 @@ where
     }
 }
 
-fn warm_up<L: CallConnection>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()> {
+fn warm_up<M: Matching>(hub: &Arc<Hub<M>>, n: usize, timeout: Duration) -> Result<()> {
     hub.carry_out(hub.connections.warm_up(n));
     let mut known = false;
     let made = poll_fn(|cx| {
@@ -223,7 +224,7 @@ fn warm_up<L: CallConnection>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) ->
         .unwrap_or_else(|| Err(super::call_error::late(hub, "warming up", timeout)))
 }
 
-fn close<L: CallConnection>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
+fn close<M: Matching>(hub: &Arc<Hub<M>>, deadline: Duration) -> usize {
     let until = hub.deadline_timer.clock().after(deadline);
     hub.connections.drain();
     let drained = poll_fn(|cx| {
@@ -241,11 +242,11 @@ fn close<L: CallConnection>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
 }
 
 /// Fails the calls that are left, and closes the connections.
-fn cut<L: CallConnection>(hub: &Arc<Hub<L>>) -> usize {
+fn cut<M: Matching>(hub: &Arc<Hub<M>>) -> usize {
     let (connections, cut, actions) = hub.connections.close();
     hub.carry_out(actions);
     for connection in connections {
-        connection.conn().close();
+        connection.conn.close();
     }
     cut
 }

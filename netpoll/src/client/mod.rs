@@ -74,6 +74,7 @@ mod assignment;
 mod balance;
 mod builder;
 mod call;
+mod call_connection;
 mod call_error;
 mod call_future;
 mod connections;
@@ -81,6 +82,8 @@ mod connections;
 mod connections_models;
 #[cfg(all(test, not(loom)))]
 mod connections_tests;
+#[cfg(feature = "udp")]
+pub(crate) mod datagram;
 mod deadline_timer;
 mod deadlines;
 mod endpoints;
@@ -100,6 +103,8 @@ mod source;
 mod stats;
 
 pub use builder::{ClientBuilder, Mux, Pool};
+#[cfg(feature = "udp")]
+pub use datagram::{Arrived, Attempts, UdpClient, UdpClientBuilder};
 pub use handle::Client;
 pub use mux::{MuxFrame, SequenceNumber};
 pub use options::CallOptions;

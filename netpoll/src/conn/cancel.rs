@@ -80,31 +80,46 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Until when a request is to be answered.
+/// The most time that a handler keeps of a deadline that its calls inherit, in microseconds.
+const MARGIN: u32 = 20_000;
+
+/// The time until which a request is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(Option<Moment>);
+pub struct Deadline {
+    at: Option<Moment>,
+    /// The time before it at which calls that inherit it end, in microseconds.
+    margin: u32,
+}
 
 impl Deadline {
     /// No deadline.
-    pub const NONE: Self = Self(None);
+    pub const NONE: Self = Self { at: None, margin: 0 };
 
     /// A deadline `timeout` from now.
     pub fn after(timeout: Duration) -> Self {
-        Self(Some(sched::clock().after(timeout)))
+        let margin =
+            u32::try_from(timeout.as_micros() / 10).map_or(MARGIN, |tenth| tenth.min(MARGIN));
+        Self { at: Some(sched::clock().after(timeout)), margin }
+    }
+
+    /// Returns the time left to a call that inherits this deadline: it ends a little before, so that the
+    /// handler can still answer when the call has failed.
+    pub(crate) fn left_to_calls(self) -> Option<Duration> {
+        Some(self.left()?.saturating_sub(Duration::from_micros(self.margin.into())))
     }
 
     /// When it is, if there is one that an `Instant` can express.
     pub fn at(self) -> Option<Instant> {
-        self.0?.instant()
+        self.at?.instant()
     }
 
     pub(crate) fn moment(self) -> Option<Moment> {
-        self.0
+        self.at
     }
 
     /// How long it is until then; zero if it has passed, `None` without a deadline.
     pub fn left(self) -> Option<Duration> {
-        self.0.map(Moment::left)
+        self.at.map(Moment::left)
     }
 
     /// Whether it has passed.

@@ -25,6 +25,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     sched::timeout_on,
     sys::{Credentials, Endpoint},
+    transport::TransportFacts,
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -113,6 +114,12 @@ impl Connection {
         }
     }
 
+    /// The results of its transport's handshake: the protocol agreed on, the server's name, the peer's
+    /// certificates. `None` for plain connections, and before the handshake is complete.
+    pub fn transport_facts(&self) -> Option<&TransportFacts> {
+        self.conn.transport_facts()
+    }
+
     /// Its options.
     pub fn options(&self) -> &ConnectionOptions {
         &self.conn.options.public
@@ -127,6 +134,13 @@ impl Connection {
     /// Asks the system whether the connection is alive and quiet: false if it was closed or reset, and
     /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
     pub fn probe(&self) -> bool {
+        if self.conn.layer().is_some() {
+            // What waits on the wire may be the transport's own.
+            return self.is_active()
+                && Reader::take(&self.conn).is_ok_and(|mut reader| {
+                    matches!(reader.poll_socket(), Ok(false)) && reader.is_empty()
+                });
+        }
         self.is_active()
             && self.conn.with_endpoint(Endpoint::peek).is_none_or(
                 |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
@@ -148,11 +162,15 @@ impl Connection {
 
     /// Ends the connection: what was written before is still sent (within `write_timeout`), then both
     /// sides see the end. Waiting readers and writers fail with `Closed`.
+    ///
+    /// In a handler, the answer of a request that is ready when the handler returns is still sent. No
+    /// request that came behind it starts, and requests that wait are dropped.
     pub fn close(&self) {
         self.conn.end(mark::CLOSING, CloseReason::Local);
     }
 
-    /// Ends the connection at once with a reset: what is pending is thrown away.
+    /// Ends the connection at once with a reset: what is pending is thrown away, and no request starts
+    /// any more.
     pub fn abort(&self) {
         self.conn.end(mark::ABORTING, CloseReason::Local);
     }
@@ -184,6 +202,8 @@ impl Connection {
     /// `Closed` if the connection has ended or cannot send; `TimedOut` if there is no room within
     /// `write_timeout`. Nothing was sent then.
     pub fn send(&self, mut bytes: LinkBuffer) -> Result<()> {
+        // What is given away is flushed.
+        bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let timeout = self.conn.options.write_timeout;
@@ -198,6 +218,8 @@ impl Connection {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_async(&self, mut bytes: LinkBuffer) -> Result<()> {
+        // What is given away is flushed.
+        bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let room = self.conn.until(|_| self.conn.has_room());
@@ -218,6 +240,8 @@ impl Connection {
     /// # Errors
     /// `Limit` while more than `write_high` bytes are pending, `Closed` as [`send`](Self::send).
     pub fn try_send(&self, mut bytes: LinkBuffer) -> Result<()> {
+        // What is given away is flushed.
+        bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let (pending, high) = (self.pending(), self.conn.options.write_high);

@@ -1,9 +1,6 @@
 //! The end of a connection: asked for by anyone, carried out by its turn.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     connection::Connection,
@@ -16,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    sched::panic_error,
+    guard::{self, Place},
 };
 
 impl Conn {
@@ -73,12 +70,16 @@ impl Conn {
             let _ = self.endpoint.reset_on_close();
         }
         self.endpoint.close();
+        self.drop_transport();
         self.send.lock().clear();
         self.pending.store(0, Relaxed);
         let reason = self.set_reason(CloseReason::Local);
         self.wake_waiters(self.state_word.load());
         let conn = Connection::unowned(self.clone());
         if let Some(handler) = self.handler() {
+            if let Some(error) = self.take_failure() {
+                handler.failed(&conn, &error);
+            }
             // The peer may have gone although this side's reason was the first.
             let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
             if let Some(why) = gone
@@ -120,8 +121,6 @@ fn peer_went(word: u32) -> Option<CloseReason> {
 
 /// Runs a callback of the user's, whose panic ends with it.
 fn run_callback(conn: &Connection, reason: CloseReason, callback: OnClose) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(conn, reason))) {
-        let error = panic_error(&*payload);
-        tracing::warn!(%error, %reason, "a callback for a connection's end");
-    }
+    // An error has been counted and logged.
+    let _ = guard::run(Place::CloseCallback, || callback(conn, reason));
 }

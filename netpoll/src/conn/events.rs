@@ -4,6 +4,7 @@ use std::{sync::Arc, task::Wake};
 
 use super::{
     core::Conn,
+    disconnect,
     reason::CloseReason,
     state::{event, mark},
 };
@@ -11,7 +12,7 @@ use crate::{
     poller::Event,
     sched::{
         state_word::StateWord,
-        turn::{Ready, Source},
+        turn::{Ready, Scratch, Source, Turn},
     },
 };
 
@@ -35,11 +36,8 @@ impl Source for Conn {
         if before & StateWord::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
             self.flush();
         }
-        if before & StateWord::RUNNING != 0
-            && gone
-            && let Some(handler) = self.handler()
-        {
-            self.disconnect(&**handler, bits);
+        if before & StateWord::RUNNING != 0 && gone && disconnect::may_claim(before) {
+            ready.push(Arc::new(Disconnect { conn: self.clone(), bits }));
         }
         if StateWord::must_queue(before) {
             ready.push(self);
@@ -62,6 +60,22 @@ impl Source for Conn {
 
     fn on_shutdown(self: Arc<Self>) {
         self.end(mark::ABORTING, CloseReason::Shutdown);
+    }
+}
+
+/// A turn that runs `on_disconnect` beside the connection's own, which is in a handler. The hook may
+/// wait, so that it is not called by the poller.
+struct Disconnect {
+    conn: Arc<Conn>,
+    /// How the peer went.
+    bits: u32,
+}
+
+impl Turn for Disconnect {
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
+        if let Some(handler) = self.conn.handler() {
+            self.conn.disconnect(&**handler, self.bits);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ mod end;
 mod events;
 pub(crate) mod frames;
 pub(crate) mod handler;
+mod handshake;
+mod layer;
 mod linger;
 mod options;
 mod reader;

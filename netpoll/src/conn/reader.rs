@@ -1,6 +1,6 @@
 //! The reader of a connection: LinkBuffer's reading vocabulary, waiting for bytes.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -14,6 +14,7 @@ use crate::{
     buf::{LinkBuffer, LinkSlice},
     error::{Error, ErrorKind, Result},
     sched,
+    timer::Moment,
 };
 
 /// Reads a connection's bytes, waiting for those that have not come.
@@ -22,7 +23,9 @@ use crate::{
 /// its like block this thread (a worker gives its poller away first); [`fill_async`](Self::fill_async)
 /// is their counterpart for `async` code: after it, `next` of as many bytes does not wait.
 ///
-/// The longest wait is the connection's `read_timeout`.
+/// The longest wait is the connection's `read_timeout`. A handler that blocks also waits no longer than
+/// `frame_timeout` for the bytes that follow those consumed: it occupies a worker, which no peer can hold
+/// for longer. One that waits by `fill_async` or `until_async` occupies none.
 ///
 /// ```
 /// use std::io::Write;
@@ -42,6 +45,9 @@ pub struct Reader {
     recv: Option<Box<Recv>>,
     /// A turn's, which goes on with what is given back.
     lent: bool,
+    /// The position in the stream at which a handler waits for bytes, and the time at which that wait
+    /// has lasted for `frame_timeout`.
+    frame: Option<(u64, Moment)>,
 }
 
 impl Reader {
@@ -51,7 +57,7 @@ impl Reader {
     /// `Limit` if somebody else has it, `Closed` if the connection has ended.
     pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
         match receive_slot::borrow(&conn.recv, &conn.state_word) {
-            Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false }),
+            Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false, frame: None }),
             Err(Taken::ByReader) => {
                 let why = format!("another reader reads from {conn}");
                 Err(Error::new(ErrorKind::Limit, why))
@@ -68,7 +74,7 @@ impl Reader {
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Box<Recv>) -> Self {
         conn.state_word.set(mark::READING);
-        Self { conn: conn.clone(), recv: Some(recv), lent: true }
+        Self { conn: conn.clone(), recv: Some(recv), lent: true, frame: None }
     }
 
     fn recv(&mut self) -> &mut Recv {
@@ -114,7 +120,7 @@ impl Reader {
     /// `Io` if the connection breaks.
     pub fn fill(&mut self, n: usize) -> Result<()> {
         while !self.has(n)? {
-            let timeout = self.conn.options.read_timeout;
+            let timeout = self.longest_wait();
             self.conn.block_until(timeout, "reading", |conn| wait_is_over(conn).then_some(()))?;
         }
         Ok(())
@@ -137,6 +143,21 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Returns the longest time to block for more bytes: `read_timeout`, or what is left of
+    /// `frame_timeout` for a handler that waits at the same position.
+    fn longest_wait(&mut self) -> Option<Duration> {
+        let read = self.conn.options.read_timeout;
+        let Some(frame) = self.conn.options.frame_timeout.filter(|_| self.lent) else {
+            return read;
+        };
+        let at = self.recv().consumed();
+        let until = match self.frame {
+            Some((waits_at, until)) if waits_at == at => until,
+            _ => self.frame.insert((at, self.conn.shard.clock.after(frame))).1,
+        };
+        Some(read.map_or(until.left(), |read| read.min(until.left())))
     }
 
     /// Whether `n` bytes are there, after reading what has come.
@@ -215,6 +236,25 @@ impl Reader {
             }
             searched = self.len();
             self.fill(searched + 1)?;
+        }
+    }
+
+    /// The bytes up to and with the first `delimiter`, and consumes them, without blocking the thread.
+    /// Under any executor.
+    ///
+    /// # Errors
+    /// Those of [`until`](Self::until).
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before its end has consumed nothing.
+    pub async fn until_async(&mut self, delimiter: u8) -> Result<&[u8]> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.recv().input.find(delimiter, searched) {
+                return Ok(self.recv().input.next(at + 1)?);
+            }
+            searched = self.len();
+            self.fill_async(searched + 1).await?;
         }
     }
 

@@ -59,6 +59,10 @@ impl Turn for Conn {
         }
     }
 
+    fn is_handler(&self) -> bool {
+        self.handler().is_none_or(|handler| !handler.brief())
+    }
+
     fn inline(&self) -> bool {
         self.state_word.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }
@@ -81,10 +85,19 @@ impl Connection {
         // Flags that came since `begin` count: some of them this turn has set itself.
         let word = word | conn.state_word.load();
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
-            || word & mark::CLOSING != 0 && conn.is_drained();
+            || word & mark::CLOSING != 0 && conn.has_sent_all();
         if ends {
             let recv = conn.recv.take();
             return conn.end_turn(recv);
+        }
+        if word & mark::TRANSPORT != 0 {
+            let now = conn.state_word.load();
+            if now & (mark::HANDSHAKING | mark::CLOSING) == mark::HANDSHAKING {
+                return self.handshake(word);
+            }
+            if word & event::WAKE != 0 {
+                conn.send_own_output();
+            }
         }
         match conn.handler() {
             Some(handler) if word & mark::CLOSING == 0 => {
@@ -153,7 +166,7 @@ impl Connection {
 
 impl Conn {
     /// The connection is to end: with what was received, or later, when its reader gives it back.
-    fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> bool {
+    pub(super) fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> bool {
         let recv = recv.or_else(|| {
             // A future that has the reader, and that nobody polls any more.
             self.handler()?.give_up();
@@ -183,7 +196,7 @@ impl Conn {
             self.deadlines.clear(Kind::Frame);
             return false;
         };
-        recv.busy = matches!(after, After::Busy);
+        recv.busy = matches!(after, After::Busy | After::Pending);
         recv.full = matches!(after, After::Full);
         let mut again = false;
         match after {
@@ -196,6 +209,7 @@ impl Conn {
             }
             After::Again => again = true,
             After::Busy => self.deadlines.clear(Kind::Frame),
+            After::Pending => self.watch_frame(&mut recv),
             After::Full => {
                 self.deadlines.clear(Kind::Frame);
                 return self.await_low_mark(Some(recv));
@@ -222,7 +236,7 @@ impl Conn {
         again
     }
 
-    fn put_back(&self, recv: Option<Box<Recv>>) {
+    pub(super) fn put_back(&self, recv: Option<Box<Recv>>) {
         if recv.is_some() {
             self.recv.store(recv);
         }
@@ -241,7 +255,7 @@ impl Conn {
         self.state_word.set(mark::CLOSING);
         self.deadlines.clear(Kind::Frame);
         self.deadlines.clear(Kind::Idle);
-        if self.is_drained() {
+        if self.has_sent_all() {
             return self.end_turn(Some(recv));
         }
         self.put_back(Some(recv));
@@ -275,14 +289,14 @@ impl Conn {
 
     /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
     fn watch_frame(&self, recv: &mut Recv) {
-        if recv.input.is_empty() {
+        if !recv.has_partial() {
             recv.input.tidy();
             if recv.frame_at.take().is_some() {
                 self.deadlines.clear(Kind::Frame);
             }
             return;
         }
-        recv.input.compact_small();
+        recv.compact();
         let at = recv.consumed();
         if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != Some(at) {
             recv.frame_at = Some(at);
@@ -315,7 +329,8 @@ impl Conn {
         let waits = recv.filter(|recv| !recv.busy && !recv.full);
         if self.deadlines.passed(Kind::Frame, now) {
             self.deadlines.clear(Kind::Frame);
-            if waits.is_some_and(|recv| !recv.input.is_empty()) {
+            // No deadline is set while a frame may not be read.
+            if recv.is_some_and(Recv::has_partial) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
                 let said = |conn: &Self| (conn.written(), conn.pending());
                 let before = said(self);
@@ -327,7 +342,7 @@ impl Conn {
                 }
                 // A last frame that the handler sent reaches the peer before the end does.
                 self.state_word.set(mark::CLOSING);
-                return self.is_drained();
+                return self.has_sent_all();
             }
         }
         // What has come and was not read yet is no silence; the read sets the deadline anew.
@@ -341,12 +356,12 @@ impl Conn {
             }
             self.set_reason(CloseReason::IdleTimeout);
             self.state_word.set(mark::CLOSING);
-            return self.is_drained();
+            return self.has_sent_all();
         }
         false
     }
 
-    fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
+    pub(super) fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
         let limit = limit.unwrap_or_default();
         Error::new(ErrorKind::TimedOut, format!("{what}: not done within {limit:?} ({self})"))
     }

@@ -150,7 +150,7 @@ mod models {
 
     impl Model {
         fn new() -> Arc<Self> {
-            Arc::new(Self { state_word: fresh(false), waiters: Waiters::default() })
+            Arc::new(Self { state_word: fresh(None), waiters: Waiters::default() })
         }
 
         /// What the selector does: the mark, then the waiters by the word from before it.

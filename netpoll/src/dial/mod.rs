@@ -30,7 +30,7 @@ use crate::{
     sched::{Runtime, block_on, sleep_on},
     sys::{Connecting, Endpoint},
     timer::Moment,
-    transport::{self, Transport},
+    transport::{self, Role, Transport},
 };
 
 /// A maker of outgoing connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
@@ -53,6 +53,7 @@ use crate::{
 pub struct Dialer {
     runtime: Option<Runtime>,
     timeout: Option<Duration>,
+    server_name: Option<String>,
     settings: Arc<Settings>,
 }
 
@@ -71,7 +72,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 impl Dialer {
     /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
-        Self { runtime: None, timeout: None, settings: Arc::default() }
+        Self { runtime: None, timeout: None, server_name: None, settings: Arc::default() }
     }
 
     connection_setters! { this, this }
@@ -131,6 +132,13 @@ impl Dialer {
         self.transport(move || tls::Session::client(&tls))
     }
 
+    /// Sets the name by which a transport knows the server. Default: the host of the address.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
     /// Connects to `address` and blocks this thread meanwhile. A worker gives its poller away.
     ///
     /// # Errors
@@ -179,7 +187,8 @@ impl Dialer {
         let peers = peers.map_err(|error| dialling(address, None, error))?;
         let mut last = None;
         for (i, peer) in peers.iter().enumerate() {
-            match self.connect_to(peer, share(until, peers.len() - i)).await {
+            let name = self.server_name.as_deref().or_else(|| address.host());
+            match self.connect_to(peer, name, share(until, peers.len() - i)).await {
                 Ok(conn) => return Ok(conn),
                 Err(error) => last = Some(dialling(address, Some(peer), error)),
             }
@@ -189,7 +198,12 @@ impl Dialer {
         }))
     }
 
-    async fn connect_to(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
+    async fn connect_to(
+        &self,
+        peer: &PeerAddress,
+        server_name: Option<&str>,
+        until: Moment,
+    ) -> Result<Connection> {
         let (conn, state) = loop {
             match self.begin_before(until, peer)? {
                 Some(begun) => break begun,
@@ -200,9 +214,21 @@ impl Dialer {
             let asked = conn.conn.clone();
             let waits = conn.conn.until(move |_| asked.connected());
             let told = self.within(until, waits).await;
-            return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
+            if let Err(error) = told.unwrap_or_else(|| Err(TimedOut.into())) {
+                conn.abort();
+                return Err(plain(error));
+            }
         }
-        finish(conn, Ok(()))
+        conn.conn.begin_handshake(server_name);
+        let shaken = self.within(until, conn.conn.until(Conn::shaken)).await;
+        if let Err(error) = shaken.unwrap_or_else(|| Err(self.late("no handshake"))) {
+            conn.abort();
+            return Err(error);
+        }
+        conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+        conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
+        conn.conn.arm();
+        Ok(conn)
     }
 
     /// Waits for `future` until a deadline. Unlike a bare timer this works on a runtime that shuts down
@@ -224,6 +250,7 @@ impl Dialer {
     pub(crate) fn overlaid(mut self, own: &Self) -> Self {
         self.runtime = own.runtime.clone().or(self.runtime);
         self.timeout = own.timeout.or(self.timeout);
+        self.server_name = own.server_name.clone().or(self.server_name);
         Arc::make_mut(&mut self.settings).extend(&own.settings);
         self
     }
@@ -241,6 +268,8 @@ impl Dialer {
         if choose_user {
             settings.public.user_timeout.get_or_insert(silent);
         }
+        // A client's connections are made by many threads, and belong to one runtime.
+        self.runtime.get_or_insert_with(Runtime::current);
         self
     }
 
@@ -259,8 +288,8 @@ impl Dialer {
     }
 
     /// Returns the runtime of the connections.
-    pub(crate) fn owner(&self) -> &Runtime {
-        self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
+    pub(crate) fn owner(&self) -> Runtime {
+        self.runtime.clone().unwrap_or_else(Runtime::current)
     }
 
     /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
@@ -280,11 +309,19 @@ impl Dialer {
 
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
-        let runtime = self.owner().shared();
+        let owner = self.owner();
+        let runtime = owner.shared();
         let (endpoint, state) =
             Endpoint::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;
-        let conn = Conn::open(runtime, endpoint, peer.clone(), self.settings.clone(), |_| None)?;
+        let conn = Conn::open(
+            runtime,
+            endpoint,
+            peer.clone(),
+            self.settings.clone(),
+            Role::Client,
+            |_| None,
+        )?;
         // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))
@@ -309,20 +346,4 @@ fn dialling(address: &Address, peer: Option<&PeerAddress>, error: Error) -> Erro
 fn plain(error: io::Error) -> Error {
     let text = error.to_string();
     Error::io("", error).with_message(text)
-}
-
-/// Finishes a connect that has ended as `told`.
-fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
-    match told {
-        Ok(()) => {
-            conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
-            conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
-            conn.conn.arm();
-            Ok(conn)
-        }
-        Err(error) => {
-            conn.abort();
-            Err(plain(error))
-        }
-    }
 }

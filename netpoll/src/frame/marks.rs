@@ -188,7 +188,7 @@ impl fmt::Display for Status {
     label = "no field is marked `status`",
     note = "mark the field that says so: `#[frame(status(ok = 0, timeout = 4))]`"
 )]
-pub trait Judged: Default {
+pub trait Judged: Sized {
     /// Returns the outcome; [`Status::Other`] if the format gives the code no name.
     fn status(&self) -> Status;
 
@@ -196,7 +196,10 @@ pub trait Judged: Default {
     fn set_status(&mut self, status: Status) -> bool;
 
     /// Creates a reply that is [`Default`] but for its outcome, if the format has a code for it.
-    fn with_status(status: Status) -> Option<Self> {
+    fn with_status(status: Status) -> Option<Self>
+    where
+        Self: Default,
+    {
         let mut reply = Self::default();
         reply.set_status(status).then_some(reply)
     }

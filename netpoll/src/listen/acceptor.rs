@@ -216,6 +216,10 @@ impl Turn for Acceptor {
         }
     }
 
+    fn is_handler(&self) -> bool {
+        false
+    }
+
     fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let events = self.state_word.begin();
         let again = {

@@ -1,7 +1,6 @@
 //! Spawned futures: turns like any other, polled by the workers.
 
 use std::{
-    any::Any,
     fmt,
     future::Future,
     pin::Pin,
@@ -18,7 +17,6 @@ use super::{
     turn::{Scratch, Turn},
 };
 use crate::{
-    counters::{self, Counter},
     error::{Error, ErrorKind, Result},
     guard::{self, Place},
     primitive::Mutex,
@@ -129,6 +127,10 @@ impl Turn for Task {
         if again {
             self.queue();
         }
+    }
+
+    fn is_handler(&self) -> bool {
+        false
     }
 }
 
@@ -298,28 +300,6 @@ impl Shared {
     pub(crate) fn spawn_detached(self: &Arc<Self>, future: BoxFuture<()>) {
         drop(spawn(self, self.place(), future));
     }
-}
-
-/// Turns a panic of the future into an error.
-pub(crate) struct CatchPanic<F: ?Sized>(pub(crate) Pin<Box<F>>);
-
-impl<F: Future + ?Sized> Future for CatchPanic<F> {
-    type Output = Result<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {
-        guard::poll(Place::Task, self.0.as_mut(), cx).map_err(Error::from)
-    }
-}
-
-/// The error for a panic with `payload`, which is counted.
-pub(crate) fn panic_error(payload: &(dyn Any + Send)) -> Error {
-    counters::add(Counter::Panics, 1);
-    let text = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a value that is no text");
-    Error::new(ErrorKind::Panic, format!("a handler panicked: {text}"))
 }
 
 #[cfg(all(test, loom))]

@@ -13,6 +13,7 @@ use crate::{
     sched::shared::Shared,
     service::{ConnectionHandler, ConnectionOwner, Service},
     sys::Endpoint,
+    transport::Role,
 };
 
 /// The settings that all connections of a server share, whichever listener accepts them.
@@ -33,11 +34,18 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
         let owner: Arc<dyn ConnectionOwner> = self.open.clone();
         let handler = ConnectionHandler::new(self.service.clone(), owner, self.request_timeout);
         let mut made = false;
-        let opened = Conn::open(&self.runtime, endpoint, peer, self.settings.clone(), |conn| {
-            made = true;
-            self.open.insert(conn);
-            Some(Arc::new(handler))
-        });
+        let opened = Conn::open(
+            &self.runtime,
+            endpoint,
+            peer,
+            self.settings.clone(),
+            Role::Server,
+            |conn| {
+                made = true;
+                self.open.insert(conn);
+                Some(Arc::new(handler))
+            },
+        );
         if let Err(error) = opened {
             if !made {
                 self.open.release();

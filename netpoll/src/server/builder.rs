@@ -64,7 +64,7 @@ impl<S: Service> EventLoopBuilder<S> {
 
     connection_setters! { this, this.settings }
 
-    /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::global`].
+    /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::current`].
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
@@ -295,7 +295,7 @@ impl<S: Service> EventLoopBuilder<S> {
         self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
-            (None, None, None) => Runtime::global().clone(),
+            (None, None, None) => Runtime::current(),
             (None, pollers, workers) => own_runtime(pollers, workers)?,
         };
         let open = Arc::new(OpenConnections::new(runtime.shared(), self.max_connections));

@@ -1,10 +1,7 @@
 //! The batch runner: handles the waiting requests of a connection, batch by batch.
 
 use std::{
-    future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -15,15 +12,17 @@ use super::{
     call::{Call, Flow, Out},
     concurrent_task::ConcurrentTask,
     connection_handler::Done,
+    guard::decoded,
     in_flight::{Completed, InFlight},
     request::Take,
 };
 use crate::{
     buf::LinkBuffer,
     conn::{Connection, Deadline, state::event},
-    error::{Error, Result},
+    error::Result,
+    guard::{self, Place},
     sched::{
-        BoxFuture, is_late, panic_error,
+        BoxFuture, is_late,
         turn::{Scratch, Turn},
     },
 };
@@ -104,19 +103,31 @@ impl<S: Service> Turn for BatchRunner<S> {
         let mut slot = Box::pin(None);
         let mut spare: Option<Box<RequestContext<S>>> = None;
         batch::run(&self, |number, job| {
+            if self.conn.conn.is_ending() {
+                // A handler has closed the connection: no request after that one starts.
+                guard::discard(Place::SessionDrop, job);
+                let done = Done { out: LinkBuffer::new(), result: Ok(Flow::Continue) };
+                return Some(Completed::new(done, false));
+            }
             let deadline = job.deadline;
             let mut context = spare.take().unwrap_or_else(|| self.context());
             context.job = Some(job);
             slot.set(Some(handle(context)));
             let future = slot.as_mut().as_pin_mut().expect("it was just set");
             // No waker is needed: a future that is not ready is polled again as a task.
-            let done = match poll(future, &mut Context::from_waker(Waker::noop())) {
+            let done = match guard::poll(
+                Place::Handler,
+                future,
+                &mut Context::from_waker(Waker::noop()),
+            ) {
                 Poll::Ready(Ok((mut context, result))) => {
                     let out = context.take_out();
                     spare = Some(context);
                     Done { out, result }
                 }
-                Poll::Ready(Err(error)) => Done { out: LinkBuffer::new(), result: Err(error) },
+                Poll::Ready(Err(panicked)) => {
+                    Done { out: LinkBuffer::new(), result: Err(panicked.into()) }
+                }
                 Poll::Pending => {
                     let mut future = mem::replace(&mut slot, Box::pin(None));
                     let work = async move {
@@ -128,7 +139,7 @@ impl<S: Service> Turn for BatchRunner<S> {
                     return None;
                 }
             };
-            slot.set(None);
+            guard::run(Place::HandlerDrop, || slot.set(None)).ok();
             Some(Completed::new(done, false))
         });
     }
@@ -149,7 +160,7 @@ async fn handle<S: Service>(
     let this = &mut *context;
     let result = match this.job.as_mut() {
         None => Ok(Flow::Continue),
-        Some(job) => match S::Request::at(&mut job.held) {
+        Some(job) => match decoded(|| S::Request::at(&mut job.held)) {
             Err(error) => Err(error),
             Ok(request) => {
                 let out = match this.ordered {
@@ -165,13 +176,4 @@ async fn handle<S: Service>(
     context.job = None;
     context.out.flush();
     (context, result)
-}
-
-/// Polls `future`; a panic becomes an error.
-pub(super) fn poll<F: Future + ?Sized>(
-    future: Pin<&mut F>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<F::Output, Error>> {
-    catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
-        .map_or_else(|payload| Poll::Ready(Err(panic_error(&*payload))), |polled| polled.map(Ok))
 }

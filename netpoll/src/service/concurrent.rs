@@ -18,16 +18,18 @@
 use std::sync::Arc;
 
 use super::{
-    Dispatch, Service,
+    Dispatch, Flow, Service,
     batch::BatchOwner,
     batch_runner::{BatchRunner, Job},
-    connection_handler::{ConnectionHandler, State},
+    connection_handler::{ConnectionHandler, Ending, State},
+    guard::guarded,
     in_flight::{Added, Completed, InFlight},
     request::Take,
 };
 use crate::{
     conn::{Deadline, handler::After, recv::Step},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Result},
+    guard::Place,
 };
 
 /// Creates the in-flight table of a connection whose requests are handled concurrently.
@@ -57,10 +59,9 @@ impl<S: Service> ConnectionHandler<S> {
         held: <S::Request as Take>::Held,
     ) -> Option<After> {
         let () = Self::SPLITS;
-        let shared = state.session.as_ref().and_then(S::share);
-        let Some(session) = shared else {
-            let why = "a service whose requests are handled side by side shares its sessions";
-            return self.flow(step, Err(Error::new(ErrorKind::Config, why)));
+        let session = match guarded(Place::Handler, || shared::<S>(state.session.as_ref())) {
+            Ok(session) => session,
+            Err(error) => return self.flow(step, Err(error)),
         };
         let deadline = self.timeout.map_or(Deadline::NONE, Deadline::after);
         let Added { missing, full } = table.add(Job { held, session, deadline });
@@ -72,12 +73,22 @@ impl<S: Service> ConnectionHandler<S> {
 
     /// Sends the answers of completed requests. Returns `None` if the connection goes on and has room
     /// for requests.
-    pub(super) fn send_completed(&self, step: &mut Step<'_, '_>) -> Option<After> {
+    pub(super) fn send_completed(
+        &self,
+        state: &mut State<S>,
+        step: &mut Step<'_, '_>,
+    ) -> Option<After> {
         let table = self.in_flight.as_ref()?;
         loop {
             let (completed, full) = table.next_answer();
             let Some(Completed { mut done, late, .. }) = completed else {
-                return full.then_some(After::Busy);
+                if state.ending.is_none() {
+                    return full.then_some(After::Busy);
+                }
+                if table.open() > 0 {
+                    return Some(After::Busy);
+                }
+                return state.ending.take().map(|ending| self.end(step, ending));
             };
             step.out.flush();
             step.out.join(&mut done.out);
@@ -88,18 +99,37 @@ impl<S: Service> ConnectionHandler<S> {
                     return self.flow(step, Err(error));
                 }
                 self.on_error(step.conn, &error);
-            } else if let Some(after) = self.flow(step, done.result) {
-                return Some(after);
+                continue;
+            }
+            let ending = match done.result {
+                Ok(Flow::Continue) => continue,
+                Err(error) if !table.ordered && table.open() > 0 => Ending::Failed(error),
+                Ok(Flow::Close) if !table.ordered && table.open() > 0 => Ending::Closed,
+                result => return self.flow(step, result),
+            };
+            // Requests beside this one are answered before the connection ends.
+            match (&state.ending, ending) {
+                (Some(_), Ending::Failed(error)) => self.on_error(step.conn, &error),
+                (Some(_), Ending::Closed) => {}
+                (None, ending) => state.ending = Some(ending),
             }
         }
     }
 
-    /// Replaces a wait by [`After::Busy`] while requests are in flight: their completion schedules the
-    /// turn.
-    pub(super) fn busy_while_pending(&self, after: After) -> After {
+    /// Replaces a wait by [`After::Pending`] while requests are in flight: their completion schedules
+    /// the turn.
+    pub(super) fn after_requests(&self, after: After) -> After {
         match after {
-            After::Wait if self.has_pending() => After::Busy,
+            After::Wait if self.has_pending() => After::Pending,
             after => after,
         }
     }
+}
+
+/// Returns another handle to the session, for a request that is handled beside others.
+fn shared<S: Service>(session: Option<&S::Session>) -> Result<S::Session> {
+    session.and_then(S::share).ok_or_else(|| {
+        let why = "a service whose requests are handled side by side shares its sessions";
+        Error::new(ErrorKind::Config, why)
+    })
 }

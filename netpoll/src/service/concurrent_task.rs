@@ -3,20 +3,17 @@
 use std::{
     future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use super::{
-    Flow, batch::BatchOwner, batch_runner::poll, connection_handler::Done, in_flight::Completed,
-};
+use super::{Flow, batch::BatchOwner, connection_handler::Done, in_flight::Completed};
 use crate::{
     buf::LinkBuffer,
     conn::Deadline,
-    error::Result,
-    sched::{BoxFuture, Sleep, panic_error, sleep},
+    guard::{self, Place},
+    sched::{BoxFuture, Sleep, sleep},
 };
 
 /// A concurrent request that waits, polled by workers.
@@ -49,10 +46,10 @@ impl<O: BatchOwner> ConcurrentTask<O> {
     /// Polls the request. Returns `None` if it waits.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Option<Completed> {
         let done = |out, result| Done { out, result };
-        match poll(self.work.as_mut()?.as_mut(), cx) {
+        match guard::poll(Place::Handler, self.work.as_mut()?.as_mut(), cx) {
             Poll::Ready(Ok(done)) => Some(Completed::new(done, false)),
-            Poll::Ready(Err(error)) => {
-                Some(Completed::new(done(LinkBuffer::new(), Err(error)), false))
+            Poll::Ready(Err(panicked)) => {
+                Some(Completed::new(done(LinkBuffer::new(), Err(panicked.into())), false))
             }
             Poll::Pending => {
                 let late = Pin::new(self.deadline.as_mut()?).poll(cx).is_ready();
@@ -61,14 +58,9 @@ impl<O: BatchOwner> ConcurrentTask<O> {
         }
     }
 
-    /// Drops the request's future; a panic of a destructor is logged.
+    /// Drops the request's future.
     fn drop_work(&mut self) {
-        let work = self.work.take();
-        let dropped: Result<()> =
-            catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(|payload| panic_error(&*payload));
-        if let Err(error) = dropped {
-            tracing::warn!(%error, "dropping a request's future");
-        }
+        guard::discard(Place::HandlerDrop, self.work.take());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    mem,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
@@ -10,7 +11,7 @@ use super::{
     Dispatch, Service,
     call::{Call, Out},
     connection_handler::{ConnectionHandler, Done, Phase, State},
-    guard::{guarded, poll},
+    guard::{decoded, malformed, poll},
     loan::Loan,
     request::Take,
 };
@@ -24,6 +25,7 @@ use crate::{
         recv::Step,
     },
     error::{Error, Result},
+    guard::{self, Place},
     sched::block_on,
 };
 
@@ -35,7 +37,7 @@ impl<S: Service> ConnectionHandler<S> {
     pub(super) fn go_on(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
         let Phase::Busy(future) = &mut state.phase else { return None };
         let conn = &step.conn.conn;
-        let done = match poll(future, step.conn) {
+        let done = match poll(Place::Handler, future, step.conn) {
             Poll::Ready(done) => done,
             Poll::Pending if conn.deadlines.passed(Kind::Request, conn.shard.clock.now_ms()) => {
                 Done { out: LinkBuffer::new(), result: Err(self.late(conn)) }
@@ -43,7 +45,7 @@ impl<S: Service> ConnectionHandler<S> {
             Poll::Pending => return Some(After::Busy),
         };
         // Dropping the future returns the session and a reader on loan.
-        state.phase = Phase::Open;
+        guard::discard(Place::HandlerDrop, mem::replace(&mut state.phase, Phase::Open));
         state.session = state.slot.lock().take();
         conn.deadlines.clear(Kind::Request);
         step.take_back();
@@ -60,7 +62,11 @@ impl<S: Service> ConnectionHandler<S> {
         let max = step.conn.options().max_frame;
         let mut budget = Budget::new();
         loop {
-            let scan = &mut state.scan;
+            if step.conn.conn.is_ending() {
+                // A handler has closed the connection: no request after that one starts.
+                return After::Wait;
+            }
+            let scan = &mut *state.scan;
             match budget.next(step, |recv| S::Request::find(scan, recv, max)) {
                 Ok(Next::Request(n)) => {
                     if let Some(after) = self.request(state, step, n) {
@@ -73,7 +79,7 @@ impl<S: Service> ConnectionHandler<S> {
                 Ok(Next::Quiet) => return self.quiet(step),
                 Ok(Next::Eof) => return self.at_eof(state, step, max),
                 Ok(Next::Over(after)) => return after,
-                Err(error) => return self.fail(step, &error),
+                Err(error) => return self.end_with(state, step, error),
             }
         }
     }
@@ -93,6 +99,7 @@ impl<S: Service> ConnectionHandler<S> {
         match S::Request::find(&mut state.scan, recv, max) {
             Ok(Found::Request(n)) => self.request(state, step, n).unwrap_or(After::Again),
             Ok(Found::Need(_)) => After::Wait,
+            Err(error) if self.has_pending() => self.end_with(state, step, error),
             Err(error) => {
                 self.fail(step, &error);
                 After::Close(CloseReason::Eof)
@@ -129,12 +136,18 @@ impl<S: Service> ConnectionHandler<S> {
             Err(error) => return Some(self.fail(step, &error)),
         };
         let out = Out::new(step.conn, step.out);
-        let result = guarded(|| {
+        let mut decodes = true;
+        let handled = guard::run(Place::Handler, || {
             let request = S::Request::borrow(&mut loan, &step.recv, n)?;
+            decodes = false;
             let call = Call { conn: step.conn, session, out, deadline };
             complete(pin!(self.service.on_request(call, request)), deadline, || {
                 self.late(&step.conn.conn)
             })
+        });
+        let result = handled.unwrap_or_else(|panicked| {
+            // A panic of the decoder is no handler's: the bytes are malformed.
+            Err(if decodes { malformed(panicked) } else { panicked.into() })
         });
         S::Request::settle(loan, &mut step.recv, n);
         if self.timeout.is_some() {
@@ -157,7 +170,7 @@ impl<S: Service> ConnectionHandler<S> {
         let mut loan = Loan::new(session, &state.slot);
         state.phase = Phase::Busy(Box::pin(async move {
             let mut out = LinkBuffer::new();
-            let result = match S::Request::at(&mut held) {
+            let result = match decoded(|| S::Request::at(&mut held)) {
                 Err(error) => Err(error),
                 Ok(request) => {
                     let session = loan.get();

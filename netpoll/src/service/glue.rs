@@ -152,3 +152,19 @@ pub fn logged(result: Result<()>) {
         tracing::warn!(%error, "on_error");
     }
 }
+
+/// What stands in it, where the library has datagrams.
+#[cfg(feature = "udp")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_udp {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// What stands in it, where the library has datagrams.
+#[cfg(not(feature = "udp"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_udp {
+    ($($item:item)*) => {};
+}

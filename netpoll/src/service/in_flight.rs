@@ -23,13 +23,16 @@ use std::{
 use slab::Slab;
 
 use super::{call::Flow, connection_handler::Done};
-use crate::primitive::Mutex;
+use crate::{
+    guard::{self, Place},
+    primitive::Mutex,
+};
 
 /// The number of consecutive batches that must keep their poller before a table counts as light again.
 const LIGHT_AFTER: u32 = 32;
 
 /// The work that runs when the last request has ended.
-pub(super) type End = Box<dyn FnOnce() + Send>;
+pub(super) type OnEnd = Box<dyn FnOnce() + Send>;
 
 /// The in-flight table of one connection. `J` is a request that waits.
 pub(super) struct InFlight<J> {
@@ -64,7 +67,7 @@ pub(super) struct Next<J> {
     /// The number of batches to queue for the other requests.
     pub(super) missing: usize,
     /// The end to run: the connection has ended and no handler runs any more.
-    pub(super) end: Option<End>,
+    pub(super) end: Option<OnEnd>,
 }
 
 struct State<J> {
@@ -85,7 +88,7 @@ struct State<J> {
     heavy: u32,
     /// True if the connection has ended.
     over: bool,
-    end: Option<End>,
+    end: Option<OnEnd>,
 }
 
 /// The answer of a request, or the joined answers of several.
@@ -146,7 +149,7 @@ impl<J> State<J> {
     }
 
     /// Takes the end if no handler runs any more.
-    fn take_end(&mut self) -> Option<End> {
+    fn take_end(&mut self) -> Option<OnEnd> {
         if self.running == 0 && self.tasks.is_empty() { self.end.take() } else { None }
     }
 }
@@ -256,7 +259,7 @@ impl<J> InFlight<J> {
 
     /// Removes the task `key`, and returns the end if it was the last request of an ended connection.
     #[must_use]
-    pub(super) fn end_task(&self, key: usize, completed: bool) -> Option<End> {
+    pub(super) fn end_task(&self, key: usize, completed: bool) -> Option<OnEnd> {
         let mut state = self.state.lock();
         state.tasks.remove(key);
         if !completed && !state.over {
@@ -274,12 +277,12 @@ impl<J> InFlight<J> {
             let wakers: Vec<_> = state.tasks.iter_mut().filter_map(|(_, w)| w.take()).collect();
             (mem::take(&mut state.waiting), wakers, mem::take(&mut state.completed))
         };
-        drop((waiting, completed));
-        wakers.into_iter().for_each(Waker::wake);
+        guard::discard(Place::SessionDrop, (waiting, completed));
+        wakers.into_iter().for_each(guard::wake);
     }
 
     /// Runs `end` when no handler runs any more: now, or on the worker of the last request.
-    pub(super) fn run_at_end(&self, end: End) {
+    pub(super) fn run_at_end(&self, end: OnEnd) {
         let now = {
             let mut state = self.state.lock();
             state.end = Some(end);

@@ -88,6 +88,7 @@ mod hooks;
 mod in_flight;
 #[cfg(all(test, loom))]
 mod in_flight_models;
+mod last_hook;
 mod loan;
 mod outcome;
 mod replies;
@@ -121,7 +122,8 @@ use crate::{
 pub enum Dispatch {
     /// One at a time for each connection, in the connection's turn. The handler may compute or block
     /// for as long as it likes: its poller is then taken over by another worker. An `on_request` that
-    /// awaits something which is not ready blocks its worker, which is correct but costs a thread.
+    /// awaits something which is not ready blocks its worker, which is correct but costs a thread: a
+    /// handler that waits for bytes of its own is better [`Async`](Self::Async).
     #[default]
     Sync,
     /// As [`Sync`](Self::Sync) for pure computation: the poller is never taken over, so that a turn
@@ -152,7 +154,7 @@ pub enum Dispatch {
 /// nothing else; `on_error` is told.
 ///
 /// ```no_run
-/// use netpoll::{Call, Connection, EventLoop, Flow, In, Result, Service};
+/// use netpoll::{Call, Connection, Dispatch, EventLoop, Flow, In, Result, Service};
 ///
 /// /// Answers each line with itself.
 /// struct Lines;
@@ -160,13 +162,15 @@ pub enum Dispatch {
 /// impl Service for Lines {
 ///     type Session = ();
 ///     type Request = In<'static>;
+///     /// A handler that waits for the rest of a line occupies no worker.
+///     const DISPATCH: Dispatch = Dispatch::Async;
 ///
 ///     async fn on_connect(&self, _: &Connection) -> Result<()> {
 ///         Ok(())
 ///     }
 ///
 ///     async fn on_request<'a>(&'a self, call: Call<'a, ()>, mut input: In<'a>) -> Result<Flow> {
-///         let line = input.until(b'\n')?;
+///         let line = input.until_async(b'\n').await?;
 ///         call.out.buf.write(line)?;
 ///         Ok(Flow::Continue)
 ///     }

@@ -1,15 +1,22 @@
 //! The effect of a request's result on its connection, and the connection's end.
 
 use std::{
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use super::{Service, call::Flow, connection_handler::ConnectionHandler, guard::guarded};
+use super::{
+    Service,
+    call::Flow,
+    connection_handler::{ConnectionHandler, Ending, State, Told},
+    guard::Guarded,
+};
 use crate::{
     conn::{CloseReason, Connection, core::Conn, handler::After, recv::Step},
     error::{Error, ErrorKind, Result},
-    sched::{BoxFuture, CatchPanic},
+    guard::{self, Panicked, Place},
+    sched::BoxFuture,
 };
 
 impl<S: Service> ConnectionHandler<S> {
@@ -25,6 +32,7 @@ impl<S: Service> ConnectionHandler<S> {
     }
 
     /// Reports `error` and ends the connection, after the answers before it are sent.
+    #[cold]
     pub(super) fn fail(&self, step: &mut Step<'_, '_>, error: &Error) -> After {
         // Output of `on_error` follows the answers.
         step.send();
@@ -34,9 +42,35 @@ impl<S: Service> ConnectionHandler<S> {
             ErrorKind::Malformed => CloseReason::Malformed,
             ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
             ErrorKind::Limit => CloseReason::MemoryLimit,
+            ErrorKind::Truncated => CloseReason::Truncated,
             ErrorKind::TimedOut => CloseReason::HandlerTimeout,
             _ => CloseReason::HandlerError,
         })
+    }
+
+    /// Ends the connection with `error`, which concerns the bytes behind its requests: those that are in
+    /// flight are answered first.
+    #[cold]
+    pub(super) fn end_with(
+        &self,
+        state: &mut State<S>,
+        step: &mut Step<'_, '_>,
+        error: Error,
+    ) -> After {
+        if !self.has_pending() {
+            return self.fail(step, &error);
+        }
+        state.ending = Some(Ending::Failed(error));
+        After::Busy
+    }
+
+    /// Carries out an end that has waited for the requests in flight.
+    #[cold]
+    pub(super) fn end(&self, step: &mut Step<'_, '_>, ending: Ending) -> After {
+        match ending {
+            Ending::Failed(error) => self.fail(step, &error),
+            Ending::Closed => After::Close(CloseReason::Local),
+        }
     }
 
     pub(super) fn late(&self, conn: &Conn) -> Error {
@@ -45,40 +79,47 @@ impl<S: Service> ConnectionHandler<S> {
     }
 
     pub(super) fn on_error(&self, conn: &Connection, error: &Error) {
-        tell(&*self.service, conn, error);
+        report(&*self.service, conn, error);
     }
 }
 
-/// Runs `on_close`.
+/// Runs `on_close`. The connection's owner is told after it.
 pub(super) fn end<S: Service>(
     service: &Arc<S>,
-    conn: &Connection,
-    session: S::Session,
+    session: Option<Guarded<S::Session>>,
     reason: CloseReason,
+    told: Told,
 ) {
-    let (own, of) = (service.clone(), conn.clone());
+    let Some(session) = session.map(Guarded::into_inner) else { return };
+    let (own, of) = (service.clone(), told.conn.clone());
     let mut ends: BoxFuture<()> = Box::pin(async move { own.on_close(&of, session, reason).await });
-    match guarded(|| Ok(ends.as_mut().poll(&mut Context::from_waker(Waker::noop())))) {
-        Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => {
-            let (own, of) = (service.clone(), conn.clone());
-            conn.conn.runtime.spawn_detached(Box::pin(async move {
-                if let Err(error) = CatchPanic(ends).await {
-                    tell(&*own, &of, &error);
-                }
+    let mut noop = Context::from_waker(Waker::noop());
+    match guard::poll(Place::OnClose, ends.as_mut(), &mut noop) {
+        Poll::Ready(ended) => has_ended(&**service, ends, ended, &told),
+        Poll::Pending => {
+            let own = service.clone();
+            let runtime = told.conn.conn.runtime.clone();
+            runtime.spawn_detached(Box::pin(async move {
+                let ended = poll_fn(|cx| guard::poll(Place::OnClose, ends.as_mut(), cx)).await;
+                has_ended(&*own, ends, ended, &told);
             }));
         }
-        Err(error) => tell(&**service, conn, &error),
     }
 }
 
-/// Calls `on_error`.
-fn tell<S: Service>(service: &S, conn: &Connection, error: &Error) {
-    let told = guarded(|| {
-        service.on_error(conn, error);
-        Ok(())
-    });
-    if let Err(error) = told {
-        tracing::warn!(%error, "on_error");
+fn has_ended<S: Service>(
+    service: &S,
+    ends: BoxFuture<()>,
+    ended: Result<(), Panicked>,
+    told: &Told,
+) {
+    guard::discard(Place::SessionDrop, ends);
+    if let Err(panicked) = ended {
+        report(service, &told.conn, &panicked.into());
     }
+}
+
+/// Calls `on_error`. A panic of its own is counted and logged.
+fn report<S: Service>(service: &S, conn: &Connection, error: &Error) {
+    let _ = guard::run(Place::OnError, || service.on_error(conn, error));
 }

@@ -11,7 +11,7 @@ use crate::{
     buf::LinkSlice,
     client::{
         call::{Call, Place},
-        hub::Started,
+        call_connection::Started,
     },
     primitive::Mutex,
 };
@@ -129,7 +129,7 @@ mod models {
     /// Ends the connection; returns the number of calls that it ended.
     fn end(table: &Table<()>) -> usize {
         let calls = table.close();
-        calls.iter().filter(|call| !call.take_back() && call.complete(Err(closed()))).count()
+        calls.iter().filter(|call| !call.take_back(false) && call.complete(Err(closed()))).count()
     }
 
     fn begun(table: &Table<()>) -> (Arc<Call<()>>, u64) {
@@ -187,7 +187,7 @@ mod models {
             let (other, theirs) = (table.clone(), call.clone());
             let ends = thread::spawn(move || {
                 let calls = other.close();
-                let back = calls.iter().filter(|call| call.take_back()).count();
+                let back = calls.iter().filter(|call| call.take_back(false)).count();
                 drop(theirs);
                 (calls.len(), back)
             });

@@ -55,9 +55,13 @@ pub(super) fn abstract_name(address: &SockAddr) -> Option<&[u8]> {
     address.as_abstract_namespace()
 }
 
+/// The longest time that the system takes: 24.8 days. Zero would be the system's default.
+const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// How long sent data may stay unacknowledged until the connection fails.
 pub(super) fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::Result<()> {
-    socket.set_tcp_user_timeout(Some(timeout))
+    // The system takes an `int` of milliseconds.
+    socket.set_tcp_user_timeout(Some(timeout.min(LONGEST_USER_TIMEOUT)))
 }
 
 /// The process, user and group at the other end of a Unix socket.

@@ -1,0 +1,10 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+struct Call {
+    named: bool,
+    #[frame(route, if = named)]
+    method: Option<u32>,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+struct Reply {
+    #[frame(last)]
+    last: u8,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+struct Call {
+    #[frame(deadline)]
+    millis: u32,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use netpoll::Frame;
+
+#[derive(Frame)]
+#[frame(goodbye)]
+struct Reply {
+    code: u8,
+}
+
+fn main() {}
