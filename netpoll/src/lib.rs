@@ -67,6 +67,8 @@ pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
+    #[cfg(not(feature = "tls"))]
+    pub use crate::server::NeedsFeatureTls;
 
     /// Of the attributes.
     pub mod glue {

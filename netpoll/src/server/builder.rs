@@ -222,6 +222,28 @@ impl<S: Service> EventLoopBuilder<S> {
         self.try_transport(move || tls::Session::server(&tls))
     }
 
+    /// Speaks TLS as `make` says, whose error is that of [`bind`](Self::bind): for `#[server(tls = make)]`.
+    #[cfg(feature = "tls")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tls_by(mut self, make: impl FnOnce() -> Result<TlsServer>) -> Self {
+        match make() {
+            Ok(tls) => self.tls(tls),
+            Err(error) => {
+                self.listen.push(Err(error.context("TLS")));
+                self
+            }
+        }
+    }
+
+    /// Refuses `#[server(tls = make)]` where the library was built without TLS.
+    #[cfg(not(feature = "tls"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tls_by(self, _: impl super::NeedsFeatureTls) -> Self {
+        self
+    }
+
     /// Listens and starts to serve.
     ///
     /// # Errors

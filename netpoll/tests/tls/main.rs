@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod life;
+mod macros;
 mod real_clients;
 mod real_servers;
 mod setup;
