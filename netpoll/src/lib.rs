@@ -28,6 +28,8 @@ mod sys;
 pub mod testing;
 mod throttle;
 mod timer;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
@@ -71,6 +73,8 @@ pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
+    #[cfg(not(feature = "tls"))]
+    pub use crate::server::NeedsFeatureTls;
 
     /// Of `#[service]`.
     #[cfg(any(feature = "json", feature = "postcard"))]

@@ -96,6 +96,28 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         }
     }
 
+    /// Speaks TLS on each connection. Connections resume the session of those before them, as long as `tls` and its clones are the same.
+    ///
+    /// ```no_run
+    /// use netpoll::{Frame, client::Client, frame::Auto, tls::TlsClient};
+    ///
+    /// #[derive(Frame)]
+    /// struct Message<'a> {
+    ///     #[frame(len(of = body))]
+    ///     length: Auto<u32>,
+    ///     body: &'a [u8],
+    /// }
+    /// let tls = TlsClient::builder().roots_file("our-ca.pem").build()?;
+    /// let client = Client::<Message<'_>, Message<'_>>::pool("rpc.example.org:443").tls(tls).build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::TlsClient) -> Self {
+        self.own = self.own.tls(tls);
+        self
+    }
+
     connection_setters! { this, this.own }
 
     /// Sets the dialer, with its connections' options and transport. The settings of this builder win

@@ -19,6 +19,8 @@ use std::{
 pub(crate) use asking::ask;
 pub(crate) use lookup::look_up;
 
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsClient};
 use crate::{
     addr::{Address, PeerAddress, ToAddress},
     conn::{
@@ -110,6 +112,21 @@ impl Dialer {
     {
         Arc::make_mut(&mut self.settings).transport = Some(transport::maker(make));
         self
+    }
+
+    /// Speaks TLS on each connection; a dial returns after the handshake. The server's certificate has to be
+    /// for the host that is dialled, unless `tls` names [another](crate::tls::TlsClient::with_server_name).
+    ///
+    /// ```no_run
+    /// use netpoll::{Dialer, tls::TlsClient};
+    /// let dialer = Dialer::new().tls(TlsClient::new()?);
+    /// let conn = dialer.dial("example.org:443")?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsClient) -> Self {
+        self.transport(move || tls::Session::client(&tls))
     }
 
     /// Sets the name by which a transport knows the server. Default: the host of the address.

@@ -8,6 +8,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::guard;
+
 /// The end of something, with its result.
 pub(crate) struct Completion<T>(Mutex<State<T>>);
 
@@ -33,7 +35,7 @@ impl<T: Clone> Completion<T> {
             state.result = Some(result);
             mem::take(&mut state.waiters)
         };
-        waiters.into_iter().for_each(Waker::wake);
+        waiters.into_iter().for_each(guard::wake);
         true
     }
 

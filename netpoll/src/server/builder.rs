@@ -9,6 +9,8 @@ use super::{
     listeners,
     open::OpenConnections,
 };
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsServer};
 use crate::{
     addr::{Address, ToAddress},
     conn::{ConnectionOptions, Settings, connection_setters},
@@ -236,6 +238,46 @@ impl<S: Service> EventLoopBuilder<S> {
         F: Fn() -> Result<T> + Send + Sync + 'static,
     {
         self.settings.transport = Some(transport::maker(make));
+        self
+    }
+
+    /// Speaks TLS on each connection. `on_prepare` runs before the handshake, `on_connect` after it, and
+    /// [`Connection::transport_facts`](crate::Connection::transport_facts) tells its results.
+    ///
+    /// ```no_run
+    /// use netpoll::{EventLoop, tls::TlsServer};
+    /// # use netpoll::service::Service;
+    /// # fn serve(service: impl Service) -> netpoll::Result<()> {
+    /// let tls = TlsServer::from_pem_files("server.pem", "server.key")?;
+    /// EventLoop::builder(service).listen("0.0.0.0:443").tls(tls.clone()).bind()?.serve()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsServer) -> Self {
+        self.try_transport(move || tls::Session::server(&tls))
+    }
+
+    /// Speaks TLS as `make` says, whose error is that of [`bind`](Self::bind): for `#[server(tls = make)]`.
+    #[cfg(feature = "tls")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tls_by(mut self, make: impl FnOnce() -> Result<TlsServer>) -> Self {
+        match make() {
+            Ok(tls) => self.tls(tls),
+            Err(error) => {
+                self.listen.push(Err(error.context("TLS")));
+                self
+            }
+        }
+    }
+
+    /// Refuses `#[server(tls = make)]` where the library was built without TLS.
+    #[cfg(not(feature = "tls"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tls_by(self, _: impl super::NeedsFeatureTls) -> Self {
         self
     }
 

@@ -15,8 +15,9 @@ pub(crate) fn over_endpoint<S: Service>(
     endpoint: Arc<dyn crate::udp::Endpoint>,
 ) -> Result<EventLoop> {
     let options = builder.datagrams.clone();
-    let (runtime, open, acceptance) = builder.acceptance()?;
-    let event_loop = EventLoop::new(runtime, Vec::new(), open);
+    let (runtime, acceptance) = builder.acceptance(0)?;
+    let (open, lifecycle) = (acceptance.open.clone(), acceptance.lifecycle.clone());
+    let event_loop = EventLoop::new(runtime, Vec::new(), open, lifecycle);
     event_loop.serve_endpoint(&acceptance.service, endpoint, options)
 }
 
