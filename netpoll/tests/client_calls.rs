@@ -206,6 +206,43 @@ impl<T, const N: usize> SwapRemove<T> for [T; N] {
     }
 }
 
+/// A one-way request says nothing of an endpoint on trial, whose next call is the trial.
+#[test]
+fn one_way_requests_do_not_keep_an_endpoint_on_trial() {
+    fn answer_calls(mut stream: TcpStream, answered: &AtomicUsize) {
+        while let Some(frame) = next_frame(&mut stream) {
+            if frame.ends_with(b"call") {
+                answered.fetch_add(1, SeqCst);
+                if stream.write_all(&frame).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    let (answered, others) = (Arc::<AtomicUsize>::default(), AtomicUsize::new(0));
+    let counts = answered.clone();
+    let fails_first = ByHand::start(move |stream, nth| match nth {
+        0 => drop(stream),
+        _ => answer_calls(stream, &counts),
+    });
+    let sound = ByHand::start(move |stream, _| answer_calls(stream, &others));
+    let addresses = [&fails_first.address, &sound.address];
+    let client = Echoes::pool(addresses).timeout(LONG).build().unwrap();
+    wait_until(|| client.call(message(0, "call")).is_err() || client.stats().failed_dials > 0);
+    // One of these is the first on the new connection.
+    wait_until(|| {
+        client.send(message(0, "one way")).unwrap();
+        fails_first.accepted() > 1
+    });
+    for _ in 0..20 {
+        client.send(message(0, "one way")).unwrap();
+    }
+    wait_until(|| {
+        assert_echo(&client, b"call");
+        answered.load(SeqCst) > 0
+    });
+}
+
 /// Loses the first connection after it has read a request.
 fn loses_the_first() -> ByHand {
     ByHand::start(|mut stream, nth| {

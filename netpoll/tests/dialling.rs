@@ -366,3 +366,43 @@ fn duplicate(listener: &TcpListener) -> i32 {
     socket.set_cloexec(false).unwrap();
     listener.as_raw_fd()
 }
+
+/// A user's function that panics is named, and is not taken for a shutdown.
+#[test]
+fn a_transports_maker_that_panics_is_told_by_dials_and_calls() {
+    use common::Bench;
+    use netpoll::{Transport, buf::LinkBuffer, client::Client};
+
+    struct Never;
+
+    impl Transport for Never {
+        fn open(
+            &mut self,
+            _: &mut LinkBuffer,
+            _: &mut LinkBuffer,
+            _: &mut LinkBuffer,
+        ) -> netpoll::Result<()> {
+            unreachable!("none is made")
+        }
+
+        fn seal(&mut self, _: &mut LinkBuffer, _: &mut LinkBuffer) -> netpoll::Result<()> {
+            unreachable!("none is made")
+        }
+    }
+
+    let runtime = runtime();
+    let server = echo(&runtime).listen("127.0.0.1:0").bind().unwrap();
+    let address = server.addresses()[0].to_string();
+    let make = || -> Never { panic!("as the test wants it") };
+    let dialer = Dialer::new().runtime(&runtime).transport(make);
+    let pool = Client::<Bench<'static>, Bench<'static>>::pool(&*address).dialer(dialer.clone());
+    let client = pool.runtime(&runtime).build().unwrap();
+    for error in [
+        dialer.dial(&*address).unwrap_err(),
+        netpoll::block_on(dialer.dial_async(&*address)).unwrap_err(),
+        client.call(Bench(b"x")).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Panic, "{error}");
+        assert!(error.to_string().contains("panicked: as the test wants it"), "{error}");
+    }
+}

@@ -131,6 +131,8 @@ impl<M: Matching> Hub<M> {
         match M::start(&connection, call) {
             Started::Taken => Actions::default(),
             Started::Sent(call) => {
+                // That it was sent says nothing of the endpoint.
+                connection.not_answered(Outcome::Unknown);
                 let actions = self.connections.release(id, iter::once(&*call));
                 call.complete(Ok(LinkSlice::default()));
                 actions

@@ -7,7 +7,7 @@ use crate::{
     timer::{Clock, Moment},
 };
 
-/// Options of a single call: its own timeout and deadline.
+/// Options of a single call: its own timeout and deadline, repeats, a hedge.
 ///
 /// ```
 /// use std::time::Duration;
@@ -59,7 +59,16 @@ impl CallOptions {
     ///
     /// The server may then handle the request more than once. A call is repeated three times at most, and a
     /// client repeats one call for ten that are answered, beyond a reserve of 256: a server that fails gets
-    /// no storm of repeats.
+    /// no storm of repeats. While no endpoint can be reached it waits for one, for a fraction of a second.
+    ///
+    /// ```
+    /// use netpoll::client::CallOptions;
+    /// use std::time::Duration;
+    ///
+    /// // A read: twice does no harm. After 30 ms another connection is tried as well.
+    /// let options = CallOptions::new().idempotent(true).hedge(Duration::from_millis(30));
+    /// # let _ = options;
+    /// ```
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
         self

@@ -50,12 +50,13 @@ impl Spec {
 }
 
 /// Calls in the order of their requests.
-pub(super) struct InOrder(Mutex<State<Arc<CallOf<Self>>>>);
+pub(super) struct InOrder(Mutex<State<Arc<CallOf<Self>>, LinkSlice>>);
 
-struct State<C> {
+/// Calls `C` with their requests `R`.
+struct State<C, R> {
     queue: VecDeque<Queued<C>>,
     /// Requests that nobody sends yet: those of the last `unsent` calls.
-    outbox: LinkBuffer,
+    outbox: Vec<R>,
     unsent: usize,
     sending: bool,
     over: bool,
@@ -68,27 +69,26 @@ enum Queued<C> {
     Abandoned,
 }
 
-impl<C> State<C> {
+impl<C, R> State<C, R> {
     fn new() -> Self {
-        let (queue, outbox) = (VecDeque::new(), LinkBuffer::new());
+        let (queue, outbox) = (VecDeque::new(), Vec::new());
         Self { queue, outbox, unsent: 0, sending: false, over: false }
     }
 
     /// Queues a call with its request.
-    fn push(&mut self, call: C, request: LinkSlice) {
+    fn push(&mut self, call: C, request: R) {
         self.queue.push_back(Queued::Waiting(call));
         self.unsent += 1;
         self.put(request);
     }
 
     /// Queues a request without a reply.
-    fn put(&mut self, request: LinkSlice) {
-        self.outbox.append(LinkBuffer::from(request));
-        self.outbox.flush();
+    fn put(&mut self, request: R) {
+        self.outbox.push(request);
     }
 
     /// Takes what is to be sent. `None`: somebody else sends, or there is nothing.
-    fn begin_sending(&mut self) -> Option<LinkBuffer> {
+    fn begin_sending(&mut self) -> Option<Vec<R>> {
         if self.sending || self.outbox.is_empty() {
             return None;
         }
@@ -98,7 +98,7 @@ impl<C> State<C> {
 }
 
 /// Sends what is queued by `send`, unless somebody does: then that one goes on with it.
-fn send_queued<C>(state: &Mutex<State<C>>, send: impl Fn(LinkBuffer)) {
+fn send_queued<C, R>(state: &Mutex<State<C, R>>, send: impl Fn(Vec<R>)) {
     loop {
         let Some(requests) = state.lock().begin_sending() else { return };
         send(requests);
@@ -138,7 +138,12 @@ impl Matching for InOrder {
             }
         }
         let conn = &connection.conn.conn;
-        send_queued(&connection.calls.0, |mut requests| conn.send(&mut requests));
+        send_queued(&connection.calls.0, |requests| {
+            let mut bytes = LinkBuffer::new();
+            requests.into_iter().for_each(|request| bytes.append(LinkBuffer::from(request)));
+            bytes.flush();
+            conn.send(&mut bytes);
+        });
         if call.manner == Manner::OneWay { Started::Sent(call) } else { Started::Taken }
     }
 
@@ -241,9 +246,8 @@ mod models {
             let caller = |name: u8| {
                 let (state, socket) = (state.clone(), socket.clone());
                 move || {
-                    let request = LinkBuffer::try_from(&[name][..]).unwrap();
-                    state.lock().push(name, request.into());
-                    send_queued(&state, |requests| socket.lock().extend(requests.to_vec()));
+                    state.lock().push(name, name);
+                    send_queued(&state, |requests| socket.lock().extend(requests));
                 }
             };
             let other = thread::spawn(caller(1));

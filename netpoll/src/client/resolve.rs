@@ -108,7 +108,7 @@ impl fmt::Debug for SystemDns {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::error::ErrorKind;

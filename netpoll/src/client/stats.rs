@@ -24,7 +24,8 @@ pub struct ClientStats {
     pub failed_dials: u64,
     /// Calls whose deadline passed.
     pub timeouts: u64,
-    /// Calls that were repeated on another connection, since nothing of them had been sent.
+    /// Calls that were repeated on another connection: nothing of them had been sent, or they are
+    /// [idempotent](super::CallOptions::idempotent).
     pub retries: u64,
     /// Connections that were found dead before they were used again.
     pub stale: u64,

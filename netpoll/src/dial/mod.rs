@@ -130,7 +130,6 @@ impl Dialer {
     }
 
     /// Sets the name by which a transport knows the server. Default: the host of the address.
-    #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
