@@ -107,7 +107,7 @@ fn drive(server: &Server, shape: &Shape, length: Duration) -> io::Result<Sample>
                     Err(e) => return Err(e),
                 }
             }
-            times.saturating_record(begun.elapsed().as_nanos() as u64);
+            times.record(begun.elapsed().as_nanos() as u64).map_err(io::Error::other)?;
         }
     }
     let (took, cpu) = (started.elapsed(), server.process().cpu_time()?.saturating_sub(cpu));
