@@ -67,6 +67,7 @@ fn drive(server: &Server, shape: &Shape, length: Duration) -> io::Result<Sample>
     message[0] = ECHO;
     let mut into = vec![0; 65_536];
     let mut times = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+    times.auto(true);
     let (mut sent, mut came, mut extra) = (0_u64, 0_u64, 0_u64);
     let mut started = Instant::now();
     let mut cpu = server.process().cpu_time()?;
@@ -106,7 +107,7 @@ fn drive(server: &Server, shape: &Shape, length: Duration) -> io::Result<Sample>
                     Err(e) => return Err(e),
                 }
             }
-            times.saturating_record(begun.elapsed().as_nanos() as u64);
+            times.record(begun.elapsed().as_nanos() as u64).map_err(io::Error::other)?;
         }
     }
     let (took, cpu) = (started.elapsed(), server.process().cpu_time()?.saturating_sub(cpu));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     mem::{self, BlockMut},
-    sys::udp::{BATCH, Incoming, LONGEST},
+    sys::udp::{BATCH, FEW, Incoming, LONGEST},
 };
 
 /// The largest block that is cached has room for so many bytes.
@@ -21,9 +21,6 @@ const ROOM: usize = (2 << 20) - 64;
 /// Beside each slot of the longest datagrams: slots that are a power of two apart would share a few
 /// sets of the cache.
 const STAGGER: usize = 2_112;
-
-/// Messages that a batch asks for first.
-const FEW: usize = 8;
 
 /// Datagrams that a batch is sized for, where messages are several.
 const AIM: usize = 256;
@@ -54,9 +51,7 @@ pub(crate) struct Batch {
     block: BlockMut,
     /// From one message's first byte to the next one's.
     slot: usize,
-    messages: [Option<Incoming>; BATCH],
-    /// Messages that there are.
-    len: usize,
+    messages: Vec<Incoming>,
     /// As many came as were asked for, so that more may wait.
     pub(crate) full: bool,
 }
@@ -72,7 +67,7 @@ pub(crate) struct Limits {
 
 /// A batch, or why there is none.
 pub(crate) enum Received {
-    Batch(Box<Batch>),
+    Batch(Batch),
     /// Nothing has come.
     Nothing,
     Failed(io::Error),
@@ -96,18 +91,17 @@ pub(crate) fn receive(
     let mut slots = block.claim_uncleared(asked * slot).chunks_exact_mut(slot);
     let mut buffers: [IoSliceMut<'_>; BATCH] =
         std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-    let mut messages = [None; BATCH];
-    let (mut len, mut datagrams) = (0, 0);
+    let mut messages = Vec::with_capacity(asked);
+    let mut datagrams = 0;
     let taken = endpoint.receive(&mut buffers[..asked], &mut |incoming| {
         datagrams += incoming.len.div_ceil(incoming.stride.max(1)).max(1);
-        messages[len] = Some(incoming);
-        len += 1;
+        messages.push(incoming);
     });
     match taken {
         Ok(_) => {
-            appetite.ate(asked, len, datagrams);
-            let full = len == asked;
-            Ok(Received::Batch(Box::new(Batch { block, slot, messages, len, full })))
+            appetite.ate(asked, messages.len(), datagrams);
+            let full = messages.len() == asked;
+            Ok(Received::Batch(Batch { block, slot, messages, full }))
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Nothing),
         Err(error) => Ok(Received::Failed(error)),
@@ -118,8 +112,7 @@ impl Batch {
     /// The datagrams in the order of their coming. `local` is the socket's address.
     pub(crate) fn datagrams(&self, local: SocketAddr) -> impl Iterator<Item = Datagram<'_>> {
         let slots = self.block.filled().chunks_exact(self.slot);
-        let messages = self.messages[..self.len].iter().flatten();
-        slots.zip(messages).flat_map(move |(slot, incoming)| {
+        slots.zip(&self.messages).flat_map(move |(slot, incoming)| {
             let origin = origin(incoming, local);
             let bytes = &slot[..incoming.len.min(slot.len())];
             // An empty datagram is one too.

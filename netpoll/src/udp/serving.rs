@@ -655,10 +655,9 @@ impl Serving {
             state.last = Some(LAST);
             state.more = true;
         }
-        if events & WRITABLE != 0 && state.blocked {
-            state.blocked = false;
-            self.watch(state, &*endpoint, Interest::Datagrams);
-        } else if state.registered.is_none() && endpoint.fd().is_some() {
+        let writable = events & WRITABLE != 0 && state.blocked;
+        let lost = state.registered.is_none() && endpoint.fd().is_some();
+        if writable || lost {
             state.blocked = false;
             self.watch(state, &*endpoint, Interest::Datagrams);
         }

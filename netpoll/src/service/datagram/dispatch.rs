@@ -60,7 +60,7 @@ where
             let call = call(&origin, out);
             complete::<S, D>(pin!(D::on_datagram(&self.server, call, payload)), &origin)
         });
-        called.map_err(Error::from).flatten().map_err(Fault::Failed)
+        called.unwrap_or_else(|panicked| Err(panicked.into())).map_err(Fault::Failed)
     }
 
     fn start(&self, held: Held, max: usize) -> BoxFuture<(Outbox, Handled)> {
@@ -104,7 +104,7 @@ fn decode<'a, P: Payload>(datagram: Datagram<'a>, arena: &'a Arena) -> Result<P:
     let decoded = guard::run(Place::Decode, || P::at(datagram, arena));
     let malformed =
         |error: Error| Fault::Malformed(error.context(format_args!("a datagram from {peer}")));
-    decoded.map_err(Error::from).flatten().map_err(malformed)
+    decoded.unwrap_or_else(|panicked| Err(panicked.into())).map_err(malformed)
 }
 
 fn call<'a>(origin: &Origin, out: Outlet<'a>) -> DatagramCall<'a> {

@@ -10,12 +10,12 @@ use std::{
     ptr,
 };
 
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
 
 use super::{BATCH, Outgoing, UdpSocket, mapped};
 use crate::{
     counters::Counter,
-    sys::call::{check, retry, size},
+    sys::call::{retry, size},
 };
 
 /// Room for the control messages of one message: where it leaves from, its mark, its segments' size.
@@ -169,21 +169,6 @@ fn send_split(socket: &UdpSocket, message: &Outgoing<'_>, why: &io::Error) -> io
         Some(error) if sent == 0 => Err(error),
         _ => Ok(1),
     }
-}
-
-/// Sets a numeric option.
-pub(super) fn set(
-    socket: &Socket,
-    level: libc::c_int,
-    name: libc::c_int,
-    value: libc::c_int,
-) -> io::Result<()> {
-    let len = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: `value` is valid for a read of `len` bytes.
-    let done = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len)
-    };
-    check(done).map(drop)
 }
 
 /// SK_MEMINFO_DROPS, the last of the figures of SO_MEMINFO.

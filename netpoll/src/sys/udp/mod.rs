@@ -27,6 +27,9 @@ use crate::counters::{self, Counter};
 /// Messages that one call carries at most.
 pub(crate) const BATCH: usize = quinn_udp::BATCH_SIZE;
 
+/// Messages that a batch asks for first.
+pub(crate) const FEW: usize = 8;
+
 /// The longest datagram that IP can carry, its UDP header excluded.
 pub(crate) const LONGEST: usize = 65_527;
 
@@ -129,10 +132,23 @@ impl UdpSocket {
     pub(crate) fn receive(
         &self,
         buffers: &mut [IoSliceMut<'_>],
+        take: impl FnMut(Incoming),
+    ) -> io::Result<usize> {
+        // Room for a whole batch is some KiB to be cleared.
+        if buffers.len() <= FEW {
+            self.receive_up_to::<FEW>(buffers, take)
+        } else {
+            self.receive_up_to::<BATCH>(buffers, take)
+        }
+    }
+
+    fn receive_up_to<const N: usize>(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
         mut take: impl FnMut(Incoming),
     ) -> io::Result<usize> {
-        let mut metas = [RecvMeta::default(); BATCH];
-        let most = buffers.len().min(BATCH);
+        let mut metas = [RecvMeta::default(); N];
+        let most = buffers.len().min(N);
         counters::add(Counter::SysRead, 1);
         let n =
             self.state.recv(UdpSockRef::from(&self.socket), &mut buffers[..most], &mut metas)?;

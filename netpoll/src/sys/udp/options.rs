@@ -1,10 +1,12 @@
 //! [`UdpOptions`]: what is asked of a datagram socket.
+#![allow(unsafe_code)]
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, os::fd::AsRawFd};
 
 use socket2::Socket;
 
 use super::Calls;
+use crate::sys::call::check;
 
 /// Options of a datagram socket.
 #[derive(Clone, Debug)]
@@ -83,7 +85,6 @@ impl UdpOptions {
     /// for each.
     #[cfg(target_os = "linux")]
     pub(super) fn after_bind(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
-        use super::batched::set;
         set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 0)?;
         set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_WANT)?;
         if address.is_ipv6() {
@@ -105,6 +106,25 @@ impl UdpOptions {
     /// Undoes what quinn-udp sets for QUIC alone: datagrams that are never fragmented.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn after_bind(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
-        super::super::os::allow_fragments(socket, address.is_ipv6())
+        if address.is_ipv6() {
+            set(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 0)
+        } else {
+            set(socket, libc::IPPROTO_IP, libc::IP_DONTFRAG, 0)
+        }
     }
+}
+
+/// Sets a numeric option.
+fn set(
+    socket: &Socket,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is valid for a read of `len` bytes.
+    let done = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len)
+    };
+    check(done).map(drop)
 }
