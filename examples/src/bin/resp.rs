@@ -33,8 +33,8 @@ struct Options {
 }
 
 /// A store frees what threads that are idle by then have allocated: this allocator gives it back to the
-/// system within seconds, whoever frees it.
-#[cfg(target_os = "linux")]
+/// system within seconds, whoever frees it. A fuzzer has an allocator of its own, which looks for errors.
+#[cfg(all(target_os = "linux", not(fuzzing)))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
