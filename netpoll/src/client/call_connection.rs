@@ -174,7 +174,7 @@ impl<M: Matching> CallConnection<M> {
     }
 
     pub(super) fn id(&self) -> u64 {
-        self.conn.conn.id
+        self.conn.conn.id()
     }
 
     /// Notes that a call was answered.

@@ -14,7 +14,7 @@ use super::{
     linger::Linger,
     reason::CloseReason,
     recv::{Intake, Recv, Step},
-    state::{event, mark},
+    state::{self, Phase, event, mark},
     wait::News,
 };
 use crate::{
@@ -39,8 +39,10 @@ impl Turn for Conn {
     fn run(self: Arc<Self>, scratch: &mut Scratch) {
         let conn = Connection::unowned(self);
         let word = conn.conn.state_word.begin();
+        state::check(word);
         let again = conn.take_turn(scratch, word);
         conn.conn.arm();
+        state::check(conn.conn.state_word.load());
         if conn.conn.state_word.end(again) {
             conn.conn.shard.push(conn.conn.clone());
         }
@@ -92,8 +94,7 @@ impl Connection {
             return conn.end_turn(recv);
         }
         if word & mark::TRANSPORT != 0 {
-            let now = conn.state_word.load();
-            if now & (mark::HANDSHAKING | mark::CLOSING) == mark::HANDSHAKING {
+            if Phase::of(conn.state_word.load()) == Phase::Handshaking {
                 return self.handshake(word);
             }
             if word & event::WAKE != 0 {

@@ -10,11 +10,7 @@ use super::{
     report::{Cut, ShutdownReport},
 };
 use crate::{
-    conn::{
-        CloseReason, Connection,
-        core::Conn,
-        state::{event, mark},
-    },
+    conn::{CloseReason, Connection, core::Conn},
     sched::shared::Shared,
     service::ConnectionOwner,
     throttle::Throttle,
@@ -55,7 +51,7 @@ impl OpenConnections {
             return None;
         }
         let open = self.registry.snapshot();
-        open.iter().for_each(|conn| conn.schedule(event::WAKE));
+        open.iter().for_each(|conn| conn.wake_turn());
         let before = open.len();
         drop(open);
         self.registry.wait_until_empty(Some(until));
@@ -64,11 +60,11 @@ impl OpenConnections {
             .iter()
             .map(|conn| Cut {
                 id: Connection::unowned(conn.clone()).id(),
-                peer: conn.peer.clone(),
+                peer: conn.peer().clone(),
                 pending: conn.pending(),
             })
             .collect();
-        left.iter().for_each(|conn| conn.end(mark::ABORTING, CloseReason::Shutdown));
+        left.iter().for_each(|conn| conn.abort(CloseReason::Shutdown));
         drop(left);
         // A handler that does not return is not waited for.
         self.registry.wait_until_empty(Some(Clock::default().after(ABORTING)));
@@ -98,7 +94,7 @@ impl OpenConnections {
 
     /// Adds a connection, for which a slot was reserved.
     pub(super) fn insert(&self, conn: &Arc<Conn>) {
-        self.registry.insert(conn.id, conn.clone());
+        self.registry.insert(conn.id(), conn.clone());
     }
 }
 
@@ -112,6 +108,6 @@ impl ConnectionOwner for OpenConnections {
     }
 
     fn closed(&self, conn: &Connection) {
-        self.registry.remove(conn.conn.id);
+        self.registry.remove(conn.conn.id());
     }
 }
