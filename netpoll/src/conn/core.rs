@@ -65,6 +65,8 @@ pub(crate) struct Conn {
     /// See [`Conn::layer`].
     pub(super) layer: Option<Box<Layer>>,
     pub(super) waiters: Waiters,
+    /// Handles in users' hands; see [`Handle`](super::connection::Handle).
+    pub(super) handles: AtomicUsize,
     pub(super) token: OnceLock<Token>,
     pub(super) id: u64,
     pub(super) peer: PeerAddress,
@@ -110,6 +112,7 @@ impl Conn {
             handler: OnceLock::new(),
             deadlines: Deadlines::default(),
             waiters: Waiters::default(),
+            handles: AtomicUsize::new(0),
             reason: OnceLock::new(),
             on_close: Mutex::default(),
         });
