@@ -177,7 +177,7 @@ impl<M: Matching> CallConnection<M> {
     }
 
     pub(super) fn id(&self) -> u64 {
-        self.conn.conn.id
+        self.conn.conn.id()
     }
 
     /// Notes that a call, or the first exchange, was answered.

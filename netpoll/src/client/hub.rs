@@ -247,7 +247,7 @@ impl<M: Matching> Hub<M> {
                 return self.carry_out(self.connections.unreachable(endpoint, &error));
             }
         };
-        let id = conn.conn.id;
+        let id = conn.conn.id();
         let connection = CallConnection::open(self, conn, endpoint.clone());
         let (wanted, actions) = self.connections.connected(endpoint, id, &connection);
         if proven {

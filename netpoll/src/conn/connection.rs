@@ -5,7 +5,10 @@ use std::{
     future::Future,
     hash::{Hash, Hasher},
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::Ordering::{AcqRel, Relaxed},
+    },
     thread,
 };
 
@@ -44,11 +47,20 @@ impl fmt::Display for ConnectionId {
 /// An accepted connection lives until either side ends it, whatever handles there are. A dialled one
 /// is closed when its last handle is dropped. After its end every method still works and says
 /// [`Closed`](ErrorKind::Closed): a late write never reaches another connection.
-#[derive(Clone)]
 pub struct Connection {
     pub(crate) conn: Arc<Conn>,
-    /// Closes a dialled connection with its last handle.
-    _owner: Option<Arc<Owner>>,
+    hold: Hold,
+}
+
+/// The way in which a handle holds its connection.
+enum Hold {
+    /// Not at all: a handle of the library's own, for the time of a call.
+    Not,
+    /// An accepted connection, which counts its handles: once it is detached and its peer has gone, it ends
+    /// with the last.
+    Counted(#[expect(dead_code, reason = "held for its drop")] Handle),
+    /// A dialled connection, which the last handle closes.
+    Owned(Arc<Owner>),
 }
 
 struct Owner(Arc<Conn>);
@@ -59,15 +71,46 @@ impl Drop for Owner {
     }
 }
 
+/// A count among the handles of a connection, for as long as it lives.
+pub(super) struct Handle(Arc<Conn>);
+
+impl Handle {
+    pub(super) fn new(conn: &Arc<Conn>) -> Self {
+        conn.handles.fetch_add(1, Relaxed);
+        Self(conn.clone())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The turn looks at the count after this: it is scheduled by the same word.
+        if self.0.handles.fetch_sub(1, AcqRel) == 1
+            && self.0.state_word.load() & mark::DETACHED != 0
+        {
+            self.0.schedule(event::WAKE);
+        }
+    }
+}
+
+impl Clone for Connection {
+    fn clone(&self) -> Self {
+        let hold = match &self.hold {
+            Hold::Owned(owner) => Hold::Owned(owner.clone()),
+            Hold::Not | Hold::Counted(_) => Hold::Counted(Handle::new(&self.conn)),
+        };
+        Self { conn: self.conn.clone(), hold }
+    }
+}
+
 impl Connection {
     /// A handle that does not keep the connection open.
     pub(crate) fn unowned(conn: Arc<Conn>) -> Self {
-        Self { conn, _owner: None }
+        Self { conn, hold: Hold::Not }
     }
 
     /// The first handle of a dialled connection.
     pub(crate) fn owned(conn: Arc<Conn>) -> Self {
-        Self { _owner: Some(Arc::new(Owner(conn.clone()))), conn }
+        Self { hold: Hold::Owned(Arc::new(Owner(conn.clone()))), conn }
     }
 
     /// Its number.

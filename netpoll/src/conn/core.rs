@@ -46,7 +46,7 @@ pub(super) type OnClose = Box<dyn FnOnce(&Connection, CloseReason) + Send>;
 // is a miss.
 #[repr(C)]
 pub(crate) struct Conn {
-    pub(crate) state_word: StateWord,
+    pub(super) state_word: StateWord,
     pub(super) endpoint: Endpoint,
     /// Bytes in `send` and with the writer.
     pub(super) pending: AtomicUsize,
@@ -55,20 +55,22 @@ pub(crate) struct Conn {
     handler: OnceLock<Arc<dyn Handler>>,
     /// Address of the state in `recv`, whoever has it, for prefetching.
     pub(super) recv_at: usize,
-    pub(crate) options: Arc<Settings>,
-    pub(crate) shard: Arc<Shard>,
-    pub(crate) runtime: Arc<Shared>,
+    pub(super) options: Arc<Settings>,
+    pub(super) shard: Arc<Shard>,
+    pub(super) runtime: Arc<Shared>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
-    pub(crate) deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
     /// See [`Conn::layer`].
     pub(super) layer: Option<Box<Layer>>,
     pub(super) waiters: Waiters,
+    /// Handles in users' hands; see [`Handle`](super::connection::Handle).
+    pub(super) handles: AtomicUsize,
     pub(super) token: OnceLock<Token>,
-    pub(crate) id: u64,
-    pub(crate) peer: PeerAddress,
-    pub(crate) local: OnceLock<PeerAddress>,
+    pub(super) id: u64,
+    pub(super) peer: PeerAddress,
+    pub(super) local: OnceLock<PeerAddress>,
     pub(super) reason: OnceLock<CloseReason>,
     pub(super) on_close: Mutex<Vec<OnClose>>,
 }
@@ -110,6 +112,7 @@ impl Conn {
             handler: OnceLock::new(),
             deadlines: Deadlines::default(),
             waiters: Waiters::default(),
+            handles: AtomicUsize::new(0),
             reason: OnceLock::new(),
             on_close: Mutex::default(),
         });
@@ -190,7 +193,7 @@ impl Conn {
     }
 
     /// Notes `bits`, and queues a turn if none is.
-    pub(crate) fn schedule(self: &Arc<Self>, bits: u32) {
+    pub(super) fn schedule(self: &Arc<Self>, bits: u32) {
         let before = self.state_word.notify(bits);
         if StateWord::must_queue(before) {
             self.shard.push(self.clone());
@@ -198,7 +201,7 @@ impl Conn {
     }
 
     /// Sets an entry in the wheel, if a deadline needs one.
-    pub(crate) fn arm(&self) {
+    pub(super) fn arm(&self) {
         if let Some(at) = self.deadlines.to_arm()
             && let Some(token) = self.token.get()
         {
@@ -207,7 +210,7 @@ impl Conn {
     }
 
     /// Sets a deadline `timeout` from now.
-    pub(crate) fn set_deadline(&self, kind: Kind, timeout: Option<std::time::Duration>) {
+    pub(super) fn set_deadline(&self, kind: Kind, timeout: Option<std::time::Duration>) {
         if let Some(timeout) = timeout {
             self.deadlines.set(kind, self.shard.clock.tick_after(timeout));
         }
@@ -232,7 +235,7 @@ impl Conn {
     }
 
     /// Takes the turn's `handler` off; the connection goes on raw.
-    pub(crate) fn detach(&self) {
+    pub(super) fn detach(&self) {
         self.state_word.set(mark::DETACHED);
     }
 

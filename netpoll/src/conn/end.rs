@@ -19,7 +19,7 @@ use crate::{
 
 impl Conn {
     /// Asks for the connection's end: `CLOSING` sends what waits first, `ABORTING` does not.
-    pub(crate) fn end(self: &Arc<Self>, how: u32, reason: CloseReason) {
+    pub(super) fn end(self: &Arc<Self>, how: u32, reason: CloseReason) {
         if self.state_word.load() & mark::FINISHED != 0 {
             return;
         }

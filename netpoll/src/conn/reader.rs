@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
+    connection::Handle,
     core::Conn,
     receive_slot::{self, Taken},
     recv::{Filled, Recv},
@@ -46,6 +47,8 @@ pub struct Reader {
     recv: Option<Box<Recv>>,
     /// A turn's, which goes on with what is given back.
     lent: bool,
+    /// One of a user's own keeps a detached connection.
+    _handle: Option<Handle>,
     /// The position in the stream at which a handler waits for bytes, and the time at which that wait
     /// has lasted for `frame_timeout`.
     frame: Option<(u64, Moment)>,
@@ -58,7 +61,13 @@ impl Reader {
     /// `Limit` if somebody else has it, `Closed` if the connection has ended.
     pub(super) fn take(conn: &Arc<Conn>) -> Result<Self> {
         match receive_slot::borrow(&conn.recv, &conn.state_word) {
-            Ok(recv) => Ok(Self { conn: conn.clone(), recv: Some(recv), lent: false, frame: None }),
+            Ok(recv) => Ok(Self {
+                conn: conn.clone(),
+                recv: Some(recv),
+                lent: false,
+                frame: None,
+                _handle: Some(Handle::new(conn)),
+            }),
             Err(Taken::ByReader) => {
                 let why = format!("another reader reads from {conn}");
                 Err(Error::new(ErrorKind::Limit, why))
@@ -75,7 +84,7 @@ impl Reader {
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Box<Recv>) -> Self {
         conn.state_word.set(mark::READING);
-        Self { conn: conn.clone(), recv: Some(recv), lent: true, frame: None }
+        Self { conn: conn.clone(), recv: Some(recv), lent: true, frame: None, _handle: None }
     }
 
     fn recv(&mut self) -> &mut Recv {

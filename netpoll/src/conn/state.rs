@@ -1,9 +1,29 @@
-//! The bits of a connection's state word: one [`StateWord`] says who has it and what happened to it.
+//! The bits of a connection's state word: one [`StateWord`] says who has the connection and what happened
+//! to it.
+//!
+//! The word is in one of five phases, which follow from its marks and only go forward:
+//!
+//! ```text
+//!   Handshaking ──▶ Opening ──▶ Open ──▶ Closing ──▶ Finished
+//!        │             │                    ▲
+//!        └─────────────┴────────────────────┘
+//! ```
+//!
+//! | phase | says so | marks that are legal in it alone, or not in it |
+//! | --- | --- | --- |
+//! | [`Handshaking`](Phase::Handshaking) | `HANDSHAKING` | needs `TRANSPORT`; no `OPEN`, no `LAST_WORD` |
+//! | [`Opening`](Phase::Opening) | none of the others | a dialled connection without a handler stays here |
+//! | [`Open`](Phase::Open) | `OPEN` | a claim of `DISCONNECTED` begins here at the earliest |
+//! | [`Closing`](Phase::Closing) | `CLOSING` or `ABORTING` | |
+//! | [`Finished`](Phase::Finished) | `FINISHED` | needs `CLOSING` or `ABORTING` |
+//!
+//! In every phase `TOLD` needs `DISCONNECTED`, `SHUT_DONE` needs `SHUT`, and `LAST_WORD` needs `TRANSPORT`.
+//! [`check`] asserts this at the beginning and the end of each turn.
 
 use crate::{sched::state_word::StateWord, transport::Role};
 
 /// Events: taken by the turn that begins.
-pub(crate) mod event {
+pub(super) mod event {
     /// The selector told something.
     pub(crate) const IO: u32 = 1 << 2;
     /// A deadline passed.
@@ -15,7 +35,7 @@ pub(crate) mod event {
 }
 
 /// Marks: they stay until they are cleared by name.
-pub(crate) mod mark {
+pub(super) mod mark {
     /// The handler is pure computation: its turns never lose their poller.
     pub(crate) const INLINE: u32 = 1 << 11;
     /// The transport's handshake is not complete: only the transport reads and writes.
@@ -67,10 +87,65 @@ pub(crate) mod mark {
 }
 
 /// Nothing more will be read or written.
-pub(crate) const OVER: u32 = mark::ABORTING | mark::FINISHED;
+pub(super) const OVER: u32 = mark::ABORTING | mark::FINISHED;
 
 /// The peer went, or this side gave the connection up: what `Cancel` tells.
-pub(crate) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
+pub(super) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
+
+/// A stage in the life of a connection. See the module's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// The transport's handshake is under way.
+    Handshaking,
+    /// Nothing is known of it yet; `on_connect` may be under way.
+    Opening,
+    /// `on_connect` has run.
+    Open,
+    /// This side has asked for the end.
+    Closing,
+    /// The endpoint is closed.
+    Finished,
+}
+
+impl Phase {
+    /// The phase of `word`.
+    pub(super) fn of(word: u32) -> Self {
+        if word & mark::FINISHED != 0 {
+            Self::Finished
+        } else if word & (mark::CLOSING | mark::ABORTING) != 0 {
+            Self::Closing
+        } else if word & mark::HANDSHAKING != 0 {
+            Self::Handshaking
+        } else if word & mark::OPEN != 0 {
+            Self::Open
+        } else {
+            Self::Opening
+        }
+    }
+}
+
+/// Asserts that `word` is legal, in debug builds.
+#[inline]
+pub(super) fn check(word: u32) {
+    debug_assert_eq!(fault(word), None, "state word {word:#034b}");
+}
+
+/// The rule of the table that `word` breaks, if it breaks one.
+fn fault(word: u32) -> Option<&'static str> {
+    let has = |marks: u32| word & marks != 0;
+    let rules = [
+        (has(mark::HANDSHAKING | mark::LAST_WORD) && !has(mark::TRANSPORT), "needs TRANSPORT"),
+        (has(mark::HANDSHAKING) && has(mark::OPEN), "OPEN within the handshake"),
+        (has(mark::HANDSHAKING) && has(mark::LAST_WORD), "a last word within the handshake"),
+        (
+            has(mark::FINISHED) && !has(mark::CLOSING | mark::ABORTING),
+            "an end that nobody asked for",
+        ),
+        (has(mark::TOLD) && !has(mark::DISCONNECTED), "TOLD without DISCONNECTED"),
+        (has(mark::SHUT_DONE) && !has(mark::SHUT), "SHUT_DONE without SHUT"),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, rule)| rule)
+}
 
 /// The word of a connection whose socket was just made.
 ///
@@ -82,4 +157,36 @@ pub(super) fn fresh(transport: Option<Role>) -> StateWord {
         Some(Role::Client) => mark::WRITABLE | mark::TRANSPORT,
         Some(Role::Server) => mark::WRITABLE | mark::TRANSPORT | mark::HANDSHAKING,
     })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_go_forward_and_illegal_words_are_found() {
+        let transport = mark::TRANSPORT;
+        let life = [
+            (transport | mark::HANDSHAKING, Phase::Handshaking),
+            (transport, Phase::Opening),
+            (transport | mark::OPEN, Phase::Open),
+            (transport | mark::OPEN | mark::CLOSING | mark::LAST_WORD, Phase::Closing),
+            (transport | mark::OPEN | mark::CLOSING | mark::FINISHED, Phase::Finished),
+        ];
+        for (word, phase) in life {
+            assert_eq!((Phase::of(word), fault(word)), (phase, None));
+        }
+        assert!(life.is_sorted_by_key(|(_, phase)| *phase));
+        for word in [
+            mark::HANDSHAKING,
+            mark::LAST_WORD,
+            transport | mark::HANDSHAKING | mark::OPEN,
+            transport | mark::HANDSHAKING | mark::LAST_WORD,
+            mark::FINISHED,
+            mark::TOLD,
+            mark::SHUT_DONE,
+        ] {
+            assert!(fault(word).is_some(), "{word:#034b}");
+        }
+    }
 }

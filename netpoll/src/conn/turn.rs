@@ -2,7 +2,7 @@
 
 use std::{
     mem::{self, offset_of},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Acquire},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use super::{
     linger::Linger,
     reason::CloseReason,
     recv::{Intake, Recv, Step},
-    state::{event, mark},
+    state::{self, Phase, event, mark},
     wait::News,
 };
 use crate::{
@@ -29,18 +29,14 @@ const RECEIVE_STATE: usize = offset_of!(Recv, linger);
 /// The same of a handler, about: it comes with its service's session and scanner, of any size.
 const HANDLER: usize = 176;
 
-/// Holders of a connection that nobody else holds: its poller, and the turn.
-const UNHELD: usize = 2;
-
-/// How often a detached connection whose peer went is looked at, for whether anybody holds it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 impl Turn for Conn {
     fn run(self: Arc<Self>, scratch: &mut Scratch) {
         let conn = Connection::unowned(self);
         let word = conn.conn.state_word.begin();
+        state::check(word);
         let again = conn.take_turn(scratch, word);
         conn.conn.arm();
+        state::check(conn.conn.state_word.load());
         if conn.conn.state_word.end(again) {
             conn.conn.shard.push(conn.conn.clone());
         }
@@ -82,7 +78,6 @@ impl Connection {
         }
         if word & event::TIMER != 0 {
             conn.check_write_timeout();
-            conn.deadlines.clear(Kind::Unheld);
         }
         if word & event::FLUSH != 0 {
             conn.shut_if_drained();
@@ -96,8 +91,7 @@ impl Connection {
             return conn.end_turn(recv);
         }
         if word & mark::TRANSPORT != 0 {
-            let now = conn.state_word.load();
-            if now & (mark::HANDSHAKING | mark::CLOSING) == mark::HANDSHAKING {
+            if Phase::of(conn.state_word.load()) == Phase::Handshaking {
                 return self.handshake(word);
             }
             if word & event::WAKE != 0 {
@@ -303,11 +297,9 @@ impl Conn {
         }
         let gone = word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
         if gone && word & (mark::DETACHED | mark::CLOSING) == mark::DETACHED {
-            // Holders may go at any time, and tell nobody.
-            if Arc::strong_count(self) <= UNHELD {
+            // The last handle that goes schedules a turn.
+            if self.handles.load(Acquire) == 0 {
                 self.end(mark::CLOSING, CloseReason::Eof);
-            } else {
-                self.set_deadline(Kind::Unheld, Some(LOOK_AGAIN));
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
     },
     path::Path,
     pin::pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -25,7 +25,7 @@ use crate::{
     addr::{Address, PeerAddress, ToAddress},
     conn::{
         ChosenOptions, Connection, ConnectionOptions, Settings, connection_setters, core::Conn,
-        deadlines::Kind, wait::News,
+        wait::News,
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
@@ -251,9 +251,7 @@ impl Dialer {
             conn.abort();
             return Err(error);
         }
-        conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
-        conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
-        conn.conn.arm();
+        conn.conn.dialled();
         Ok(conn)
     }
 
@@ -349,7 +347,7 @@ impl Dialer {
             |_| None,
         )?;
         // The dial has a deadline of its own.
-        conn.deadlines.clear(Kind::Idle);
+        conn.begin_dial();
         Ok((Connection::owned(conn), state))
     }
 }

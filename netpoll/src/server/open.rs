@@ -12,11 +12,7 @@ use super::{
 };
 use crate::{
     addr::PeerAddress,
-    conn::{
-        CloseReason, Connection,
-        core::Conn,
-        state::{event, mark},
-    },
+    conn::{CloseReason, Connection, core::Conn},
     error::Error,
     sched::shared::Shared,
     service::ConnectionOwner,
@@ -79,7 +75,7 @@ impl OpenConnections {
             return None;
         }
         let open = self.registry.snapshot();
-        open.iter().for_each(|open| open.conn.schedule(event::WAKE));
+        open.iter().for_each(|open| open.conn.wake_turn());
         Some(open.len())
     }
 
@@ -93,9 +89,9 @@ impl OpenConnections {
     ) -> ShutdownReport {
         self.registry.wait_until_only(own, Some(until));
         let mut left = self.registry.snapshot();
-        left.retain(|open| Some(open.conn.id) != own);
+        left.retain(|open| Some(open.conn.id()) != own);
         let cut: Vec<_> = left.iter().map(cut).collect();
-        left.iter().for_each(|open| open.conn.end(mark::ABORTING, CloseReason::Shutdown));
+        left.iter().for_each(|open| open.conn.abort(CloseReason::Shutdown));
         drop(left);
         // A handler that does not return is not waited for.
         self.registry.wait_until_only(own, Some(Clock::default().after(ABORTING)));
@@ -121,7 +117,7 @@ impl OpenConnections {
     /// Adds a connection, for which a slot was reserved.
     pub(super) fn insert(&self, conn: &Arc<Conn>) {
         let entry = Entry { conn: conn.clone(), since: self.now() };
-        self.registry.insert(conn.id, entry);
+        self.registry.insert(conn.id(), entry);
         self.events.accepted(&Connection::unowned(conn.clone()));
     }
 }
@@ -138,7 +134,7 @@ fn cut(open: &Entry) -> Cut {
     let conn = &open.conn;
     Cut {
         id: Connection::unowned(conn.clone()).id(),
-        peer: conn.peer.clone(),
+        peer: conn.peer().clone(),
         pending: conn.pending(),
     }
 }
@@ -158,6 +154,6 @@ impl ConnectionOwner for OpenConnections {
 
     fn closed(&self, conn: &Connection) {
         self.events.closed(conn, conn.conn.reason());
-        self.registry.remove(conn.conn.id);
+        self.registry.remove(conn.conn.id());
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     buf::LinkBuffer,
-    conn::{Connection, Deadline, state::event},
+    conn::{Connection, Deadline},
     error::Result,
     guard::{self, Place},
     sched::{
@@ -81,16 +81,16 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 
     fn queue_batches(self: &Arc<Self>, batches: usize) {
         for _ in 0..batches {
-            self.conn.conn.shard.push(self.clone());
+            self.conn.conn.queue(self.clone());
         }
     }
 
     fn wake_turn(&self) {
-        self.conn.conn.schedule(event::WAKE);
+        self.conn.conn.wake_turn();
     }
 
     fn spawn(&self, task: BoxFuture<()>) {
-        self.conn.conn.runtime.spawn_at(&self.conn.conn.shard, task);
+        self.conn.conn.spawn(task);
     }
 
     fn is_late(&self) -> bool {

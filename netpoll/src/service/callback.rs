@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::{Call, ConnectionHandler, ConnectionOwner, Flow, In, Service};
 use crate::{
-    conn::{Connection, Reader, state::event},
+    conn::{Connection, Reader},
     error::{Error, ErrorKind, Result},
 };
 
@@ -75,7 +75,7 @@ impl Connection {
         };
         *callbacks.service().0.lock() = handler;
         callbacks.look_again();
-        self.conn.schedule(event::WAKE);
+        self.conn.wake_turn();
         Ok(())
     }
 }

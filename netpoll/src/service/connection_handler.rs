@@ -38,7 +38,6 @@ use crate::{
         CloseReason, Connection,
         handler::{After, Handler},
         recv::Step,
-        state::mark,
     },
     error::{Error, ErrorKind, Result},
     guard::{self, Place},
@@ -185,7 +184,7 @@ impl<S: Service> ConnectionHandler<S> {
             Ok(session) => {
                 state.session = Some(session);
                 state.phase = Phase::Open;
-                conn.conn.state_word.set(mark::OPEN);
+                conn.conn.opened();
                 None
             }
             Err(error) => Some(self.fail(step, &error)),

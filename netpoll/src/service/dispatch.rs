@@ -19,7 +19,6 @@ use crate::{
     buf::LinkBuffer,
     conn::{
         CloseReason, Deadline,
-        deadlines::Kind,
         frames::{Budget, Found, Next},
         handler::After,
         recv::Step,
@@ -39,7 +38,7 @@ impl<S: Service> ConnectionHandler<S> {
         let conn = &step.conn.conn;
         let done = match poll(Place::Handler, future, step.conn) {
             Poll::Ready(done) => done,
-            Poll::Pending if conn.deadlines.passed(Kind::Request, conn.shard.clock.now_ms()) => {
+            Poll::Pending if conn.is_request_late() => {
                 Done { out: LinkBuffer::new(), result: Err(self.late(conn)) }
             }
             Poll::Pending => return Some(After::Busy),
@@ -47,7 +46,7 @@ impl<S: Service> ConnectionHandler<S> {
         // Dropping the future returns the session and a reader on loan.
         guard::discard(Place::HandlerDrop, mem::replace(&mut state.phase, Phase::Open));
         state.session = state.slot.lock().take();
-        conn.deadlines.clear(Kind::Request);
+        conn.end_request();
         step.take_back();
         step.out.append(done.out);
         self.flow(step, done.result)
@@ -118,8 +117,7 @@ impl<S: Service> ConnectionHandler<S> {
             };
         }
         let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
-            step.conn.conn.set_deadline(Kind::Request, Some(timeout));
-            step.conn.conn.arm();
+            step.conn.conn.begin_request(timeout);
             Deadline::after(timeout)
         });
         if S::DISPATCH == Dispatch::Async {
@@ -153,7 +151,7 @@ impl<S: Service> ConnectionHandler<S> {
         });
         S::Request::settle(loan, &mut step.recv, n);
         if self.timeout.is_some() {
-            step.conn.conn.deadlines.clear(Kind::Request);
+            step.conn.conn.end_request();
         }
         step.take_back();
         self.flow(step, result)

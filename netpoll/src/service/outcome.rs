@@ -103,7 +103,7 @@ pub(super) fn end<S: Service>(
         Poll::Ready(ended) => has_ended(&**service, ends, ended, &told),
         Poll::Pending => {
             let own = service.clone();
-            let runtime = told.conn.conn.runtime.clone();
+            let runtime = told.conn.conn.runtime().clone();
             runtime.spawn_detached(Box::pin(async move {
                 let ended = poll_fn(|cx| guard::poll(Place::OnClose, ends.as_mut(), cx)).await;
                 has_ended(&*own, ends, ended, &told);

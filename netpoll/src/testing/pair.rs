@@ -1,6 +1,6 @@
 //! A connection of this side's, and its other end in a test's hands.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use super::{link::Link, peer::MemoryPeer};
 use crate::{
@@ -42,6 +42,6 @@ pub fn pair(
         Role::Client,
         |_| None,
     )?;
-    conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+    conn.dialled();
     Ok((Connection::owned(conn), peer))
 }
