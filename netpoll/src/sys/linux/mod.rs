@@ -3,6 +3,8 @@
 
 mod epoll;
 mod eventfd;
+#[cfg(feature = "io-uring")]
+pub(super) mod ring;
 mod transfer;
 
 use std::{
