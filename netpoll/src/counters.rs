@@ -45,6 +45,8 @@ counters! {
     Events,
     /// Events dropped because their source was gone.
     StaleEvents,
+    /// Sends that left together with others.
+    Gathered,
     /// `read` and its like.
     SysRead,
     /// `write`, `writev` and their like.

@@ -51,8 +51,8 @@ pub use netpoll_macros::{
     service,
 };
 pub use sched::{
-    JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, Timeout, block_on,
-    blocking, sleep, spawn, timeout,
+    JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, SystemCalls, Timeout,
+    block_on, blocking, sleep, spawn, timeout,
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
 #[cfg(feature = "udp")]

@@ -8,6 +8,7 @@
 use std::{
     io::{self, IoSlice},
     mem,
+    os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::Ordering::{AcqRel, Relaxed},
@@ -24,8 +25,9 @@ use super::{
 };
 use crate::{
     buf::LinkBuffer,
+    counters::{self, Counter},
     error::{Error, ErrorKind, Result},
-    sched::state_word::StateWord,
+    sched::{Sender, gather, state_word::StateWord},
 };
 
 /// Parts of one `writev`.
@@ -57,6 +59,26 @@ impl Conn {
         }
         self.put_in_line(bytes);
         self.schedule(event::FLUSH);
+    }
+
+    /// Sends as [`send`](Self::send) does, at the end of a turn: where the runtime gathers, together with the
+    /// output of other turns.
+    pub(super) fn send_by_turn(self: &Arc<Self>, bytes: &mut LinkBuffer) {
+        let plain = self.layer().is_none() && self.endpoint.socket().is_some();
+        if !plain || bytes.node_count() != 1 {
+            return self.send(bytes);
+        }
+        write_lock::offer(self, bytes, |bytes| {
+            let word = self.state_word.load();
+            let over = word & (mark::FINISHED | mark::HUNG_UP) != 0;
+            if over || word & mark::WRITABLE == 0 || self.pending() > 0 {
+                return false;
+            }
+            gather(|| {
+                self.pending.fetch_add(bytes.len(), AcqRel);
+                (self.clone(), mem::take(bytes))
+            })
+        });
     }
 
     /// Puts `bytes` behind what waits for the writer.
@@ -247,6 +269,35 @@ impl Conn {
             // The peer may be gone, which the reading side tells.
             let _ = self.endpoint.shutdown_write();
         }
+    }
+}
+
+/// The output of a turn that was gathered: the right to write is held until it has been sent.
+impl Sender for Conn {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.endpoint.socket().expect("the socket is open while the right to write is held")
+    }
+
+    fn sent(self: Arc<Self>, mut bytes: LinkBuffer, result: Option<io::Result<usize>>) {
+        match result {
+            Some(Ok(n)) => {
+                counters::add(Counter::BytesOut, n as u64);
+                self.written.store(self.written() + n as u64, Relaxed);
+                bytes.skip(n).expect("no more was written than there was");
+                self.progress(n);
+            }
+            Some(Err(e)) if e.kind() != io::ErrorKind::WouldBlock => {
+                self.less_pending(bytes.len());
+                bytes.spend();
+                self.broken(&e);
+            }
+            // What is left is written below, or waits for room.
+            _ => {}
+        }
+        if !bytes.is_empty() {
+            self.send.lock().prepend(bytes);
+        }
+        write_lock::resume(&self);
     }
 }
 

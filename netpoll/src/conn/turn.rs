@@ -156,7 +156,7 @@ impl Connection {
         }
         out.flush();
         if !out.is_empty() && !conn.is_over() {
-            conn.send(out);
+            conn.send_by_turn(out);
         }
         out.spend();
         let recv = recv.or_else(|| conn.recv.take());

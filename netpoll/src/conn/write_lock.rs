@@ -48,6 +48,27 @@ pub(super) fn send<O: Outlet>(outlet: &O, bytes: &mut O::Bytes) {
     flush(outlet);
 }
 
+/// Sends as [`send`] does, but offers `bytes` to `gather` first where nobody writes. If that takes them, the
+/// right to write stays taken until [`resume`].
+pub(super) fn offer<O: Outlet>(
+    outlet: &O,
+    bytes: &mut O::Bytes,
+    gather: impl FnOnce(&mut O::Bytes) -> bool,
+) {
+    if !claim(outlet.state_word()) {
+        outlet.append(bytes);
+        flush(outlet);
+    } else if !gather(bytes) {
+        write_out(outlet, bytes);
+    }
+}
+
+/// Goes on after the bytes that an [`offer`] took have been sent, as far as possible: writes what waits, and
+/// gives the right to write back.
+pub(super) fn resume<O: Outlet>(outlet: &O) {
+    write_out(outlet, &mut O::Bytes::default());
+}
+
 /// Writes what waits, unless another thread does, which then goes on.
 pub(super) fn flush<O: Outlet>(outlet: &O) {
     if outlet.state_word().set(mark::WRITING | mark::MORE) & mark::WRITING == 0 {

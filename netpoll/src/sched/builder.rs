@@ -6,7 +6,7 @@ use super::{runtime::Runtime, shared::Shared};
 use crate::{
     error::{Error, ErrorKind, Result},
     mem,
-    sys::FaultLayer,
+    sys::{FaultLayer, Ring},
     timer::Clock,
 };
 
@@ -30,8 +30,46 @@ const MAX_POLLERS: usize = 4096;
 /// The largest size of a worker's read block.
 const MAX_BUFFER: usize = 64 << 20;
 
+/// The system calls by which workers send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SystemCalls {
+    /// [`Ring`](Self::Ring) where the kernel allows it, else [`Plain`](Self::Plain).
+    Auto,
+    /// One call for each send. The default.
+    #[default]
+    Plain,
+    /// Linux, with the feature `io-uring`: what the turns of several connections send leaves in one call,
+    /// by an io_uring of each worker in which nothing stays armed.
+    Ring,
+}
+
+impl SystemCalls {
+    /// Asks the system: gives `Plain` or `Ring`, and says in the log which runs and why.
+    pub(super) fn resolve(self) -> Result<Self> {
+        if self == Self::Plain {
+            tracing::debug!("system calls: plain, as set");
+            return Ok(self);
+        }
+        match Ring::probe() {
+            Ok(()) => {
+                tracing::info!("system calls: sends in batches by io_uring");
+                Ok(Self::Ring)
+            }
+            Err(error) if self == Self::Ring => {
+                Err(Error::io("system_calls is Ring, which the system refuses", error))
+            }
+            Err(error) => {
+                tracing::info!(%error, "system calls: plain, since the system refuses io_uring");
+                Ok(Self::Plain)
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) system_calls: SystemCalls,
     pub(crate) pollers: usize,
     pub(crate) max_workers: usize,
     pub(crate) load_balance: LoadBalance,
@@ -62,6 +100,7 @@ impl Default for RuntimeBuilder {
             buffer_size: 64 * 1024,
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
+            system_calls: SystemCalls::default(),
             faults: FaultLayer::default(),
             clock: Clock::default(),
         })
@@ -117,6 +156,20 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.0.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Sets the system calls by which workers send. Default: [`SystemCalls::Plain`].
+    ///
+    /// ```
+    /// use netpoll::{Runtime, SystemCalls};
+    /// let runtime = Runtime::builder().pollers(1).system_calls(SystemCalls::Auto).build()?;
+    /// assert!(matches!(runtime.stats().system_calls, SystemCalls::Plain | SystemCalls::Ring));
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[must_use]
+    pub fn system_calls(mut self, calls: SystemCalls) -> Self {
+        self.0.system_calls = calls;
         self
     }
 

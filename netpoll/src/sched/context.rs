@@ -5,8 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{ownership::Ticket, shared::Shared};
+use super::{
+    gathered::{Gathered, Sender},
+    ownership::Ticket,
+    shared::Shared,
+};
 use crate::{
+    buf::LinkBuffer,
     counters::{self, Counter},
     timer::Clock,
 };
@@ -117,6 +122,26 @@ pub(crate) fn is_late() -> bool {
 /// The number of the connection whose turn this thread runs, if it runs one's.
 pub(crate) fn current_connection() -> Option<u64> {
     CONNECTION.get()
+}
+
+/// Adds what `make` gives to the list of the shard that this thread's turn holds. Returns `false`, and makes
+/// nothing, where the runtime does not gather and where the turn has lost its shard.
+pub(crate) fn gather(make: impl FnOnce() -> (Arc<dyn Sender>, LinkBuffer)) -> bool {
+    let (index, ticket) = match HELD.get() {
+        Held::Nothing => return false,
+        Held::Owned(index) | Held::Inline(index) => (index, None),
+        Held::Lent(index, ticket) => (index, Some(ticket)),
+    };
+    let push = |shared: &Arc<Shared>| {
+        let shard = &shared.shards[index];
+        let owned = || ticket.is_none_or(|ticket| shard.ownership.running() == Some(ticket));
+        shared.gathers()
+            && shard.gathered.push(owned, || {
+                let (sender, bytes) = make();
+                Gathered { sender, bytes }
+            })
+    };
+    with(push).unwrap_or(false)
 }
 
 /// The clock of the runtime whose worker this thread is; elsewhere the system's.

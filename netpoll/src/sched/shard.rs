@@ -14,6 +14,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
+    gathered::GatherList,
     ownership::Ownership,
     queue::RunQueue,
     turn::{self, Source, Turn},
@@ -33,6 +34,8 @@ pub(crate) struct Shard {
     pub(crate) queue: RunQueue,
     pub(crate) ownership: Ownership,
     pub(super) wheel: Mutex<Wheel>,
+    /// Output that leaves before the owner waits.
+    pub(super) gathered: GatherList,
     /// With so many entries, those of sources that are gone are removed from the wheel.
     sweep_at: AtomicUsize,
     pub(crate) clock: Clock,
@@ -50,6 +53,7 @@ impl Shard {
             queue: RunQueue::new(turn::fetch_ahead),
             ownership: Ownership::vacant(),
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
+            gathered: GatherList::new(),
             sweep_at: AtomicUsize::new(SWEEP_LEAST),
             clock,
             load: AtomicUsize::new(0),
@@ -100,7 +104,7 @@ impl Shard {
 
     /// Whether a new driver would find something to do.
     pub(super) fn has_work(&self) -> bool {
-        self.queue.len() + self.queue.deferred() > 0
+        self.queue.len() + self.queue.deferred() + self.gathered.len() > 0
             || self.poller.has_events()
             || self.wheel.lock().next_expiry().is_some_and(|at| at <= self.clock.now_ms())
     }

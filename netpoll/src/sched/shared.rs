@@ -19,7 +19,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     block_on,
-    builder::{LoadBalance, Settings},
+    builder::{LoadBalance, Settings, SystemCalls},
     context,
     monitor::Monitor,
     runtime::Owner,
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) shards: Box<[Arc<Shard>]>,
     pub(crate) pool: WorkerPool,
     pub(super) monitor: Monitor,
+    /// The system calls that run: sends are gathered with a ring alone.
+    pub(super) system_calls: SystemCalls,
     pub(crate) counters: Arc<Group>,
     pub(crate) settings: Settings,
     pub(crate) gauges: Gauges,
@@ -85,11 +87,13 @@ impl Shared {
             .map(|index| Shard::new(index, settings.clock).map(Arc::new))
             .collect::<io::Result<Box<[_]>>>()
             .map_err(|e| Error::io("making a poller", e))?;
+        let system_calls = settings.system_calls.resolve()?;
         let shared = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             pool: WorkerPool::new(settings.max_workers, shards.len()),
             shards,
             monitor: Monitor::new(),
+            system_calls,
             counters: Arc::default(),
             settings,
             gauges: Gauges::default(),
@@ -171,6 +175,11 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// Returns `true` if workers gather the sends of several turns.
+    pub(super) fn gathers(&self) -> bool {
+        self.system_calls == SystemCalls::Ring
     }
 
     /// One more worker waits in a wait of the library's, or one less.

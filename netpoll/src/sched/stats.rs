@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::shared::Shared;
+use super::{builder::SystemCalls, shared::Shared};
 use crate::{counters::Counter, mem};
 
 /// Counters and gauges of a [`Runtime`](super::Runtime), read at one moment.
@@ -68,6 +68,10 @@ pub struct Stats {
     pub datagrams_refused: u64,
     /// Datagrams that were to be sent and were dropped: too many waited, or the system refused them.
     pub datagrams_unsent: u64,
+    /// The system calls by which workers send: `Plain` or `Ring`.
+    pub system_calls: SystemCalls,
+    /// Sends that left together with others' in one system call.
+    pub gathered: u64,
     /// System calls, by kind.
     pub syscalls: Syscalls,
     /// Buffers' memory, of the whole process.
@@ -130,6 +134,8 @@ impl Stats {
                 + sums[Counter::DatagramsTruncated]
                 + sums[Counter::DatagramsFailed],
             datagrams_unsent: sums[Counter::DatagramsDropped] + sums[Counter::DatagramsUnsent],
+            system_calls: shared.system_calls,
+            gathered: sums[Counter::Gathered],
             syscalls: Syscalls {
                 read: sums[Counter::SysRead],
                 write: sums[Counter::SysWrite],

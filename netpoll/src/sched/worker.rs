@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     context::ThreadContext,
+    gathered::{Gathered, MOST},
     ownership::Ticket,
     shard::Shard,
     shared::Shared,
@@ -19,7 +20,11 @@ use crate::{
     guard::{self, Place},
     mem,
     poller::Events,
+    sys::{BATCH, Ring},
 };
+
+/// Sends that are not worth a batch.
+const FEW: usize = 2;
 
 /// A queue this long is worth the wake-up of another worker, which costs about as much as three turns
 /// on the waking side and ten on the other.
@@ -41,6 +46,10 @@ pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
         context: ThreadContext::enter(&shared),
         running: Running::Nothing,
         failures: 0,
+        ring: None,
+        refused: false,
+        gathered: Vec::new(),
+        results: Vec::new(),
         scratch: Scratch::default(),
         events: Events::with_capacity(EVENTS),
         ready: Ready::new(),
@@ -71,6 +80,13 @@ struct Worker {
     running: Running,
     /// Looks in a row at which the selector failed.
     failures: u32,
+    /// Made when it is first needed.
+    ring: Option<Ring>,
+    /// The system has refused a ring.
+    refused: bool,
+    /// Room for a list of gathered sends, and for the results of a batch.
+    gathered: Vec<Gathered>,
+    results: Vec<io::Result<usize>>,
     scratch: Scratch,
     events: Events<Arc<dyn Source>>,
     ready: Ready,
@@ -114,11 +130,16 @@ impl Worker {
 
     /// See [`own`](Self::own).
     fn drive(&mut self, shard: &Arc<Shard>) {
+        if self.shared.gathers() {
+            // What the owner before has gathered, also where the count is not seen yet.
+            self.send_gathered(shard);
+        }
         loop {
             if !self.run_ready(shard) {
                 return self.help();
             }
             if self.shared.is_stopped() {
+                self.send_gathered(shard);
                 return shard.ownership.release();
             }
             let stole = match self.steal(shard) {
@@ -126,8 +147,47 @@ impl Worker {
                 Theft::Ran => true,
                 Theft::Nothing => false,
             };
+            if shard.gathered.len() > 0 {
+                self.send_gathered(shard);
+            }
             self.look(shard, stole);
         }
+    }
+
+    /// Sends what turns have gathered: two or fewer by plain calls.
+    fn send_gathered(&mut self, shard: &Shard) {
+        let mut list = std::mem::take(&mut self.gathered);
+        shard.gathered.take(&mut list);
+        while !list.is_empty() {
+            let rest = list.split_off(list.len().min(BATCH));
+            if list.len() > FEW && self.send_batch(&mut list) {
+                counters::add(Counter::Gathered, list.len() as u64);
+                let results = self.results.drain(..).map(Some);
+                list.drain(..).zip(results).for_each(|(one, result)| one.finish(result));
+            }
+            list.drain(..).for_each(|one| one.finish(None));
+            if !rest.is_empty() {
+                list = rest;
+            }
+        }
+        self.gathered = list;
+    }
+
+    /// Sends `list` in one call, unless the system refuses.
+    fn send_batch(&mut self, list: &mut Vec<Gathered>) -> bool {
+        if self.refused {
+            return false;
+        }
+        let ring = match &mut self.ring {
+            Some(ring) => Ok(ring),
+            none => Ring::new().map(|ring| none.insert(ring)),
+        };
+        if let Err(error) = ring.and_then(|ring| ring.send(list, &mut self.results)) {
+            tracing::warn!(%error, "io_uring failed: this worker goes on with plain calls");
+            (self.ring, self.refused) = (None, true);
+            return false;
+        }
+        true
     }
 
     /// Runs what is queued now; what comes meanwhile waits for the next look at the poller. False:
@@ -148,6 +208,9 @@ impl Worker {
             };
             if !self.run(shard, turn) {
                 return false;
+            }
+            if shard.gathered.len() >= MOST {
+                self.send_gathered(shard);
             }
         }
         true

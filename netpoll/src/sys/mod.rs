@@ -22,6 +22,8 @@ mod inherited;
 mod interest;
 mod limits;
 mod listener;
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+mod no_ring;
 mod options;
 mod prefetch;
 pub(crate) mod signal;
@@ -50,7 +52,11 @@ pub use interest::{Interest, Readiness};
 pub use limits::raise_fd_limit;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{Region, effective_user, receive_descriptors, send_descriptors};
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub(crate) use linux::ring::{BATCH, Outgoing, Ring};
 pub(crate) use listener::{ListenOptions, Listener};
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+pub(crate) use no_ring::{BATCH, Outgoing, Ring};
 pub(crate) use options::{Keepalive, StreamOptions};
 pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack};
 pub(crate) use prefetch::prefetch;

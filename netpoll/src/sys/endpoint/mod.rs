@@ -182,6 +182,14 @@ impl Endpoint {
         }
     }
 
+    /// The descriptor of a socket of the system's, whose sends may be made elsewhere.
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Socket(socket) => socket.fd().ok(),
+            Self::Other(_) => None,
+        }
+    }
+
     /// Registered with a poller: `notifier` makes what tells it of events that its selector does not know.
     pub(crate) fn watch(&self, notifier: impl FnOnce() -> Notifier) {
         if let Self::Other(stream) = self {

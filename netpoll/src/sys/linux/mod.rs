@@ -5,6 +5,8 @@ mod epoll;
 mod eventfd;
 mod region;
 mod rights;
+#[cfg(feature = "io-uring")]
+pub(super) mod ring;
 mod transfer;
 
 use std::{
