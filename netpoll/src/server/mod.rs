@@ -15,4 +15,4 @@ pub(crate) mod testing;
 pub use builder::EventLoopBuilder;
 pub use event_loop::{EventLoop, ServerHandle};
 pub use report::{Cut, ShutdownReport};
-pub use serve::serve;
+pub use serve::{serve, server};
