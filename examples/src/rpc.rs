@@ -104,6 +104,13 @@ pub struct Answer {
     payload: Vec<u8>,
 }
 
+impl Answer {
+    /// An answer that is no error.
+    pub fn new(payload: Vec<u8>) -> Self {
+        answer(HEAD.to_vec(), payload)
+    }
+}
+
 /// The header: protocol 0 (Thrift's binary one), no transforms, padding.
 const HEAD: [u8; 4] = [0; 4];
 /// The flag of peers that match answers to calls by their numbers.
@@ -172,7 +179,7 @@ pub async fn call(
     let millis = text.parse().map_err(|_| RpcError::NotANumber)?;
     netpoll::sleep(Duration::from_millis(millis).min(rpc.longest)).await;
     cancel.check().map_err(|_| RpcError::Cancelled)?;
-    Ok(answer(HEAD.to_vec(), format!("slept {millis} ms").into()))
+    Ok(Answer::new(format!("slept {millis} ms").into()))
 }
 
 #[cfg(test)]
@@ -198,8 +205,8 @@ mod tests {
         };
         assert!(read(&wire));
         let mut out = LinkBuffer::new();
-        frame::encode(&answer(HEAD.to_vec(), Vec::new()), &mut out).unwrap();
+        frame::encode(&Answer::new(Vec::new()), &mut out).unwrap();
         out.flush();
-        assert!(!read(&out.next(out.len()).unwrap().to_vec()));
+        assert!(!read(out.next(out.len()).unwrap()));
     }
 }

@@ -16,6 +16,7 @@ const _: () = {
     impl<'a, __S> p::Wire<'a, __S> for Bench<'a> {
         const FIXED: ::core::option::Option<usize> = ::core::option::Option::None;
         const MIN: usize = 4usize;
+        const EXACT: bool = true;
         type Skip = ();
         #[inline]
         fn skip(
@@ -74,8 +75,7 @@ const _: () = {
                 &mut b[0usize..],
             );
             w.array(b)?;
-            <&'a [u8] as p::Wire<'a, p::Be>>::put(f1, w)
-                .map_err(|e| e.in_field("body"))?;
+            p::put_wire::<&'a [u8], p::Be>(f1, w).map_err(|e| e.in_field("body"))?;
             ::core::result::Result::Ok(())
         }
     }

@@ -21,6 +21,7 @@ const _: () = {
     impl<'a, __S> p::Wire<'a, __S> for H2<'a> {
         const FIXED: ::core::option::Option<usize> = ::core::option::Option::None;
         const MIN: usize = 9usize;
+        const EXACT: bool = true;
         type Skip = ();
         #[inline]
         fn skip(
@@ -117,8 +118,7 @@ const _: () = {
                     .map_err(|e| e.in_field("stream"))?;
             p::store_bits(g, &mut b[5usize..9usize]);
             w.array(b)?;
-            <&'a [u8] as p::Wire<'a, p::Be>>::put(f5, w)
-                .map_err(|e| e.in_field("payload"))?;
+            p::put_wire::<&'a [u8], p::Be>(f5, w).map_err(|e| e.in_field("payload"))?;
             ::core::result::Result::Ok(())
         }
     }

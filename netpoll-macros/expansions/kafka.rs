@@ -27,6 +27,7 @@ const _: () = {
     {
         const FIXED: ::core::option::Option<usize> = ::core::option::Option::None;
         const MIN: usize = 12usize + <i16 as p::Prefix<p::Be>>::MIN;
+        const EXACT: bool = true;
         type Skip = ();
         #[inline]
         fn skip(
@@ -207,11 +208,11 @@ const _: () = {
                             ::core::primitive::usize::MAX,
                         )
                         .map_err(|e| e.in_field("client"))?;
-                    <&'a str as p::Wire<'a, p::Be>>::put(value, w)
+                    p::put_wire::<&'a str, p::Be>(value, w)
                         .map_err(|e| e.in_field("client"))?;
                 }
                 ::core::option::Option::None => {
-                    <i16 as p::Prefix<p::Be>>::put(-1, w)
+                    p::put_number::<i16, p::Be>(w, -1)
                         .map_err(|e| e.in_field("client"))?;
                 }
             }
@@ -227,13 +228,12 @@ const _: () = {
                 .map_err(|e| e.in_field("tags"))?;
             match f5 {
                 ::core::option::Option::Some(value) => {
-                    <TagList<'a> as p::Wire<'a, p::Be>>::put(value, w)
+                    p::put_wire::<TagList<'a>, p::Be>(value, w)
                         .map_err(|e| e.in_field("tags"))?;
                 }
                 ::core::option::Option::None => {}
             }
-            <&'a [u8] as p::Wire<'a, p::Be>>::put(f6, w)
-                .map_err(|e| e.in_field("body"))?;
+            p::put_wire::<&'a [u8], p::Be>(f6, w).map_err(|e| e.in_field("body"))?;
             ::core::result::Result::Ok(())
         }
     }

@@ -53,6 +53,7 @@ const _: () = {
                 0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
                 0usize + <AsciiCrlf as p::Prefix<p::Be>>::MIN,
             ]);
+        const EXACT: bool = true;
         type Skip = p::Flat<
             ::core::option::Option<__Variant<__Skip0<p::Find>, __Skip1<p::Find>>>,
         >;
@@ -94,11 +95,13 @@ const _: () = {
                                     let n = p::scan_prefix::<AsciiCrlf, p::Be>(c)
                                         .map_err(|e| e.in_field("Bulk.0"))?;
                                     if n != -1 {
-                                        c.skip(
-                                            p::scan_amount(c, n, 1, 0, ::core::primitive::usize::MAX)
-                                                .map_err(|e| e.in_field("Bulk.0"))?
-                                                .saturating_add(2usize),
-                                        )?;
+                                        p::skip_tail(
+                                                c,
+                                                p::scan_amount(c, n, 1, 0, ::core::primitive::usize::MAX)
+                                                    .map_err(|e| e.in_field("Bulk.0"))?,
+                                                b"\r\n",
+                                            )
+                                            .map_err(|e| e.in_field("Bulk.0"))?;
                                     }
                                 };
                                 c.settle(least);
@@ -300,13 +303,13 @@ const _: () = {
             match self {
                 Self::Simple { 0: f0 } => {
                     <p::Be as p::Repr<u8>>::put(b'+', w)?;
-                    <&'a str as p::Wire<'a, p::Be>>::put(f0, w)
+                    p::put_wire::<&'a str, p::Be>(f0, w)
                         .map_err(|e| e.in_field("Simple.0"))?;
                     w.write(b"\r\n")?;
                 }
                 Self::Int { 0: f0 } => {
                     <p::Be as p::Repr<u8>>::put(b':', w)?;
-                    <i64 as p::Wire<'a, p::Ascii>>::put(f0, w)
+                    p::put_wire::<i64, p::Ascii>(f0, w)
                         .map_err(|e| e.in_field("Int.0"))?;
                     w.write(b"\r\n")?;
                 }
@@ -323,12 +326,12 @@ const _: () = {
                                     ::core::primitive::usize::MAX,
                                 )
                                 .map_err(|e| e.in_field("Bulk.0"))?;
-                            <&'a [u8] as p::Wire<'a, p::Be>>::put(value, w)
+                            p::put_wire::<&'a [u8], p::Be>(value, w)
                                 .map_err(|e| e.in_field("Bulk.0"))?;
                             w.write(b"\r\n")?;
                         }
                         ::core::option::Option::None => {
-                            <AsciiCrlf as p::Prefix<p::Be>>::put(-1, w)
+                            p::put_number::<AsciiCrlf, p::Be>(w, -1)
                                 .map_err(|e| e.in_field("Bulk.0"))?;
                         }
                     }
@@ -346,7 +349,7 @@ const _: () = {
                                 .map_err(|e| e.in_field("Array.0"))?;
                         }
                         ::core::option::Option::None => {
-                            <AsciiCrlf as p::Prefix<p::Be>>::put(-1, w)
+                            p::put_number::<AsciiCrlf, p::Be>(w, -1)
                                 .map_err(|e| e.in_field("Array.0"))?;
                         }
                     }

@@ -30,6 +30,7 @@ const _: () = {
     impl<'a, __S> p::Wire<'a, __S> for Ws<'a> {
         const FIXED: ::core::option::Option<usize> = ::core::option::Option::None;
         const MIN: usize = 2usize;
+        const EXACT: bool = true;
         type Skip = ();
         #[inline]
         fn skip(
@@ -94,7 +95,7 @@ const _: () = {
                         ::core::primitive::usize::MAX,
                     )
                     .map_err(|e| e.in_field("body"))?;
-                c.skip(n.saturating_add(0usize))?
+                c.skip(n)?
             };
             c.settle(least);
             ::core::result::Result::Ok(())
@@ -258,8 +259,7 @@ const _: () = {
                 .map_err(|e| e.in_field("n16"))?;
             match f5 {
                 ::core::option::Option::Some(value) => {
-                    <u16 as p::Wire<'a, p::Be>>::put(value, w)
-                        .map_err(|e| e.in_field("n16"))?;
+                    p::put_wire::<u16, p::Be>(value, w).map_err(|e| e.in_field("n16"))?;
                 }
                 ::core::option::Option::None => {}
             }
@@ -274,8 +274,7 @@ const _: () = {
                 .map_err(|e| e.in_field("n64"))?;
             match f6 {
                 ::core::option::Option::Some(value) => {
-                    <u64 as p::Wire<'a, p::Be>>::put(value, w)
-                        .map_err(|e| e.in_field("n64"))?;
+                    p::put_wire::<u64, p::Be>(value, w).map_err(|e| e.in_field("n64"))?;
                 }
                 ::core::option::Option::None => {}
             }
@@ -290,8 +289,7 @@ const _: () = {
                 .map_err(|e| e.in_field("key"))?;
             match f7 {
                 ::core::option::Option::Some(value) => {
-                    <u32 as p::Wire<'a, p::Be>>::put(value, w)
-                        .map_err(|e| e.in_field("key"))?;
+                    p::put_wire::<u32, p::Be>(value, w).map_err(|e| e.in_field("key"))?;
                 }
                 ::core::option::Option::None => {}
             }
@@ -306,8 +304,7 @@ const _: () = {
                     },
                 )
                 .map_err(|e| e.in_field("body"))?;
-            <&'a [u8] as p::Wire<'a, p::Be>>::put(f8, w)
-                .map_err(|e| e.in_field("body"))?;
+            p::put_wire::<&'a [u8], p::Be>(f8, w).map_err(|e| e.in_field("body"))?;
             ::core::result::Result::Ok(())
         }
     }

@@ -1,6 +1,8 @@
 //! Non-blocking network library for RPC servers and clients.
 
 mod addr;
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod buf;
 pub mod client;
 mod conn;
@@ -18,11 +20,16 @@ pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
+#[cfg_attr(not(target_os = "linux"), path = "shm/elsewhere.rs")]
+mod shm;
+pub mod signal;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod throttle;
 mod timer;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
@@ -66,6 +73,8 @@ pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
+    #[cfg(not(feature = "tls"))]
+    pub use crate::server::NeedsFeatureTls;
 
     /// Of `#[service]`.
     #[cfg(any(feature = "json", feature = "postcard"))]

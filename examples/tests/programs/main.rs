@@ -1,9 +1,14 @@
 //! The programs on the macros, each run and asked.
 
+mod dns;
 mod http;
 mod http_framing;
+mod memcached;
+mod pubsub;
 mod readme;
 mod server;
+mod thrift;
+mod websocket;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -91,6 +91,7 @@ fn wire(item: &Item) -> TokenStream {
                 const FIXED: ::core::option::Option<usize> = #fixed;
                 const MIN: usize = #min;
                 #fills
+                const EXACT: bool = true;
                 type Skip = #skip_type;
                 #[inline]
                 fn skip(
@@ -128,6 +129,7 @@ fn wire(item: &Item) -> TokenStream {
             impl #params p::WireArgs<#lifetime> for #ty #bounds {
                 type Args = (#(#types,)*);
                 const MIN: usize = #min;
+                const EXACT: bool = true;
                 type Skip = #skip_type;
                 #[inline]
                 fn skip_with(

@@ -107,7 +107,7 @@ impl Field {
         } else if attrs.zigzag.is_some() {
             q!(p::Zigzag)
         } else if attrs.ascii.is_some() {
-            q!(p::Ascii)
+            if attrs.lenient { q!(p::Lenient<p::Ascii>) } else { q!(p::Ascii) }
         } else {
             order
         }

@@ -146,6 +146,8 @@ pub(super) struct FieldAttrs {
     pub(super) varint: Option<Ident>,
     pub(super) zigzag: Option<Ident>,
     pub(super) ascii: Option<Ident>,
+    /// `ascii(lenient)`.
+    pub(super) lenient: bool,
     pub(super) bits: Option<Attr<LitInt>>,
     pub(super) magic: Option<Attr<Expr>>,
     pub(super) check: Option<Attr<Expr>>,

@@ -249,7 +249,18 @@ fn field_attr(input: ParseStream<'_>, attrs: &mut FieldAttrs) -> syn::Result<()>
         "u24" => attrs.u24 = Some(key),
         "varint" => attrs.varint = Some(key),
         "zigzag" => attrs.zigzag = Some(key),
-        "ascii" => attrs.ascii = Some(key),
+        "ascii" => {
+            attrs.ascii = Some(key);
+            if input.peek(syn::token::Paren) {
+                let inner;
+                parenthesized!(inner in input);
+                let option = inner.call(Ident::parse_any)?;
+                if option != "lenient" {
+                    return Err(unknown(&option, &["lenient"]));
+                }
+                attrs.lenient = true;
+            }
+        }
         "rest" => attrs.rest = Some(key),
         "inclusive" => attrs.inclusive = Some(key),
         "seq" => attrs.seq = Some(key),

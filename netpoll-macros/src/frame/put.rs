@@ -202,7 +202,7 @@ fn one(cx: &Cx<'_>, i: usize) -> TokenStream {
                 let (none, prefix) = (&none.value, &prefix.value);
                 let repr = field.prefix_repr(cx.item.attrs.little);
                 q! {
-                    <#prefix as p::Prefix<#repr>>::put(#none, w).map_err(|e| e.in_field(#label))?;
+                    p::put_number::<#prefix, #repr>(w, #none).map_err(|e| e.in_field(#label))?;
                 }
             }
             _ => q!(),
@@ -260,30 +260,32 @@ fn value(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
 /// Returns a statement that writes `value` itself.
 fn put(cx: &Cx<'_>, i: usize, value: &TokenStream) -> TokenStream {
     let field = &cx.fields.list[i];
-    let (lifetime, repr) = (&cx.lifetime, field.repr(cx.item.attrs.little));
+    let repr = field.repr(cx.item.attrs.little);
     let (label, ty, a) = (field.label(), field.inner(), &field.attrs);
     let call = if !matches!(field.repeat(), Repeat::Once) {
         let element = types::vec(ty).unwrap_or(ty);
         q!(p::put_list::<#element, #repr>(#value, w))
     } else if let Some(with) = &a.with {
         let call = Cx::function(&with.value, "put");
-        q!(#call(#value, w))
+        let size = value_size(cx, field, value);
+        q!(p::put_checked(w, #size, |w| #call(#value, w)))
     } else if a.try_map.is_some() {
         match &a.unmap {
             Some(unmap) => {
                 let unmap = &unmap.value;
-                q!(p::put_value::<_, #repr>(&#unmap(#value), w))
+                let size = value_size(cx, field, value);
+                q!(p::put_checked(w, #size, |w| p::put_value::<_, #repr>(&#unmap(#value), w)))
             }
             None => q!(p::put_check(w, false, || p::FrameErrorKind::OneWay)),
         }
     } else if let Some(args) = &a.args {
         let args = args.value.iter().map(|arg| cx.env(arg, |i| seen(cx, i)));
-        q!(<#ty as p::WireArgs<#lifetime>>::put_with(#value, w, (#(#args,)*)))
+        q!(p::put_args::<#ty>(#value, w, (#(#args,)*)))
     } else if let Some(auto) = types::auto(ty) {
         let (number, repr) = (seen(cx, i), length_repr(cx, field));
-        q!(<#repr as p::Repr<#auto>>::put(#number, w))
+        q!(p::put_repr::<#repr, #auto>(w, #number))
     } else {
-        q!(<#ty as p::Wire<#lifetime, #repr>>::put(#value, w))
+        q!(p::put_wire::<#ty, #repr>(#value, w))
     };
     q!(#call.map_err(|e| e.in_field(#label))?;)
 }

@@ -65,6 +65,7 @@ const OPTIONS: &[(&str, Of, Takes)] = &[
     ("pollers", Of::Server("pollers"), Takes::Number),
     ("workers", Of::Server("workers"), Takes::Number),
     ("transport", Of::Server("transport"), Takes::Function),
+    ("tls", Of::Server("tls_by"), Takes::Function),
 ];
 
 impl Options {
@@ -84,7 +85,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
     let mut options = Options::default();
     let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
     known.extend(Kind::ALL.map(Kind::name));
-    known.extend(["codec", "frame", "reply", "concurrent", "crate", "tls"]);
+    known.extend(["codec", "frame", "reply", "concurrent", "crate"]);
     each(tokens, &known, errors, |key, input| {
         let name = key.to_string();
         input.parse::<Token![=]>()?;
@@ -107,13 +108,6 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
         }
         if name == "concurrent" {
             options.concurrent = Some(concurrent(input, errors)?);
-            return Ok(());
-        }
-        if name == "tls" {
-            input.parse::<Expr>()?;
-            let help = "wrap a TLS library in a `netpoll::Transport`, and name the function that makes \
-                        one for each connection: `transport = make`";
-            errors.at(&key, "there is no TLS of netpoll's own yet", help);
             return Ok(());
         }
         if let Some(kind) = Kind::of(&name) {

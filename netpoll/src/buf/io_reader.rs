@@ -74,10 +74,16 @@ impl<R: Read> IoReader<R> {
             0 => wanted.clamp(READ_LEAST, most),
             spare => spare,
         };
-        let room = self.buffer.malloc_uncleared(room)?;
+        // Zeroes: the reader is safe code, and need not write what it says that it has.
+        let room = self.buffer.malloc(room)?;
+        let len = room.len();
         let got = loop {
             match self.inner.read(room) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Ok(n) if n > len => {
+                    let why = format!("the reader says that it read {n} bytes into {len}");
+                    break Err(io::Error::other(why));
+                }
                 other => break other,
             }
         };

@@ -257,7 +257,7 @@ impl LinkBuffer {
         if block.block_size() > worth {
             return;
         }
-        self.copy_front(block.claim(self.len));
+        self.copy_front(block.claim_uncleared(self.len));
         self.head = Some(block.into_slice());
         if let Some(more) = &mut self.more {
             more.rest = Default::default();

@@ -76,6 +76,19 @@ impl LinkSlice {
         }
     }
 
+    /// Returns whether it keeps blocks alive that are more than four times as large.
+    pub(crate) fn is_sparse(&self) -> bool {
+        match &self.0 {
+            Repr::Empty => false,
+            Repr::One(slice) => slice.is_sparse(),
+            // Nodes between the first and the last are used to their ends.
+            Repr::Many { nodes, at, to, len, .. } => {
+                let pinned: usize = nodes[*at..*to].iter().map(Slice::pinned).sum();
+                pinned / 4 > *len
+            }
+        }
+    }
+
     /// Returns the number of nodes.
     #[inline]
     pub fn node_count(&self) -> usize {

@@ -96,7 +96,7 @@ unsafe impl BufMut for LinkBuffer {
         let spare = self.spare_len();
         let tail = self.tail.as_mut().filter(|_| n <= spare);
         match tail {
-            Some(tail) => tail.commit(n),
+            Some(tail) => tail.commit_uncleared(n),
             None => assert_eq!(n, 0, "advance_mut past the end of the chunk"),
         }
         self.unflushed += n;
@@ -108,7 +108,7 @@ unsafe impl BufMut for LinkBuffer {
         {
             panic!("chunk_mut: {e}");
         }
-        UninitSlice::new(self.tail.as_mut().map_or(&mut [], |t| t.spare_mut()))
+        UninitSlice::new(self.tail.as_mut().map_or(&mut [], |t| t.spare_uncleared()))
     }
 
     fn put_slice(&mut self, bytes: &[u8]) {

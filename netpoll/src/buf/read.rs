@@ -51,7 +51,7 @@ impl LinkBuffer {
     /// Consumes the first `n` bytes, which are there, into a block of their own.
     fn gather(&mut self, n: usize) -> Result<Slice> {
         let mut block = mem::alloc(n)?;
-        self.copy_front(block.claim(n));
+        self.copy_front(block.claim_uncleared(n));
         self.skip(n)?;
         Ok(block.into_slice())
     }
@@ -234,6 +234,21 @@ impl LinkBuffer {
         }
         self.require(n)?;
         Ok(self.slice_nodes(n))
+    }
+
+    /// Consumes `n` bytes as a slice that is to be kept for long: bytes that would keep a block
+    /// alive that is more than four times as large are copied, if there is memory.
+    ///
+    /// # Errors
+    /// [`ReadError::Short`].
+    pub(crate) fn slice_to_keep(&mut self, n: usize) -> Result<LinkSlice> {
+        let slice = self.slice(n)?;
+        if !slice.is_sparse() {
+            return Ok(slice);
+        }
+        let Ok(mut block) = mem::alloc(n) else { return Ok(slice) };
+        slice.copy_to(block.claim_uncleared(n));
+        Ok(block.into_slice().into())
     }
 
     /// Returns the first `n` bytes, which are there.

@@ -36,7 +36,7 @@ pub(crate) fn move_head(tail: &mut BlockMut, n: usize) -> Result<bool> {
     let moves = filled < MOVE_BELOW && tail.spare_len() < n / 2;
     if moves {
         let mut new = self::tail(filled + n, 0)?;
-        new.claim(filled).copy_from_slice(tail.filled());
+        new.claim_uncleared(filled).copy_from_slice(tail.filled());
         *tail = new;
     }
     Ok(moves)
@@ -133,7 +133,7 @@ impl LinkBuffer {
             self.grow(n)?;
         }
         self.unflushed += n;
-        Ok(self.tail.as_mut().map_or(&mut [], |t| t.claim(n)))
+        Ok(self.tail.as_mut().map_or(&mut [], |t| t.claim_uncleared(n)))
     }
 
     /// Appends a copy of `bytes`.
@@ -155,7 +155,7 @@ impl LinkBuffer {
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.tail {
             Some(tail) if bytes.len() <= tail.spare_len() => {
-                tail.claim(bytes.len()).copy_from_slice(bytes);
+                tail.claim_uncleared(bytes.len()).copy_from_slice(bytes);
                 self.unflushed += bytes.len();
                 Ok(())
             }
@@ -181,13 +181,13 @@ impl LinkBuffer {
             return Err(e);
         }
         if let Some(mut old) = old.take() {
-            old.claim(here.len()).copy_from_slice(here);
+            old.claim_uncleared(here.len()).copy_from_slice(here);
             if old.filled_len() > 0 {
                 self.more_mut().pieces.push_back(Piece::Own(old));
             }
         }
         if let Some(tail) = &mut self.tail {
-            tail.claim(behind.len()).copy_from_slice(behind);
+            tail.claim_uncleared(behind.len()).copy_from_slice(behind);
         }
         self.unflushed += bytes.len();
         Ok(())
@@ -229,12 +229,33 @@ impl LinkBuffer {
         if bytes.len() < COPY_BELOW {
             return self.write(&bytes);
         }
-        self.write_slice(Slice::from_bytes(bytes)?);
+        self.write_node(Slice::from_bytes(bytes)?);
         Ok(())
     }
 
-    /// Appends `slice` without a copy.
-    pub fn write_slice(&mut self, slice: Slice) {
+    /// Appends `slice`, without a copy unless that would keep a block alive that is more than four
+    /// times as large: a few bytes of a read block are copied, so that output that waits holds about
+    /// the memory of its bytes.
+    ///
+    /// ```
+    /// # use netpoll::buf::LinkBuffer;
+    /// let mut input = LinkBuffer::try_from(&b"echoed"[..])?;
+    /// let mut output = LinkBuffer::new();
+    /// output.write_slice(input.slice(6)?);
+    /// output.flush();
+    /// assert_eq!(output.to_vec(), b"echoed");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn write_slice(&mut self, slice: impl Into<LinkSlice>) {
+        slice.into().into_nodes(|node| {
+            // Where there is no memory for the copy, the block that is kept alive does.
+            if !(node.is_sparse() && self.write(&node).is_ok()) {
+                self.write_node(node);
+            }
+        });
+    }
+
+    fn write_node(&mut self, slice: Slice) {
         if slice.is_empty() {
             return;
         }
@@ -284,20 +305,9 @@ impl LinkBuffer {
         }
     }
 
-    /// Appends `slice` without a copy. Where it has fewer than some 4,096 bytes, a
-    /// [`write`](Self::write) of its chunks is cheaper, and keeps no block alive.
-    ///
-    /// ```
-    /// # use netpoll::buf::LinkBuffer;
-    /// let mut input = LinkBuffer::try_from(&b"echoed"[..])?;
-    /// let mut output = LinkBuffer::new();
-    /// output.append_slice(input.slice(6)?);
-    /// output.flush();
-    /// assert_eq!(output.to_vec(), b"echoed");
-    /// # Ok::<(), netpoll::Error>(())
-    /// ```
+    /// Appends `slice`, as [`write_slice`](Self::write_slice) does.
     pub fn append_slice(&mut self, slice: LinkSlice) {
-        slice.into_nodes(|node| self.write_slice(node));
+        self.write_slice(slice);
     }
 
     /// Makes all that was written readable. Bytes that go on in the block of the last node become

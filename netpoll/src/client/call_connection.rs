@@ -1,7 +1,8 @@
 //! A connection with the calls that it carries.
 //!
 //! All kinds of clients share this; they differ in how a reply finds its call, the [`Matching`]: one call
-//! at a time ([`pool`](super::pool)), or by number ([`mux`](super::mux)).
+//! at a time ([`pool`](super::pool)), by number ([`mux`](super::mux)), or in the order of the requests
+//! ([`pipeline`](super::pipeline)).
 //!
 //! ```text
 //!   connected ──▶ proven (a reply came) ──▶ retired (no new calls) ──▶ ended
@@ -114,6 +115,8 @@ pub(super) enum Started<C> {
     Taken,
     /// Its caller has left.
     CallGone(Arc<Call<C>>),
+    /// It was sent, and wants no reply.
+    Sent(Arc<Call<C>>),
     /// The connection accepts no more calls.
     ConnectionGone(Arc<Call<C>>),
 }
@@ -177,11 +180,12 @@ impl<M: Matching> CallConnection<M> {
         self.conn.conn.id
     }
 
-    /// Notes that a call was answered.
+    /// Notes that a call, or the first exchange, was answered.
     pub(super) fn answered(&self) {
         if !self.proven.load(Relaxed) {
             self.proven.store(true, Relaxed);
         }
+        self.hub.budget.earn();
         self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
     }
 
@@ -248,7 +252,7 @@ impl<M: Matching> CallConnection<M> {
         let mut actions = connections.gone(self.id());
         for (call, unsent) in calls {
             self.not_answered(Outcome::Failed);
-            if call.take_back(unsent) {
+            if call.take_back(unsent, || self.hub.budget.take()) {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
                 actions.join(connections.again(&call));
             } else {

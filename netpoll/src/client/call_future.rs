@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    call::{Call, Found, Left, Place},
+    call::{Call, Found, Left, Manner, Place},
     call_connection::{CallConnection, CallOf, Matching},
     call_error,
     health::Outcome,
@@ -39,6 +39,7 @@ pub(super) struct CallFuture<'c, M: Matching, W> {
     /// True while the connection lets the caller send, who has not yet.
     holds: bool,
     span: Span,
+    manner: Manner,
     /// True if a thread waits, which watches its deadline itself.
     parks: bool,
 }
@@ -60,9 +61,10 @@ where
         request: LinkSlice,
         write: Option<W>,
         span: Span,
+        manner: Manner,
     ) -> Self {
         let (call, stage, sending) = (None, Stage::Fresh, None);
-        Self { hub, call, stage, request, write, sending, holds: false, span, parks: false }
+        Self { hub, call, stage, request, write, sending, holds: false, span, manner, parks: false }
     }
 
     /// Waits on this thread for the end.
@@ -88,7 +90,12 @@ where
             if let Some(sending) = &mut self.sending {
                 match sending.as_mut().poll(cx) {
                     Poll::Pending => {}
-                    Poll::Ready(Ok(())) => (self.sending, self.holds) = (None, false),
+                    Poll::Ready(Ok(())) => {
+                        (self.sending, self.holds) = (None, false);
+                        if self.manner == Manner::OneWay {
+                            return Poll::Ready(self.finish_sending());
+                        }
+                    }
                     Poll::Ready(Err(error)) => {
                         (self.sending, self.holds) = (None, false);
                         if let Some((connection, number)) = self.call().connection() {
@@ -104,6 +111,9 @@ where
                 Poll::Ready(Found::Send(connection, number)) => {
                     let Some(write) = &mut self.write else { continue };
                     match write(&connection, number) {
+                        Ok(None) if self.manner == Manner::OneWay => {
+                            return Poll::Ready(self.finish_sending());
+                        }
                         // Every change of the call wakes this.
                         Ok(None) => return Poll::Pending,
                         Ok(sending) => (self.sending, self.holds) = (sending, true),
@@ -118,7 +128,7 @@ where
         self.stage = Stage::Begun;
         // A caller that sends is told its connection by the next poll.
         let waker = self.write.is_none().then(|| cx.waker().clone());
-        let call = Call::new(mem::take(&mut self.request), self.span.begun, waker);
+        let call = Call::new(mem::take(&mut self.request), self.span.begun, self.manner, waker);
         let call = self.call.insert(call);
         let timer = (!self.parks).then(|| self.hub.deadline_timer.clock().tick_at(self.span.until));
         self.hub.carry_out(self.hub.connections.enter(call, timer));
@@ -148,6 +158,16 @@ where
             self.hub.carry_out(self.hub.connections.again(self.call()));
         }
         Ok(())
+    }
+
+    /// Ends a call that wants no reply, and that was sent.
+    fn finish_sending(&mut self) -> Result<LinkSlice> {
+        // No reply comes under its number, which is free again.
+        self.holds = true;
+        match self.leave(Outcome::Unknown) {
+            Left::Done(result) => result,
+            Left::At(_) => Ok(LinkSlice::default()),
+        }
     }
 
     /// Ends the call, whose deadline has passed.

@@ -18,6 +18,7 @@
 //!   caller: a caller that leaves does not cancel it.
 
 use std::{
+    future::poll_fn,
     iter, mem,
     sync::{
         Arc, Weak,
@@ -30,13 +31,16 @@ use super::{
     actions::{Actions, More, Start},
     assignment::SLOWLY,
     balance::Endpoint,
+    budget::Budget,
     call_connection::{CallConnection, Matching, Started},
     connections::Connections,
     deadline_timer::DeadlineTimer,
     health::Outcome,
+    hello::FirstExchange,
 };
 use crate::{
     addr::Address,
+    buf::LinkSlice,
     conn::Connection,
     dial::{self, Dialer},
     error::{Error, ErrorKind, Result},
@@ -53,10 +57,13 @@ pub(super) struct Hub<M: Matching> {
     pub(super) dialer: Dialer,
     pub(super) deadline_timer: DeadlineTimer<M>,
     pub(super) counters: Counters,
+    pub(super) budget: Budget,
     /// Idle time after which a connection is probed before its next call.
     pub(super) probe_after: Duration,
     /// A connection is kept even if nobody calls.
     pub(super) keeps_one: bool,
+    /// The first exchange on a new connection.
+    pub(super) first: Option<FirstExchange>,
     pub(super) spec: M::Spec,
 }
 
@@ -123,6 +130,11 @@ impl<M: Matching> Hub<M> {
         }
         match M::start(&connection, call) {
             Started::Taken => Actions::default(),
+            Started::Sent(call) => {
+                let actions = self.connections.release(id, iter::once(&*call));
+                call.complete(Ok(LinkSlice::default()));
+                actions
+            }
             Started::CallGone(call) => {
                 connection.not_answered(Outcome::Unknown);
                 self.connections.release(id, iter::once(&*call))
@@ -162,10 +174,37 @@ impl<M: Matching> Hub<M> {
         self.counters.dials.fetch_add(1, Relaxed);
         let dial = Dial { hub: self.clone(), endpoint: Some(endpoint.clone()) };
         let dials = async move {
-            let result = dial.hub.dialer.dial_async(&endpoint.address).await;
+            let result = dial.hub.connect(&endpoint.address).await;
             dial.done(result);
         };
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
+    }
+
+    /// Dials `address`, and makes the first exchange within the dial's time. Gives the connection, and
+    /// whether the peer has proven that it speaks the protocol.
+    async fn connect(&self, address: &str) -> Result<(Connection, bool)> {
+        let until = self.deadline_timer.clock().after(self.dialer.timeout());
+        let conn = self.dialer.dial_async(address).await?;
+        let Some(first) = &self.first else { return Ok((conn, false)) };
+        let made = guard::run(Place::ClientHook, || first(conn.clone()));
+        let ended = match made {
+            Ok(mut exchange) => {
+                let guarded = poll_fn(|cx| guard::poll(Place::ClientHook, exchange.as_mut(), cx));
+                match self.dialer.within(until, guarded).await {
+                    Some(Ok(result)) => result,
+                    Some(Err(panicked)) => Err(panicked.into()),
+                    None => Err(Error::new(ErrorKind::TimedOut, "it did not end in time")),
+                }
+            }
+            Err(panicked) => Err(panicked.into()),
+        };
+        match ended {
+            Ok(proven) => Ok((conn, proven)),
+            Err(error) => {
+                conn.abort();
+                Err(error.context(format_args!("the first exchange with {address}")))
+            }
+        }
     }
 
     /// Looks after a while whether queued calls need another dial.
@@ -198,9 +237,9 @@ impl<M: Matching> Hub<M> {
         }));
     }
 
-    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<Connection>) {
-        let conn = match result {
-            Ok(conn) => conn,
+    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<(Connection, bool)>) {
+        let (conn, proven) = match result {
+            Ok(made) => made,
             Err(error) => {
                 self.counters.failed_dials.fetch_add(1, Relaxed);
                 return self.carry_out(self.connections.unreachable(endpoint, &error));
@@ -209,6 +248,9 @@ impl<M: Matching> Hub<M> {
         let id = conn.conn.id;
         let connection = CallConnection::open(self, conn, endpoint.clone());
         let (wanted, actions) = self.connections.connected(endpoint, id, &connection);
+        if proven {
+            connection.answered();
+        }
         if wanted {
             connection.attach();
             let connection = Arc::downgrade(&connection);
@@ -232,7 +274,7 @@ struct Dial<M: Matching> {
 }
 
 impl<M: Matching> Dial<M> {
-    fn done(mut self, result: Result<Connection>) {
+    fn done(mut self, result: Result<(Connection, bool)>) {
         if let Some(endpoint) = self.endpoint.take() {
             self.hub.dialled(&endpoint, result);
         }

@@ -10,7 +10,7 @@
 use std::{iter, sync::Arc};
 
 use super::{
-    call::Place,
+    call::{Manner, Place},
     call_connection::{CallConnection, CallOf, Inspect, Matching, Started, inspect},
     health::Outcome,
     reply_handler::{ReplyHandler, read_marks},
@@ -81,11 +81,13 @@ impl Matching for OneAtATime {
             if !call.move_to(place) {
                 return Started::CallGone(call);
             }
-            state.call = Some(call);
-            state.written = conn.written();
+            if call.manner != Manner::OneWay {
+                state.call = Some(call.clone());
+                state.written = conn.written();
+            }
         }
         conn.send(&mut request);
-        Started::Taken
+        if call.manner == Manner::OneWay { Started::Sent(call) } else { Started::Taken }
     }
 
     fn abandon(
@@ -151,6 +153,7 @@ impl Matching for OneAtATime {
     }
 }
 
-fn unasked() -> Error {
+/// Returns the error for bytes that answer no request.
+pub(super) fn unasked() -> Error {
     Error::new(ErrorKind::Malformed, "bytes came that nobody had asked for")
 }

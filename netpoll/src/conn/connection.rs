@@ -17,6 +17,7 @@ use super::{
     reason::CloseReason,
     send::Sent,
     state::{OVER, event, mark},
+    wait::News,
     writer::Writer,
 };
 use crate::{
@@ -147,9 +148,14 @@ impl Connection {
             )
     }
 
+    /// Returns true if the socket has bytes that were not read. One system call.
+    pub(crate) fn has_unread_input(&self) -> bool {
+        self.conn.with_endpoint(Endpoint::peek).is_some_and(|peeked| matches!(peeked, Ok(1..)))
+    }
+
     /// Ready when the connection has ended: with the reason. Under any executor.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + '_ {
-        self.conn.until(|conn| {
+        self.conn.until(News::End, |conn| {
             let finished = conn.state_word.load() & mark::FINISHED != 0;
             finished.then(|| conn.reason().unwrap_or(CloseReason::Local))
         })
@@ -207,7 +213,7 @@ impl Connection {
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let timeout = self.conn.options.write_timeout;
-            self.conn.block_until(timeout, "writing", |_| self.conn.has_room())??;
+            self.conn.block_until(timeout, "writing", News::Room, |_| self.conn.has_room())??;
         }
         self.conn.send(&mut bytes);
         Ok(())
@@ -222,7 +228,7 @@ impl Connection {
         bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
-            let room = self.conn.until(|_| self.conn.has_room());
+            let room = self.conn.until(News::Room, |_| self.conn.has_room());
             match self.conn.options.write_timeout {
                 None => room.await?,
                 Some(limit) => timeout_on(&self.conn.runtime, limit, room)

@@ -113,6 +113,9 @@ impl Conn {
             reason: OnceLock::new(),
             on_close: Mutex::default(),
         });
+        if conn.endpoint.cuts_reads(&conn.peer) {
+            conn.state_word.set(mark::CUT_READS);
+        }
         conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
         if conn.state_word.load() & mark::HANDSHAKING != 0 {
             conn.set_deadline(Kind::Handshake, conn.options.handshake_timeout);

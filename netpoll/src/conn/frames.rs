@@ -4,11 +4,12 @@ use super::{
     handler::After,
     reason::CloseReason,
     recv::{Filled, Recv, Step},
-    state::mark,
+    state::{OVER, mark},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    frame::{Frame, Progress, ScanError, Scanner, Window},
+    frame::{Frame, FrameErrorKind, Progress, ScanError, Scanner, Window, guarded},
+    guard::Place,
 };
 
 /// Requests that one turn handles at most: then it goes to the back of the queue.
@@ -36,12 +37,27 @@ pub(crate) fn find<F: Frame>(scan: &mut F::Scan, recv: &Recv, max: usize) -> Res
         return Ok(Found::Need(F::MIN.max(1)));
     }
     let window = Window::new(&recv.input);
-    let progress = scan.scan(&window, max.min(F::MAX))?;
-    let found = found(progress, recv, || scan.at_eof(&window))?;
+    let bound = max.min(F::MAX);
+    let progress = guarded::scan(Place::Scan, &window, bound, || scan.scan(&window, bound))
+        .map_err(|e| refused(e, max))?;
+    let at_eof = || guarded::at_eof(Place::Scan, &window, || scan.at_eof(&window));
+    let found = found(progress, recv, at_eof)?;
     if matches!(found, Found::Request(_)) {
         *scan = F::Scan::default();
     }
     Ok(found)
+}
+
+/// Makes the error of a connection whose limit is `max_frame` from a scan's.
+#[cold]
+pub(crate) fn refused(e: ScanError, max_frame: usize) -> Error {
+    match *e.kind() {
+        FrameErrorKind::TooLarge { size, max } if max == max_frame => {
+            let why = format!("frame of {size} bytes exceeds max_frame ({max})");
+            Error::new(ErrorKind::FrameTooLarge, why).with_source(e)
+        }
+        _ => e.into(),
+    }
 }
 
 /// What `progress` means, where `at_eof` says whether the stream's end ends a frame.
@@ -99,6 +115,10 @@ impl Budget {
         loop {
             let Some(recv) = &step.recv else { return Ok(Next::Over(After::Wait)) };
             let (there, before) = (recv.input.len(), recv.came);
+            if step.conn.conn.state_word.load() & (mark::CLOSING | OVER) != 0 {
+                // A handler has closed the connection: what was pipelined behind its request is not begun.
+                return Ok(Next::Over(After::Wait));
+            }
             if self.requests == 0 {
                 return Ok(Next::Over(After::Again));
             }

@@ -27,6 +27,7 @@ use super::{
     deadlines::Kind,
     reason::CloseReason,
     state::{OVER, event, mark},
+    wait::News,
 };
 use crate::{
     buf::LinkBuffer,
@@ -269,7 +270,7 @@ impl Conn {
     pub(super) fn shake(self: &Arc<Self>) {
         self.deadlines.clear(Kind::Handshake);
         self.set_deadline(Kind::Idle, self.options.idle_timeout);
-        self.wake_waiters(self.state_word.clear(mark::HANDSHAKING));
+        self.wake_waiters(self.state_word.clear(mark::HANDSHAKING), News::Setup.bit());
     }
 
     /// Judges the end of the wire.
@@ -327,9 +328,11 @@ impl Conn {
         }
     }
 
-    /// The failure of the transport that ended the connection, for `on_error`.
+    /// The failure of a server's transport that ended the connection, for `on_error`. A client's is its
+    /// dialler's; later its calls may be tried again elsewhere.
     pub(super) fn take_failure(&self) -> Option<Error> {
-        self.layer()?.inner.lock().failure.take()
+        let layer = self.layer().filter(|layer| layer.role == Role::Server)?;
+        layer.inner.lock().failure.take()
     }
 
     /// Keeps `error` for whoever asks for it, and ends the connection after what waits.

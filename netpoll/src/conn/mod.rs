@@ -45,7 +45,7 @@ pub(crate) mod recv;
 mod send;
 pub(crate) mod state;
 mod turn;
-mod wait;
+pub(crate) mod wait;
 mod write_lock;
 mod writer;
 

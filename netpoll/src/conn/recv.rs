@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{core::Conn, deadlines::Kind, layer::Opened, send::Sent, state::mark};
+use super::{core::Conn, deadlines::Kind, layer::Opened, send::Sent, state::mark, wait::News};
 use crate::{
     buf::LinkBuffer,
     conn::Connection,
@@ -117,8 +117,9 @@ impl Recv {
             }
             Ok((n, asked)) => {
                 self.came += n as u64;
-                // A short read emptied the socket; but an end that was announced is still to come.
-                self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
+                // A short read emptied the socket, as a rule; an end that was announced is still to come.
+                let doubt = mark::READ_CLOSED | mark::HUNG_UP | mark::CUT_READS;
+                self.readable = n == asked || word & doubt != 0;
                 if let Some(timeout) = conn.options.idle_timeout {
                     // What is read here came before, or not long after, the worker looked.
                     let now = looked.unwrap_or_else(|| conn.shard.clock.now_ms());
@@ -155,7 +156,7 @@ impl Recv {
         self.unopened = matches!(opened, Ok(Opened::More));
         if opened? == Opened::PeerClosed {
             self.eof = true;
-            conn.wake_waiters(conn.state_word.set(mark::READ_CLOSED));
+            conn.wake_waiters(conn.state_word.set(mark::READ_CLOSED), News::End.bit());
         }
         Ok(())
     }
@@ -188,11 +189,11 @@ impl Recv {
         }
         let block = block.as_mut().expect("it was just made");
         let asked = block.spare_len();
-        let read = conn.endpoint.read(block.spare_mut());
+        let read = conn.endpoint.read(block.spare_uncleared());
         if let Ok(n) = read
             && n > 0
         {
-            block.commit(n);
+            block.commit_uncleared(n);
             self.arriving(conn).push(block.take_filled());
         }
         Ok(read.map(|n| (n, asked)))

@@ -19,6 +19,7 @@ use super::{
     deadlines::Kind,
     reason::CloseReason,
     state::{OVER, event, mark},
+    wait::News,
     write_lock::{self, Outlet},
 };
 use crate::{
@@ -189,7 +190,7 @@ impl Conn {
         drop(waiting);
         self.deadlines.clear(Kind::Write);
         self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
-        self.wake_waiters(self.state_word.load());
+        self.wake_waiters(self.state_word.load(), News::ALL);
     }
 
     /// Whether all output has gone to the system.
@@ -270,7 +271,7 @@ impl Outlet for Arc<Conn> {
         let drained = word & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
         let waits = word & (mark::FULL | mark::WAITING) != 0;
         if waits && self.pending() <= self.options.write_low {
-            self.wake_waiters(word);
+            self.wake_waiters(word, News::Room.bit());
             if word & mark::FULL != 0 && self.state_word.clear(mark::FULL) & mark::FULL != 0 {
                 self.schedule(event::FLUSH);
             }

@@ -22,6 +22,8 @@ pub(crate) mod mark {
     pub(crate) const HANDSHAKING: u32 = 1 << 8;
     /// The transport has said its last word: nothing is sealed any more.
     pub(crate) const LAST_WORD: u32 = 1 << 9;
+    /// A read that gives less than was asked for says nothing about what is left.
+    pub(crate) const CUT_READS: u32 = 1 << 10;
     /// A transport stands between the wire and the handler.
     pub(crate) const TRANSPORT: u32 = 1 << 12;
     /// `SHUT` was carried out.

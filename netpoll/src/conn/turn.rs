@@ -15,6 +15,7 @@ use super::{
     reason::CloseReason,
     recv::{Intake, Recv, Step},
     state::{event, mark},
+    wait::News,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -59,6 +60,10 @@ impl Turn for Conn {
         }
     }
 
+    fn connection(&self) -> Option<u64> {
+        Some(self.id)
+    }
+
     fn is_handler(&self) -> bool {
         self.handler().is_none_or(|handler| !handler.brief())
     }
@@ -72,12 +77,12 @@ impl Connection {
     /// True: there is more to do at once.
     fn take_turn(&self, scratch: &mut Scratch, word: u32) -> bool {
         let conn = &self.conn;
+        if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
+            conn.flush();
+        }
         if word & event::TIMER != 0 {
             conn.check_write_timeout();
             conn.deadlines.clear(Kind::Unheld);
-        }
-        if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
-            conn.flush();
         }
         if word & event::FLUSH != 0 {
             conn.shut_if_drained();
@@ -107,7 +112,9 @@ impl Connection {
             // What was received belongs to a reader, which may come at any time.
             _ => {
                 conn.look_after(word);
-                conn.wake_waiters(conn.state_word.load());
+                // Readers and writers look again; an end was told by who brought it.
+                let news = News::Bytes.bit() | News::Room.bit();
+                conn.wake_waiters(conn.state_word.load(), news);
                 false
             }
         }
@@ -126,8 +133,11 @@ impl Connection {
         if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
             conn.disconnect(&**handler, word);
         }
-        if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
-            return conn.end_turn(recv);
+        // What came in time is read and handled before a deadline is judged: nobody ran meanwhile, perhaps.
+        let timer = word & event::TIMER != 0;
+        let mut recv = recv;
+        if timer && let Some(recv) = &mut recv {
+            recv.readable = true;
         }
         let &mut Scratch { ref mut block, ref mut out, looked } = scratch;
         out.renew_spare();
@@ -137,6 +147,9 @@ impl Connection {
         {
             if conn.pending() > conn.options.write_low {
                 recv.full = true;
+                if timer && conn.check_receive_timeouts(handler, self, step.recv.as_deref()) {
+                    return conn.end_turn(step.recv);
+                }
                 return conn.await_low_mark(step.recv);
             }
             conn.state_word.clear(mark::FULL);
@@ -160,7 +173,7 @@ impl Connection {
             // A request was handled: the peer's silence begins now.
             conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
         }
-        conn.settle(handler, recv, after)
+        conn.settle(handler, recv, after, timer)
     }
 }
 
@@ -173,7 +186,7 @@ impl Conn {
             self.recv.take()
         });
         let Some(mut recv) = recv else {
-            self.wake_waiters(self.state_word.load());
+            self.wake_waiters(self.state_word.load(), News::ALL);
             return false;
         };
         let lingers = self.linger(&mut recv);
@@ -190,10 +203,15 @@ impl Conn {
         handler: &Arc<dyn Handler>,
         recv: Option<Box<Recv>>,
         after: After,
+        timer: bool,
     ) -> bool {
         let Some(mut recv) = recv else {
             // A future or another thread has the reader.
             self.deadlines.clear(Kind::Frame);
+            if timer {
+                let conn = Connection::unowned(self.clone());
+                self.check_receive_timeouts(handler, &conn, None);
+            }
             return false;
         };
         recv.busy = matches!(after, After::Busy | After::Pending);
@@ -230,6 +248,13 @@ impl Conn {
                 self.detach();
                 handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
                 return false;
+            }
+        }
+        // With more to read at once, the next turn judges.
+        if timer && !again {
+            let conn = Connection::unowned(self.clone());
+            if self.check_receive_timeouts(handler, &conn, Some(&recv)) {
+                return self.end_turn(Some(recv));
             }
         }
         self.put_back(Some(recv));
@@ -305,7 +330,14 @@ impl Conn {
     }
 
     fn check_write_timeout(self: &Arc<Self>) {
-        if self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0 {
+        let late =
+            || self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0;
+        if late() {
+            // The peer may have made room while nothing ran here, and the event is still on its way.
+            self.state_word.set(mark::WRITABLE);
+            self.flush();
+        }
+        if late() {
             self.deadlines.clear(Kind::Write);
             let error = self.timeout_error("writing", self.options.write_timeout);
             if let Some(handler) = self.handler() {
@@ -313,7 +345,7 @@ impl Conn {
             }
             self.set_reason(CloseReason::WriteTimeout);
             self.state_word.set(mark::ABORTING);
-            self.wake_waiters(self.state_word.load());
+            self.wake_waiters(self.state_word.load(), News::ALL);
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
         self,
         ErrorKind::{TimedOut, WouldBlock},
     },
+    path::Path,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
@@ -18,14 +19,17 @@ use std::{
 pub(crate) use asking::ask;
 pub(crate) use lookup::look_up;
 
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsClient};
 use crate::{
     addr::{Address, PeerAddress, ToAddress},
     conn::{
         ChosenOptions, Connection, ConnectionOptions, Settings, connection_setters, core::Conn,
-        deadlines::Kind,
+        deadlines::Kind, wait::News,
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
+    shm,
     sys::{Connecting, Endpoint},
     timer::Moment,
     transport::{self, Role, Transport},
@@ -76,14 +80,12 @@ impl Dialer {
     connection_setters! { this, this }
 
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
-    #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
     /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
-    #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -91,21 +93,18 @@ impl Dialer {
 
     /// Sets all options of the connections, except for those that this dialler's own setters set before or
     /// after.
-    #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
         Arc::make_mut(&mut self.settings).replace(options);
         self
     }
 
     /// Puts a transport between the wire and each connection.
-    #[must_use]
     pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.try_transport(move || Ok(make()))
     }
 
     /// Puts a transport between the wire and each connection, where making one may fail: then the dial
     /// fails with that error.
-    #[must_use]
     pub fn try_transport<T, F>(mut self, make: F) -> Self
     where
         T: Transport,
@@ -113,6 +112,21 @@ impl Dialer {
     {
         Arc::make_mut(&mut self.settings).transport = Some(transport::maker(make));
         self
+    }
+
+    /// Speaks TLS on each connection; a dial returns after the handshake. The server's certificate has to be
+    /// for the host that is dialled, unless `tls` names [another](crate::tls::TlsClient::with_server_name).
+    ///
+    /// ```no_run
+    /// use netpoll::{Dialer, tls::TlsClient};
+    /// let dialer = Dialer::new().tls(TlsClient::new()?);
+    /// let conn = dialer.dial("example.org:443")?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsClient) -> Self {
+        self.transport(move || tls::Session::client(&tls))
     }
 
     /// Sets the name by which a transport knows the server. Default: the host of the address.
@@ -160,6 +174,10 @@ impl Dialer {
 
     /// Looks the address up and tries what it finds, one after the other.
     async fn connect(&self, address: &Address, until: Moment) -> Result<Connection> {
+        if let Address::SharedMemory(path) = address {
+            let connected = self.connect_shared(path, until).await;
+            return connected.map_err(|error| dialling(address, None, error));
+        }
         let peers = if address.needs_resolver() {
             let found = self.within(until, look_up(address)).await;
             let late = || self.late("the name was not resolved");
@@ -181,6 +199,22 @@ impl Dialer {
         }))
     }
 
+    /// Opens a stream in shared memory.
+    async fn connect_shared(&self, path: &Path, until: Moment) -> Result<Connection> {
+        let owner = self.owner();
+        let runtime = owner.shared();
+        let peer = PeerAddress::Path(path.to_owned());
+        let begin = || {
+            let (stream, faults) = (self.settings.stream(), &runtime.settings.faults);
+            Endpoint::connect_start(&peer, &stream, faults).map(|(endpoint, _)| endpoint)
+        };
+        let session = self.within(until, shm::connect(runtime, path, begin)).await;
+        let endpoint = session.unwrap_or_else(|| Err(self.late("no session")))?;
+        let settings = self.settings.clone();
+        let conn = Conn::open(runtime, endpoint, peer.clone(), settings, Role::Client, |_| None)?;
+        self.shake(Connection::owned(conn), None, until).await
+    }
+
     async fn connect_to(
         &self,
         peer: &PeerAddress,
@@ -195,15 +229,25 @@ impl Dialer {
         };
         if state == Connecting::InProgress {
             let asked = conn.conn.clone();
-            let waits = conn.conn.until(move |_| asked.connected());
+            let waits = conn.conn.until(News::Setup, move |_| asked.connected());
             let told = self.within(until, waits).await;
             if let Err(error) = told.unwrap_or_else(|| Err(TimedOut.into())) {
                 conn.abort();
                 return Err(plain(error));
             }
         }
+        self.shake(conn, server_name, until).await
+    }
+
+    /// Has the transport of a connection that is made shake hands, if it has one.
+    async fn shake(
+        &self,
+        conn: Connection,
+        server_name: Option<&str>,
+        until: Moment,
+    ) -> Result<Connection> {
         conn.conn.begin_handshake(server_name);
-        let shaken = self.within(until, conn.conn.until(Conn::shaken)).await;
+        let shaken = self.within(until, conn.conn.until(News::Setup, Conn::shaken)).await;
         if let Err(error) = shaken.unwrap_or_else(|| Err(self.late("no handshake"))) {
             conn.abort();
             return Err(error);
@@ -216,7 +260,7 @@ impl Dialer {
 
     /// Waits for `future` until a deadline. Unlike a bare timer this works on a runtime that shuts down
     /// too, for a thread that watches the deadline itself.
-    async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
+    pub(crate) async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut sleep = pin!(sleep_on(self.owner().shared(), until.left()));
         poll_fn(|cx| {
@@ -266,7 +310,7 @@ impl Dialer {
         self.settings.check()
     }
 
-    fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
     }
 

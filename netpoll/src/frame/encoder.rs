@@ -107,7 +107,7 @@ impl<'w> Encoder<'w> {
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         if bytes.len() <= self.tail.spare_len() {
-            self.tail.claim(bytes.len()).copy_from_slice(bytes);
+            self.tail.claim_uncleared(bytes.len()).copy_from_slice(bytes);
             return Ok(());
         }
         let whole;
@@ -122,7 +122,7 @@ impl<'w> Encoder<'w> {
     #[inline]
     pub fn array<const N: usize>(&mut self, bytes: [u8; N]) -> Result<(), EncodeError> {
         if N <= self.tail.spare_len() {
-            self.tail.claim(N).copy_from_slice(&bytes);
+            self.tail.claim_uncleared(N).copy_from_slice(&bytes);
             return Ok(());
         }
         let copy = bytes;
@@ -162,11 +162,11 @@ impl<'w> Encoder<'w> {
     pub fn share(&mut self, slice: &LinkSlice) -> Result<(), EncodeError> {
         /// Fewer bytes than this are copied: a node costs more.
         const COPY_BELOW: usize = 512;
-        if slice.len() < COPY_BELOW {
+        if slice.len() < COPY_BELOW || slice.is_sparse() {
             return slice.chunks().try_for_each(|chunk| self.write(chunk));
         }
         self.spill(0, |spill| {
-            spill.append_slice(slice.clone());
+            spill.write_slice(slice.clone());
             Ok(())
         })
     }
@@ -180,7 +180,7 @@ impl<'w> Encoder<'w> {
         let patch = Patch { at: self.pos(), len: n };
         if n <= self.tail.spare_len() {
             // The block may hold what came over another connection before.
-            self.tail.claim(n).fill(0);
+            self.tail.claim_uncleared(n).fill(0);
         } else {
             self.spill(n, |spill| spill.malloc(n).map(drop))?;
         }
@@ -228,14 +228,14 @@ fn write_across(
         match move_head(tail, bytes.len()) {
             Ok(false) => {}
             Ok(true) => {
-                tail.claim(bytes.len()).copy_from_slice(bytes);
+                tail.claim_uncleared(bytes.len()).copy_from_slice(bytes);
                 return (None, true);
             }
             Err(_) => return (None, false),
         }
     }
     let (here, behind) = bytes.split_at(tail.spare_len());
-    tail.claim(here.len()).copy_from_slice(here);
+    tail.claim_uncleared(here.len()).copy_from_slice(here);
     let spill = match spill {
         Some(spill) => Ok(spill),
         None => LinkBuffer::following(tail, behind.len()).map(Box::new),

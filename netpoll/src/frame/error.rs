@@ -48,12 +48,21 @@ pub enum FrameErrorKind {
     Range(i128),
     /// An optional field that is absent where its condition says present, or the other way round.
     Presence,
+    /// An encoder that wrote another number of bytes than it had declared.
+    Size {
+        /// Bytes that it had declared.
+        declared: usize,
+        /// Bytes that it wrote.
+        written: usize,
+    },
     /// A field that is read through a function, and has none that would write it.
     OneWay,
     /// The connection ended within a frame.
     Eof,
     /// No memory for the frame.
     Memory,
+    /// A function of the format panicked; the panic's text.
+    Panic(String),
     /// Anything else, in the words of the function that found it.
     Other(String),
 }
@@ -78,10 +87,13 @@ impl fmt::Display for FrameErrorKind {
             }
             Self::Range(n) => write!(f, "{n} does not fit"),
             Self::Presence => f.write_str("present against its condition, or absent against it"),
+            Self::Size { declared, written } => {
+                write!(f, "its size is {declared} bytes, and {written} were written")
+            }
             Self::OneWay => f.write_str("can be read, not written: `unmap = path` is missing"),
             Self::Eof => f.write_str("the connection ended within a frame"),
             Self::Memory => f.write_str("no memory"),
-            Self::Other(text) => f.write_str(text),
+            Self::Panic(text) | Self::Other(text) => f.write_str(text),
         }
     }
 }

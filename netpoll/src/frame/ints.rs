@@ -29,6 +29,10 @@ pub trait Repr<T> {
     /// True if it takes all bytes of its region, as decimal digits do.
     const FILLS: bool = false;
 
+    /// True if [`put`](Self::put) always writes [`size`](Self::size) bytes.
+    #[doc(hidden)]
+    const EXACT: bool = false;
+
     /// Reads it while the frame's end is looked for.
     ///
     /// # Errors
@@ -102,6 +106,7 @@ macro_rules! ints {
             const FIXED: Option<usize> = S::FIXED;
             const MIN: usize = S::MIN;
             const FILLS: bool = S::FILLS;
+            const EXACT: bool = S::EXACT;
             type Skip = ();
 
             #[inline]
@@ -132,6 +137,7 @@ macro_rules! ints {
         impl Repr<$t> for $E {
             const FIXED: Option<usize> = Some($n);
             const MIN: usize = $n;
+            const EXACT: bool = true;
 
             #[inline]
             fn scan(c: &mut Cursor<'_>) -> Result<$t, Stop> {
@@ -214,6 +220,7 @@ u24!(i32 Le to_le_bytes 0..3);
 impl<E, T: Int + Fixed<U24<E>>> Repr<T> for U24<E> {
     const FIXED: Option<usize> = Some(3);
     const MIN: usize = 3;
+    const EXACT: bool = true;
 
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<T, Stop> {
@@ -244,6 +251,7 @@ macro_rules! floats {
         impl<'a, S: Repr<$bits>> Wire<'a, S> for $t {
             const FIXED: Option<usize> = S::FIXED;
             const MIN: usize = S::MIN;
+            const EXACT: bool = S::EXACT;
             type Skip = ();
 
             #[inline]
@@ -269,6 +277,7 @@ floats!(f32 u32 4, f64 u64 8);
 impl<'a, S> Wire<'a, S> for bool {
     const FIXED: Option<usize> = Some(1);
     const MIN: usize = 1;
+    const EXACT: bool = true;
     type Skip = ();
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::{
     cursor::{Cursor, Stop},
     decoder::Decoder,
+    derived::put_wire,
     encoder::Encoder,
     error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
@@ -13,6 +14,7 @@ use super::{
 impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
     const MIN: usize = 0;
     const FILLS: bool = true;
+    const EXACT: bool = T::EXACT;
     type Skip = ();
 
     fn get(r: &mut Decoder<'a>) -> Result<Self, DecodeError> {
@@ -36,29 +38,52 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Vec<T> {
     }
 }
 
-/// Returns the bytes that an element has at least, so that bytes bound their number.
-const fn least(min: usize) -> usize {
-    if min == 0 { 1 } else { min }
-}
+/// The most elements of a list that have no bytes: nothing else bounds them.
+const EMPTY_MOST: usize = 65_536;
+
+/// The most memory in bytes that a list has before its elements are read.
+const RESERVE_MOST: usize = 16 << 10;
 
 /// Returns the number of elements that `n` says, if that many can be in `left` bytes.
 #[inline]
 fn bounded(n: i64, min: usize, left: usize) -> Result<usize, FrameErrorKind> {
     let Ok(count) = usize::try_from(n) else { return Err(FrameErrorKind::Length(n.into())) };
-    let bytes = count.saturating_mul(least(min));
+    let bytes = count.saturating_mul(min);
     if bytes > left { Err(FrameErrorKind::Truncated(bytes - left)) } else { Ok(count) }
 }
 
-/// Reads `n` elements.
+/// Counts the elements that have no bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Empty(usize);
+
+impl Empty {
+    /// Counts an element of `bytes` bytes, if it has none.
+    #[inline]
+    fn count(&mut self, bytes: usize) -> Result<(), FrameErrorKind> {
+        self.0 += usize::from(bytes == 0);
+        if self.0 > EMPTY_MOST {
+            return Err(FrameErrorKind::TooLarge { size: self.0, max: EMPTY_MOST });
+        }
+        Ok(())
+    }
+}
+
+/// Reads `n` elements. Memory is taken as they come, not for as many as are announced: lists nest.
 ///
 /// # Errors
 /// The region cannot hold as many; or one is broken.
 #[inline]
 pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Decoder<'a>, n: i64) -> Result<Vec<T>, DecodeError> {
     let count = bounded(n, T::MIN, r.left()).map_err(|kind| r.fail(kind))?;
-    let mut items = Vec::with_capacity(count);
+    let most = const { RESERVE_MOST / if size_of::<T>() == 0 { 1 } else { size_of::<T>() } };
+    let mut items = Vec::with_capacity(count.min(most.max(4)));
+    let mut empty = Empty::default();
     for i in 0..count {
+        let left = r.left();
         items.push(T::get(r).map_err(|e| e.in_element(i))?);
+        if T::MIN == 0 {
+            empty.count(left - r.left()).map_err(|kind| r.fail(kind))?;
+        }
     }
     Ok(items)
 }
@@ -67,13 +92,14 @@ pub fn get<'a, T: Wire<'a, S>, S>(r: &mut Decoder<'a>, n: i64) -> Result<Vec<T>,
 #[derive(Debug)]
 pub struct ListSkip<K> {
     left: Option<usize>,
+    empty: Empty,
     item: K,
 }
 
 impl<K: Default> Default for ListSkip<K> {
     #[inline]
     fn default() -> Self {
-        Self { left: None, item: K::default() }
+        Self { left: None, empty: Empty::default(), item: K::default() }
     }
 }
 
@@ -93,22 +119,22 @@ pub fn skip<T: Wire<'static, S>, S>(
             usize::try_from(n).map_err(|_| c.fail(FrameErrorKind::Length(n.into())))?
         }
     };
-    if let Some(size) = T::FIXED {
+    if let Some(size) = T::FIXED.filter(|&size| size > 0) {
         return c.skip(left.saturating_mul(size));
-    }
-    // Elements that have no bytes end with those that the frame may have.
-    if left > c.max() {
-        return Err(c.need(left));
     }
     state.left = Some(left);
     c.commit();
     while left > 0 {
-        let owed = (left - 1).saturating_mul(T::MIN);
+        let (owed, at) = ((left - 1).saturating_mul(T::MIN), c.pos());
         c.owe(owed);
         T::skip(&mut state.item, c)?;
         c.settle(owed);
         left -= 1;
-        *state = ListSkip { left: Some(left), item: T::Skip::default() };
+        let mut empty = state.empty;
+        if T::MIN == 0 {
+            empty.count(c.pos() - at).map_err(|kind| c.fail(kind))?;
+        }
+        *state = ListSkip { left: Some(left), empty, item: T::Skip::default() };
         c.commit();
     }
     state.left = None;
@@ -131,7 +157,7 @@ pub fn size<'a, T: Wire<'a, S>, S>(items: &[T]) -> usize {
 #[inline]
 pub fn put<'a, T: Wire<'a, S>, S>(items: &[T], w: &mut Encoder<'_>) -> Result<(), EncodeError> {
     for (i, item) in items.iter().enumerate() {
-        item.put(w).map_err(|e| e.in_element(i))?;
+        put_wire(item, w).map_err(|e| e.in_element(i))?;
     }
     Ok(())
 }
@@ -144,6 +170,7 @@ impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T;
         None => None,
     };
     const MIN: usize = T::MIN * N;
+    const EXACT: bool = T::EXACT;
     type Skip = ListSkip<T::Skip>;
 
     fn skip(state: &mut Self::Skip, c: &mut Cursor<'_>) -> Result<(), Stop> {
@@ -157,7 +184,7 @@ impl<'a, S, T: Wire<'a, S> + Copy + Default, const N: usize> Wire<'a, S> for [T;
             T::skip(&mut state.item, c)?;
             c.settle(owed);
             left -= 1;
-            *state = ListSkip { left: Some(left), item: T::Skip::default() };
+            *state = ListSkip { left: Some(left), item: T::Skip::default(), ..ListSkip::default() };
             c.commit();
         }
         Ok(())

@@ -79,6 +79,7 @@ mod decoder;
 pub mod derived;
 mod encoder;
 mod error;
+pub(crate) mod guarded;
 mod input;
 mod ints;
 mod list;
@@ -91,7 +92,7 @@ mod varint;
 mod wire;
 
 pub use arena::Arena;
-pub use ascii::Ascii;
+pub use ascii::{Ascii, Lenient};
 pub use auto::Auto;
 pub use checksum::{Adler32, Checksum, Crc32, Crc32c};
 pub use chunks::Chunks;

@@ -19,6 +19,7 @@ macro_rules! payload {
         impl<'a, S> Wire<'a, S> for $T {
             const MIN: usize = 0;
             const FILLS: bool = true;
+            const EXACT: bool = true;
             type Skip = ();
 
             #[inline]

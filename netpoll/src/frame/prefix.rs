@@ -1,7 +1,7 @@
 //! Numbers that stand before what they count: [`Prefix`], [`AsciiCrlf`].
 
 use super::{
-    ascii,
+    ascii::{self, Lenient, Spelling},
     cursor::{Cursor, Stop},
     decoder::Decoder,
     encoder::Encoder,
@@ -18,6 +18,10 @@ use super::{
 pub trait Prefix<S> {
     /// The least number of bytes.
     const MIN: usize;
+
+    /// True if [`put`](Self::put) always writes [`size`](Self::size) bytes.
+    #[doc(hidden)]
+    const EXACT: bool = false;
 
     /// Reads it while the frame's end is looked for.
     ///
@@ -45,6 +49,7 @@ macro_rules! prefixes {
     ($($t:ident),+) => {$(
         impl<S: Repr<$t>> Prefix<S> for $t {
             const MIN: usize = S::MIN;
+            const EXACT: bool = S::EXACT;
 
             #[inline]
             fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
@@ -82,6 +87,7 @@ where
     U24<E>: Repr<u32>,
 {
     const MIN: usize = 3;
+    const EXACT: bool = true;
 
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
@@ -104,43 +110,59 @@ where
     }
 }
 
-/// Decimal digits, perhaps a minus sign, then CR LF: how Redis writes its lengths.
+/// Decimal digits, perhaps after a minus sign, then CR LF: the lengths of Redis. Only the spelling
+/// that is written is read: no plus sign, no leading zero, no `-0`.
+/// [`Lenient<AsciiCrlf>`](Lenient) also reads the others.
 #[derive(Clone, Copy, Debug)]
 pub struct AsciiCrlf;
+
+impl Spelling for AsciiCrlf {
+    const STRICT: bool = true;
+}
 
 const CRLF: &[u8] = b"\r\n";
 
 /// The digits that a number may have, its sign included.
 const DIGITS: usize = 20;
 
-impl<S> Prefix<S> for AsciiCrlf {
-    const MIN: usize = 3;
+macro_rules! ascii_crlf {
+    ($P:ty) => {
+        impl<S> Prefix<S> for $P {
+            const MIN: usize = 3;
+            const EXACT: bool = true;
 
-    #[inline]
-    fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
-        if let Some(n) = c.short_number() {
-            return Ok(n);
+            #[inline]
+            fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {
+                if let Some(n) = c.short_number() {
+                    return Ok(n);
+                }
+                let (text, n) = c.text::<DIGITS>(CRLF)?;
+                ascii::parse(&text[..n], <Self as Spelling>::STRICT)
+                    .ok_or_else(|| c.fail(FrameErrorKind::Digits))
+            }
+            #[inline]
+            fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
+                if let Some(n) = r.short_number() {
+                    return Ok(n);
+                }
+                let at = r.pos();
+                let digits = r.until(CRLF, DIGITS)?;
+                ascii::parse(digits, <Self as Spelling>::STRICT)
+                    .ok_or_else(|| DecodeError::new(FrameErrorKind::Digits, at))
+            }
+            #[inline]
+            fn size(n: i64) -> usize {
+                ascii::size(n) + CRLF.len()
+            }
+            #[inline]
+            fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
+                let mut text = ascii::Text::default();
+                text.digits(n).push(CRLF);
+                w.write(text.as_bytes())
+            }
         }
-        let (text, n) = c.text::<DIGITS>(CRLF)?;
-        ascii::parse(&text[..n]).ok_or_else(|| c.fail(FrameErrorKind::Digits))
-    }
-    #[inline]
-    fn get(r: &mut Decoder<'_>) -> Result<i64, DecodeError> {
-        if let Some(n) = r.short_number() {
-            return Ok(n);
-        }
-        let at = r.pos();
-        let digits = r.until(CRLF, DIGITS)?;
-        ascii::parse(digits).ok_or_else(|| DecodeError::new(FrameErrorKind::Digits, at))
-    }
-    #[inline]
-    fn size(n: i64) -> usize {
-        ascii::size(n) + CRLF.len()
-    }
-    #[inline]
-    fn put(n: i64, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
-        let mut text = ascii::Text::default();
-        text.digits(n).push(CRLF);
-        w.write(text.as_bytes())
-    }
+    };
 }
+
+ascii_crlf!(AsciiCrlf);
+ascii_crlf!(Lenient<AsciiCrlf>);

@@ -7,11 +7,12 @@ use super::{
     decoder::Decoder,
     encoder::Encoder,
     error::{DecodeError, EncodeError, FrameErrorKind},
+    guarded,
     input::Input,
     marks::Status,
     scan::{Progress, Scanner, Window},
 };
-use crate::{Error, ErrorKind, buf::LinkBuffer};
+use crate::{Error, ErrorKind, buf::LinkBuffer, guard::Place};
 
 /// A message format that a connection speaks.
 ///
@@ -146,7 +147,8 @@ pub fn decode<'a, F: Frame>(
     n: usize,
     arena: &'a Arena,
 ) -> Result<F::At<'a>, DecodeError> {
-    F::At::decode(&mut Decoder::new(source, n, arena))
+    let mut decoder = Decoder::new(source, n, arena);
+    guarded::decode(Place::Decode, || F::At::decode(&mut decoder))
 }
 
 /// Decodes the one frame that `bytes`, a datagram's, are.
@@ -195,7 +197,7 @@ pub fn write(
     out.compose(
         |tail| {
             let mut w = Encoder::new(tail);
-            put(&mut w)?;
+            guarded::encode(|| put(&mut w))?;
             Ok(w.finish())
         },
         || EncodeError::new(FrameErrorKind::Memory, 0),

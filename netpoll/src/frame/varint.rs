@@ -89,6 +89,7 @@ fn unzigzag(n: u64) -> i128 {
 impl<T: Int> Repr<T> for Varint {
     const FIXED: Option<usize> = None;
     const MIN: usize = 1;
+    const EXACT: bool = true;
 
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<T, Stop> {
@@ -116,6 +117,7 @@ impl<T: Int> Repr<T> for Varint {
 impl<T: Int> Repr<T> for Zigzag {
     const FIXED: Option<usize> = None;
     const MIN: usize = 1;
+    const EXACT: bool = true;
 
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<T, Stop> {
@@ -139,6 +141,7 @@ impl<T: Int> Repr<T> for Zigzag {
 
 impl<S> Prefix<S> for Varint {
     const MIN: usize = 1;
+    const EXACT: bool = true;
 
     #[inline]
     fn scan(c: &mut Cursor<'_>) -> Result<i64, Stop> {

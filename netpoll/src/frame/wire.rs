@@ -60,6 +60,11 @@ pub trait Wire<'a, S = Be>: Sized {
     /// to say how many they are.
     const FILLS: bool = false;
 
+    /// True if [`put`](Self::put) always writes [`size`](Self::size) bytes, so that a derived
+    /// frame around it need not check it. The library's own types and derived ones do.
+    #[doc(hidden)]
+    const EXACT: bool = false;
+
     /// The state that [`skip`](Self::skip) keeps while bytes are missing.
     type Skip: Default + Send + 'static;
 
@@ -124,6 +129,11 @@ pub trait WireArgs<'a>: Sized {
     /// The least number of bytes.
     const MIN: usize;
 
+    /// True if [`put_with`](Self::put_with) always writes [`size`](Self::size) bytes, so that a derived
+    /// frame around it need not check it. The library's own types and derived ones do.
+    #[doc(hidden)]
+    const EXACT: bool = false;
+
     /// The state that [`skip_with`](Self::skip_with) keeps while bytes are missing.
     type Skip: Default + Send + 'static;
 
@@ -154,6 +164,7 @@ impl<'a, S, T: Wire<'a, S>> Wire<'a, S> for Box<T> {
     const FIXED: Option<usize> = T::FIXED;
     const MIN: usize = T::MIN;
     const FILLS: bool = T::FILLS;
+    const EXACT: bool = T::EXACT;
     type Skip = T::Skip;
 
     #[inline]
@@ -185,6 +196,7 @@ macro_rules! tuple {
             const FIXED: Option<usize> = sum([$($T::FIXED),+]);
             const MIN: usize = 0 $(+ $T::MIN)+;
             const FILLS: bool = $last::FILLS;
+            const EXACT: bool = true $(&& $T::EXACT)+;
             type Skip = (u8, $($T::Skip),+);
 
             fn skip(state: &mut Self::Skip, c: &mut Cursor<'_>) -> Result<(), Stop> {

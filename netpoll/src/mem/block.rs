@@ -19,7 +19,10 @@ use super::{raw::Block, slice::Slice};
 ///
 /// What is filled is handed on with [`take_filled`](Self::take_filled), after which writing goes on
 /// behind it; and when all that was handed on is gone, [`try_reset`](Self::try_reset) makes the
-/// block whole again. Spare bytes are initialised, and hold anything.
+/// block whole again.
+///
+/// Spare bytes hold what an earlier user of the block wrote there, perhaps for another connection.
+/// Safe code never sees that: what it is lent, or commits without having been lent it, is zeroed.
 ///
 /// ```
 /// let mut block = netpoll::mem::alloc(64)?;
@@ -37,6 +40,8 @@ pub struct BlockMut {
     start: u32,
     mark: u32,
     end: u32,
+    /// Spare bytes before this offset were zeroed since this writer has them.
+    clear: u32,
 }
 
 impl BlockMut {
@@ -45,7 +50,7 @@ impl BlockMut {
     pub(super) fn new(block: Block) -> Self {
         debug_assert!(block.is_unique());
         let end = block.capacity() as u32;
-        Self { block, start: 0, mark: 0, end }
+        Self { block, start: 0, mark: 0, end, clear: 0 }
     }
 
     #[inline]
@@ -94,32 +99,70 @@ impl BlockMut {
         (self.end - self.mark) as usize
     }
 
-    /// Returns the bytes to be filled next. They hold anything, such as what came over another
-    /// connection before: write before you [`commit`](Self::commit).
+    /// Zeroes the spare bytes up to `end` that were not zeroed yet.
+    fn clear(&mut self, end: u32) {
+        let from = self.clear.max(self.mark);
+        if from < end {
+            self.bytes_mut(from, end).fill(0);
+            self.clear = end;
+        }
+    }
+
+    /// Returns the bytes to be filled next; they are zero, or what was written there since.
     #[inline]
     pub fn spare_mut(&mut self) -> &mut [u8] {
+        self.clear(self.end);
         self.bytes_mut(self.mark, self.end)
     }
 
-    /// Makes the first `n` spare bytes filled ones.
+    /// Makes the first `n` spare bytes filled ones. Those that were not lent by
+    /// [`spare_mut`](Self::spare_mut) are zero.
     ///
     /// # Panics
     /// If there are fewer.
     #[inline]
     pub fn commit(&mut self, n: usize) {
-        assert!(n <= self.spare_len(), "commit of {n} bytes, {} are spare", self.spare_len());
-        self.mark += n as u32;
+        self.claim(n);
     }
 
-    /// Makes the first `n` spare bytes filled ones and lends them. They hold anything, as
-    /// [`spare_mut`](Self::spare_mut) says: write them all.
+    /// Makes the first `n` spare bytes filled ones and lends them; they are zero, or what was
+    /// written there since they were lent last.
     ///
     /// # Panics
     /// If there are fewer.
     #[inline]
     pub fn claim(&mut self, n: usize) -> &mut [u8] {
+        assert!(n <= self.spare_len(), "{n} bytes wanted, {} are spare", self.spare_len());
+        self.clear(self.mark + n as u32);
+        self.claim_uncleared(n)
+    }
+
+    /// Returns the bytes to be filled next, which hold anything: for a caller that commits only
+    /// what it has written, and shows them to nobody.
+    #[inline]
+    pub(crate) fn spare_uncleared(&mut self) -> &mut [u8] {
+        self.bytes_mut(self.mark, self.end)
+    }
+
+    /// Makes the first `n` spare bytes filled ones, which the caller has written.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline]
+    pub(crate) fn commit_uncleared(&mut self, n: usize) {
+        assert!(n <= self.spare_len(), "{n} bytes wanted, {} are spare", self.spare_len());
+        self.mark += n as u32;
+    }
+
+    /// Makes the first `n` spare bytes filled ones and lends them. They hold anything: the caller
+    /// writes them all, before anybody else sees them.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline]
+    pub(crate) fn claim_uncleared(&mut self, n: usize) -> &mut [u8] {
         let from = self.mark;
-        self.commit(n);
+        self.commit_uncleared(n);
         self.bytes_mut(from, self.mark)
     }
 
@@ -167,7 +210,8 @@ impl BlockMut {
         assert!(n <= self.filled_len(), "split at {n} bytes, {} are filled", self.filled_len());
         let start = self.start;
         self.start += n as u32;
-        Self { block: self.block.share(), start, mark: self.start, end: self.start }
+        let (mark, end) = (self.start, self.start);
+        Self { block: self.block.share(), start, mark, end, clear: end }
     }
 
     /// If nothing else refers to the block: makes its whole range this writer's, and all of it
@@ -177,6 +221,7 @@ impl BlockMut {
         let unique = self.block.is_unique();
         if unique {
             (self.start, self.mark, self.end) = (0, 0, self.block.capacity() as u32);
+            self.clear = 0;
         }
         unique
     }

@@ -164,6 +164,15 @@ impl Slice {
         if self.is_foreign() { self.len } else { self.block.total() }
     }
 
+    /// Returns whether it keeps a block alive that is more than four times as large: then a copy of
+    /// the bytes is cheaper to keep.
+    #[inline]
+    pub(crate) fn is_sparse(&self) -> bool {
+        /// Smaller by this factor is worth the copy.
+        const FACTOR: usize = 4;
+        self.pinned() / FACTOR > self.len.max(64)
+    }
+
     /// Returns whether it lies in the block that `writer` writes.
     pub(crate) fn is_of(&self, writer: &BlockMut) -> bool {
         writer.is_in(&self.block)
@@ -184,11 +193,11 @@ impl Slice {
 pub(crate) fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
     let from = match range.start_bound() {
         Bound::Included(&n) => n,
-        Bound::Excluded(&n) => n + 1,
+        Bound::Excluded(&n) => n.saturating_add(1),
         Bound::Unbounded => 0,
     };
     let to = match range.end_bound() {
-        Bound::Included(&n) => n + 1,
+        Bound::Included(&n) => n.saturating_add(1),
         Bound::Excluded(&n) => n,
         Bound::Unbounded => len,
     };

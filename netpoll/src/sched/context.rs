@@ -13,6 +13,8 @@ use crate::{
 
 thread_local! {
     static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+    /// The connection whose turn this thread runs.
+    static CONNECTION: Cell<Option<u64>> = const { Cell::new(None) };
     /// What the turn that runs on this thread holds of a shard.
     static HELD: Cell<Held> = const { Cell::new(Held::Nothing) };
 }
@@ -38,6 +40,11 @@ impl ThreadContext {
         SHARED.set(Some(shared.clone()));
         shared.counters.join();
         Self(())
+    }
+
+    /// Notes the connection whose turn this thread runs, if it is one's.
+    pub(super) fn runs(&self, connection: Option<u64>) {
+        CONNECTION.set(connection);
     }
 
     /// Notes that a turn begins to which the shard is lent.
@@ -105,6 +112,11 @@ pub(crate) fn is_late() -> bool {
             current().is_none_or(|shared| shared.shards[index].ownership.running() != Some(ticket))
         }
     }
+}
+
+/// The number of the connection whose turn this thread runs, if it runs one's.
+pub(crate) fn current_connection() -> Option<u64> {
+    CONNECTION.get()
 }
 
 /// The clock of the runtime whose worker this thread is; elsewhere the system's.

@@ -22,6 +22,7 @@
 pub(crate) mod block_on;
 pub(crate) mod blocking;
 mod builder;
+pub(crate) mod completion;
 mod context;
 mod monitor;
 mod ownership;
@@ -42,7 +43,7 @@ mod worker_pool;
 pub use block_on::block_on;
 pub use blocking::blocking;
 pub use builder::{LoadBalance, RuntimeBuilder};
-pub(crate) use context::{clock, is_late};
+pub(crate) use context::{clock, current_connection, is_late};
 pub use runtime::{Runtime, spawn};
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub(crate) use sleep::{sleep_on, timeout_on};

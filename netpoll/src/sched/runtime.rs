@@ -108,11 +108,16 @@ impl Runtime {
     /// Closes all connections and listeners, drops all spawned futures, and ends the threads.
     ///
     /// Returns when all is gone, or at `deadline` with the number of workers that are still in a
-    /// handler; those end when their handler returns. To let requests end first, shut the servers
-    /// down before.
+    /// handler; those end when their handler returns. A second call returns with the first, or at its own
+    /// deadline. To let requests end first, shut the servers down before.
     pub fn shutdown(&self, deadline: Duration) -> usize {
         let clock = self.shared().settings.clock;
         self.shared().shutdown(clock.after(deadline))
+    }
+
+    /// Returns true if both are handles to the same runtime.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.shared(), other.shared())
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -256,6 +256,21 @@ impl<T> Future for JoinHandle<T> {
     }
 }
 
+impl<T> Drop for JoinHandle<T> {
+    /// Drops a result that was not taken in the same way here as where the task ends later.
+    fn drop(&mut self) {
+        let mut join = self.join.lock();
+        if let Join::Waiting(waker) = &mut *join {
+            let waker = waker.take();
+            drop(join);
+            return guard::discard(Place::Waker, waker);
+        }
+        let left = std::mem::replace(&mut *join, Join::Taken);
+        drop(join);
+        guard::discard(Place::ResultDrop, left);
+    }
+}
+
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JoinHandle")

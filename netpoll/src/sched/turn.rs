@@ -24,6 +24,11 @@ pub(crate) trait Turn: Send + Sync {
     /// Begins to fetch what this refers to and its turn touches: it runs next.
     fn fetch_parts(&self) {}
 
+    /// The number of the connection whose handlers the turn runs, if it is one's.
+    fn connection(&self) -> Option<u64> {
+        None
+    }
+
     /// Returns `true` if this turn is pure computation: the monitor does not revoke its shard.
     fn inline(&self) -> bool {
         false

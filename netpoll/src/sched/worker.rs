@@ -167,6 +167,7 @@ impl Worker {
     /// Runs one turn, with `shard` lent to it. False: the shard is lost.
     fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn Turn>) -> bool {
         counters::add(Counter::Turns, 1);
+        self.context.runs(turn.connection());
         let inline = turn.inline();
         // At the limit of handlers, tasks and the runtime's own work keep their shard until they wait: no
         // more threads come of them.

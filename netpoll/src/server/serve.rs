@@ -5,6 +5,7 @@ use crate::{
     addr::ToAddress,
     error::Result,
     service::{Free, Service},
+    signal,
 };
 
 /// Returns the settings of a server that is a function with `#[on_request]`.
@@ -36,7 +37,9 @@ where
     EventLoop::builder(Free::new())
 }
 
-/// Serves a function that has `#[on_request]` at `address`, until the process ends.
+/// Serves a function that has `#[on_request]` at `address`, until the process is told to end by SIGINT
+/// or SIGTERM. Then it answers the requests that it has begun, for at most 30 s; a second signal ends the
+/// process at once.
 ///
 /// [`server`] is the long form, with all settings.
 ///
@@ -46,6 +49,6 @@ pub fn serve<H>(address: impl ToAddress) -> Result<()>
 where
     Free<H>: Service,
 {
-    server::<H>().listen(address).bind()?.serve()?;
+    server::<H>().listen(address).bind()?.serve_until(signal::shutdown())?;
     Ok(())
 }

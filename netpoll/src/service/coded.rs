@@ -12,11 +12,12 @@ use crate::{
     buf::LinkSlice,
     conn::{
         core::Conn,
-        frames::{Found, found},
+        frames::{Found, found, refused},
         recv::Recv,
     },
     error::Result,
-    frame::{Arena, Codec, Decoder, Window},
+    frame::{Arena, Codec, Decoder, Window, guarded},
+    guard::Place,
 };
 
 /// A request decoded by the connection's codec `C`, together with the codec, which encodes the answer.
@@ -98,8 +99,10 @@ impl<C: Codec> Take for Coded<'static, C> {
         let CodecState { codec, slot, scan } = state;
         let codec = codec.get_or_insert_with(|| slot.lock().take().expect("no request has it"));
         let window = Window::new(&recv.input);
-        let progress = codec.scan(scan, &window, max)?;
-        found(progress, recv, || codec.at_eof(scan, &window))
+        let progress = guarded::scan(Place::Codec, &window, max, || codec.scan(scan, &window, max))
+            .map_err(|e| refused(e, max))?;
+        let at_eof = || guarded::at_eof(Place::Codec, &window, || codec.at_eof(scan, &window));
+        found(progress, recv, at_eof)
     }
 
     fn hold(
@@ -109,7 +112,7 @@ impl<C: Codec> Take for Coded<'static, C> {
         n: usize,
     ) -> Result<CodecLoan<C>> {
         let recv = recv.as_mut().expect("a frame was found in it");
-        let bytes = recv.input.slice(n)?;
+        let bytes = recv.input.slice_to_keep(n)?;
         state.scan = C::Scan::default();
         let codec = state.codec.take().expect("it has found a frame");
         Ok(CodecLoan { bytes, arena: Arena::new(), codec: Loan::new(codec, &state.slot) })
@@ -118,7 +121,8 @@ impl<C: Codec> Take for Coded<'static, C> {
     fn at(held: &mut Self::Held) -> Result<<Self as Request>::At<'_>> {
         let CodecLoan { bytes, arena, codec } = held;
         let codec = codec.get();
-        let message = codec.decode(&mut Decoder::new(&*bytes, bytes.len(), arena))?;
+        let mut decoder = Decoder::new(&*bytes, bytes.len(), arena);
+        let message = guarded::decode(Place::Codec, || codec.decode(&mut decoder))?;
         Ok(Coded { message, codec })
     }
 

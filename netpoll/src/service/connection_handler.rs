@@ -53,6 +53,9 @@ pub(crate) trait ConnectionOwner: Send + Sync {
     /// Returns whether connections are to end as soon as they are idle.
     fn drains(&self) -> bool;
 
+    /// Called for each error that `on_error` is told of.
+    fn failed(&self, conn: &Connection, error: &Error);
+
     /// Called when the connection has ended.
     fn closed(&self, conn: &Connection);
 }

@@ -102,7 +102,7 @@ impl<F: Frame + 'static> Take for F {
         n: usize,
     ) -> Result<Self::Held> {
         let recv = recv.as_mut().expect("a frame was found in it");
-        Ok((recv.input.slice(n)?, Arena::new()))
+        Ok((recv.input.slice_to_keep(n)?, Arena::new()))
     }
 
     #[inline]

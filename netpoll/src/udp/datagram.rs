@@ -117,7 +117,7 @@ impl Held {
     /// `Limit`: there is no memory.
     pub(crate) fn copy(datagram: &Datagram<'_>) -> Result<Self> {
         let mut block = mem::alloc(datagram.bytes.len())?;
-        block.claim(datagram.bytes.len()).copy_from_slice(datagram.bytes);
+        block.claim_uncleared(datagram.bytes.len()).copy_from_slice(datagram.bytes);
         Ok(Self { bytes: block.into_slice(), origin: datagram.origin })
     }
 

@@ -93,7 +93,7 @@ pub(crate) fn receive(
     let slot = if slot > STAGGER { slot + STAGGER } else { slot };
     let asked = appetite.0.min(limits.messages).min(ROOM / slot);
     let mut block = mem::alloc(asked * slot)?;
-    let mut slots = block.claim(asked * slot).chunks_exact_mut(slot);
+    let mut slots = block.claim_uncleared(asked * slot).chunks_exact_mut(slot);
     let mut buffers: [IoSliceMut<'_>; BATCH] =
         std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
     let mut messages = [None; BATCH];

@@ -47,6 +47,15 @@ pub(super) fn field(item: &Item, field: &Field, errors: &Errors) {
             "with `prefix = i32` or `count_prefix = i32`; `if` has its own condition",
         );
     }
+    if types::option(&field.ty).is_some()
+        && ["if", "none", "with", "try_map", "args", "tag"].iter().all(|key| !has(field, key))
+    {
+        errors.at(
+            &field.ty,
+            format!("when is `{}` absent?", field.name),
+            "`if = ..`, a condition on fields before it; or `prefix = i32, none = -1`, a length that says so",
+        );
+    }
     if (a.count.is_some() || a.count_prefix.is_some()) && types::vec(field.inner()).is_none() {
         errors.at(field.inner(), "elements are counted in a `Vec`", "`Vec<..>`");
     }

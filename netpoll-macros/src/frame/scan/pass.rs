@@ -155,7 +155,13 @@ impl Plan<'_> {
         let field = &fields.list[i];
         let (label, a, max) = (field.label(), &field.attrs, cx.max(i));
         let little = cx.item.attrs.little;
-        let tail = a.tail.as_ref().map_or(0, |t| t.value.value().len());
+        let skip = |n: TokenStream| match &a.tail {
+            Some(tail) => {
+                let tail = &tail.value;
+                q!(p::skip_tail(c, #n, #tail).map_err(|e| e.in_field(#label))?)
+            }
+            None => q!(c.skip(#n)?),
+        };
         let bounded = |number: TokenStream| q!(p::scan_amount(c, #number, 1, 0, #max).map_err(|e| e.in_field(#label))?);
         let n = match fields.extent(i) {
             Extent::Own => return self.own(i),
@@ -167,7 +173,7 @@ impl Plan<'_> {
             Extent::Prefix(prefix) => {
                 let repr = field.prefix_repr(little);
                 let amount = bounded(q!(n));
-                let pass = q!(c.skip(#amount.saturating_add(#tail))?);
+                let pass = skip(amount);
                 let pass = match &a.none {
                     Some(none) => {
                         let none = &none.value;
@@ -185,8 +191,9 @@ impl Plan<'_> {
             Extent::Until(delimiter) => {
                 if self.captured.contains(&i) {
                     let ty = types::auto(field.inner()).unwrap_or(field.inner());
+                    let repr = field.repr(little);
                     return q! {
-                        p::scan_digits::<#ty>(c, #delimiter).map_err(|e| e.in_field(#label))?
+                        p::scan_digits::<#ty, #repr>(c, #delimiter).map_err(|e| e.in_field(#label))?
                     };
                 }
                 let state = self.state(i, q!(p::Find));
@@ -196,9 +203,10 @@ impl Plan<'_> {
             }
             Extent::Rest => return q!(()),
         };
+        let skip = skip(q!(n));
         q!({
             let n = #n;
-            c.skip(n.saturating_add(#tail))?
+            #skip
         })
     }
 

@@ -101,6 +101,21 @@ impl UdpClientBuilder {
         Ok(socket)
     }
 
+    /// A client of `endpoint`, connected to `peer` if it is.
+    ///
+    /// # Errors
+    /// `Config` for options that cannot be; `Closed` if the runtime shuts down.
+    #[cfg(feature = "testing")]
+    pub(crate) fn over_endpoint(
+        self,
+        endpoint: Arc<dyn crate::udp::Endpoint>,
+        peer: Option<SocketAddr>,
+    ) -> Result<UdpClient> {
+        self.options.check()?;
+        let runtime = self.runtime.clone().unwrap_or_else(|| Runtime::global().clone());
+        over(runtime, endpoint, peer, self)
+    }
+
     fn over(self, socket: UdpSocket, peer: Option<SocketAddr>) -> Result<UdpClient> {
         let runtime = self.runtime.clone().unwrap_or_else(|| Runtime::global().clone());
         over(runtime, Arc::new(socket), peer, self)

@@ -5,9 +5,9 @@ use crate::frame::{
     checksum::Checksum,
     encoder::Encoder,
     error::{EncodeError, FrameErrorKind},
-    ints::{Fixed, Int},
+    ints::{Fixed, Int, Repr},
     prefix::Prefix,
-    wire::Wire,
+    wire::{Wire, WireArgs},
 };
 
 /// Returns `value`, if it is not cut off where it is stored.
@@ -59,7 +59,64 @@ pub fn put_prefix<P: Prefix<S>, S>(
     if n > max {
         return Err(w.fail(FrameErrorKind::TooLarge { size: n, max }));
     }
-    P::put(n as i64, w)
+    put_number::<P, S>(w, n as i64)
+}
+
+/// Writes the prefix `n`, and checks its size.
+#[inline]
+pub fn put_number<P: Prefix<S>, S>(w: &mut Encoder<'_>, n: i64) -> Result<(), EncodeError> {
+    if P::EXACT {
+        return P::put(n, w);
+    }
+    put_checked(w, P::size(n), |w| P::put(n, w))
+}
+
+/// Writes an integer in the representation `R`, and checks its size.
+#[inline]
+pub fn put_repr<R: Repr<T>, T: Copy>(w: &mut Encoder<'_>, value: T) -> Result<(), EncodeError> {
+    if R::EXACT {
+        return R::put(value, w);
+    }
+    put_checked(w, R::size(value), |w| R::put(value, w))
+}
+
+/// Writes a value, and checks its size unless its type is known to keep its word.
+#[inline]
+pub fn put_wire<'a, T: Wire<'a, S>, S>(value: &T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
+    if T::EXACT {
+        return value.put(w);
+    }
+    put_checked(w, value.size(), |w| value.put(w))
+}
+
+/// Writes a value that is told arguments, and checks its size unless its type is known to keep its
+/// word.
+#[inline]
+pub fn put_args<'a, T: WireArgs<'a>>(
+    value: &T,
+    w: &mut Encoder<'_>,
+    args: T::Args,
+) -> Result<(), EncodeError> {
+    if T::EXACT {
+        return value.put_with(w, args);
+    }
+    put_checked(w, value.size(), |w| value.put_with(w, args))
+}
+
+/// Writes by `put`, and checks that these are `declared` bytes: lengths before them said so.
+#[inline]
+pub fn put_checked(
+    w: &mut Encoder<'_>,
+    declared: usize,
+    put: impl FnOnce(&mut Encoder<'_>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let at = w.pos();
+    put(w)?;
+    let written = w.pos() - at;
+    if written == declared {
+        return Ok(());
+    }
+    Err(EncodeError::new(FrameErrorKind::Size { declared, written }, at))
 }
 
 /// Checks a condition of the format in an encoder.
@@ -81,7 +138,7 @@ pub fn size_of<'a, T: Wire<'a, S>, S>(value: &T) -> usize {
 /// Writes a value; its type is inferred.
 #[inline]
 pub fn put_value<'a, T: Wire<'a, S>, S>(value: &T, w: &mut Encoder<'_>) -> Result<(), EncodeError> {
-    value.put(w)
+    put_wire(value, w)
 }
 
 /// Returns the checksum of the bytes `from..to` that `w` has written.

@@ -2,9 +2,9 @@
 
 use super::size::{Size, amount};
 use crate::frame::{
-    ascii,
+    ascii::{self, Spelling},
     cursor::{Cursor, Stop},
-    error::FrameErrorKind,
+    error::{FrameErrorKind, ScanError},
     ints::Int,
     prefix::Prefix,
     wire::Wire,
@@ -90,6 +90,21 @@ pub fn owe(c: &Cursor<'_>, owed: &mut usize, n: i64, each: usize) -> Result<(), 
     Ok(())
 }
 
+/// Passes `n` bytes and the constant `tail` behind them: where something else stands there, the
+/// next field would begin within this one.
+#[inline]
+pub fn skip_tail<const N: usize>(c: &mut Cursor<'_>, n: usize, tail: &[u8; N]) -> Result<(), Stop> {
+    if n.saturating_add(N) > c.left() {
+        return Err(c.need(n.saturating_add(N)));
+    }
+    c.skip(n)?;
+    let at = c.pos();
+    if c.take::<N>()? == *tail {
+        return Ok(());
+    }
+    Err(ScanError::new(FrameErrorKind::Magic, at).into())
+}
+
 /// Checks that the constant `expected` stands next, in a scan.
 #[inline]
 pub fn scan_constant<const N: usize>(c: &mut Cursor<'_>, expected: &[u8; N]) -> Result<(), Stop> {
@@ -108,12 +123,12 @@ pub fn scan_check(
 
 /// Passes to the delimiter's end, for a number of digits; gives the number.
 #[inline]
-pub fn scan_digits<T: Int>(c: &mut Cursor<'_>, delimiter: &[u8]) -> Result<T, Stop> {
+pub fn scan_digits<T: Int, A: Spelling>(c: &mut Cursor<'_>, delimiter: &[u8]) -> Result<T, Stop> {
     if delimiter == b"\r\n"
         && let Some(n) = c.short_number()
     {
         return T::narrow(n.into()).ok_or_else(|| c.fail(FrameErrorKind::Digits));
     }
     let (text, n) = c.text::<20>(delimiter)?;
-    ascii::parse(&text[..n]).ok_or_else(|| c.fail(FrameErrorKind::Digits))
+    ascii::parse(&text[..n], A::STRICT).ok_or_else(|| c.fail(FrameErrorKind::Digits))
 }

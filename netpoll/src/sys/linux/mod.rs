@@ -3,6 +3,8 @@
 
 mod epoll;
 mod eventfd;
+mod region;
+mod rights;
 mod transfer;
 
 use std::{
@@ -21,6 +23,8 @@ use super::call::check;
 
 pub(crate) use epoll::{RawEvents, Selector};
 pub(crate) use eventfd::Waker;
+pub(crate) use region::Region;
+pub(crate) use rights::{receive_descriptors, send_descriptors};
 pub(super) use transfer::{receive, send};
 
 /// Flags of every send: a peer that left is an error, not a signal.
@@ -79,6 +83,12 @@ pub(super) fn credentials(socket: BorrowedFd<'_>) -> io::Result<super::Credentia
         )
     })?;
     Ok(super::Credentials { pid: u32::try_from(them.pid).ok(), uid: them.uid, gid: them.gid })
+}
+
+/// Returns the user that this process acts as.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// What an accept error means that only this system has.
