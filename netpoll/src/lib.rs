@@ -54,7 +54,7 @@ pub use sched::{
     JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, SystemCalls, Timeout,
     block_on, blocking, sleep, spawn, timeout,
 };
-pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
+pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve, server};
 #[cfg(feature = "udp")]
 pub use service::datagram::{
     DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,

@@ -91,6 +91,22 @@ fn method(function: &TraitItemFn, errors: &Errors) -> Option<Method> {
     })
 }
 
+/// Returns the trait with errors such that the compiler finds no others in it.
+pub(super) fn without_marks(mut of: ItemTrait) -> ItemTrait {
+    for item in &mut of.items {
+        let TraitItem::Fn(function) = item else { continue };
+        function.attrs.retain(|attr| matches!(mark(attr, &Errors::default()), Mark::Other));
+        for argument in &mut function.sig.inputs {
+            if let FnArg::Typed(typed) = argument
+                && !matches!(*typed.pat, Pat::Ident(_))
+            {
+                *typed.pat = syn::parse_quote!(_);
+            }
+        }
+    }
+    of
+}
+
 enum Mark {
     Route(String),
     Other,

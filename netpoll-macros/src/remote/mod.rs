@@ -53,8 +53,8 @@ pub(crate) fn service(tokens: TokenStream, item: TokenStream) -> TokenStream {
     };
     let service = check::service(&of, &errors);
     if !errors.is_empty() {
-        let errors = errors.into_tokens();
-        return q!(#[allow(async_fn_in_trait)] #item #errors);
+        let (of, errors) = (check::without_marks(of), errors.into_tokens());
+        return q!(#[allow(async_fn_in_trait)] #of #errors);
     }
     expand::service(&of, &service, &options)
 }

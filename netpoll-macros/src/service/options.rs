@@ -128,7 +128,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
                 values::listen(&text, errors).then(|| text.to_token_stream())
             }
             Takes::Duration => {
-                let ms = values::duration(&input.parse()?, errors);
+                let ms = values::duration(input, errors)?;
                 ms.map(
                     |ms| q!(::core::option::Option::Some(::core::time::Duration::from_millis(#ms))),
                 )
@@ -162,7 +162,7 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
             }
             "timeout" => {
                 input.parse::<Token![=]>()?;
-                options.timeout = values::duration(&input.parse()?, errors);
+                options.timeout = values::duration(input, errors)?;
             }
             "codec" => {
                 input.parse::<Token![=]>()?;

@@ -33,7 +33,7 @@ pub(super) fn check(hooks: &mut [Hook], options: &Options, errors: &Errors) {
         return;
     };
     let by_key = matches!(first, Route::Key(_));
-    let text = |route: &Route| route.to_token_stream().to_string();
+    let text = |route: &Route| route.to_token_stream().to_string().replace(" :: ", "::");
     for (i, route) in routed.iter().enumerate() {
         if matches!(route, Route::Key(_)) != by_key {
             let help = "a server finds all its handlers by a key, or all by a variant";
@@ -227,7 +227,7 @@ fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options) -> TokenStream {
     let pattern = match &hook.dispatch.route {
         Some(route) => {
             let request = q!(request);
-            quote!(#route(#request))
+            quote_spanned!(route.span()=> #route(#request))
         }
         None if by_key => q!(_),
         None => q!(request),

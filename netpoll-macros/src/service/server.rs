@@ -80,7 +80,7 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
     }
     let parsed = errors.is_empty();
     let routed = routes::are_there(&hooks, options);
-    if routed {
+    if routed && parsed {
         routes::check(&mut hooks, options, &errors);
     }
     for kind in Kind::ALL {

@@ -1,11 +1,26 @@
 //! Values of options: durations, addresses.
 
-use syn::LitStr;
+use syn::{Lit, LitStr, parse::ParseStream};
 
 use crate::errors::Errors;
 
-/// The milliseconds of `"250ms"`, `"2s"`, `"5m"` or `"1h"`.
-pub(super) fn duration(text: &LitStr, errors: &Errors) -> Option<u64> {
+/// Reads a duration: the milliseconds of `"250ms"`, `"2s"`, `"5m"` or `"1h"`.
+pub(super) fn duration(input: ParseStream<'_>, errors: &Errors) -> syn::Result<Option<u64>> {
+    Ok(match input.parse::<Lit>()? {
+        Lit::Str(text) => milliseconds(&text, errors),
+        Lit::Int(number) => {
+            let help = format!("write `\"{number}s\"`; the units are `ms`, `s`, `m` and `h`");
+            errors.at(&number, "a duration without a unit", help);
+            None
+        }
+        other => {
+            errors.at(other, "this is no duration", "write a number and a unit: `\"2s\"`");
+            None
+        }
+    })
+}
+
+fn milliseconds(text: &LitStr, errors: &Errors) -> Option<u64> {
     let value = text.value();
     let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     let (number, unit) = value.split_at(digits);

@@ -18,7 +18,7 @@ pub(crate) mod testing;
 pub use builder::EventLoopBuilder;
 pub use event_loop::{EventLoop, ServerHandle};
 pub use report::{Cut, ShutdownReport};
-pub use serve::serve;
+pub use serve::{serve, server};
 
 /// The bound of `tls = make` where the library was built without TLS: nothing meets it.
 #[cfg(not(feature = "tls"))]

@@ -30,7 +30,8 @@ use crate::{
     message = "`{Self}` is no argument of a request's handler for `{S}`",
     label = "cannot be taken from the call",
     note = "`Peer`, `Local`, `Deadline`, `Cancel`, `Out<'_>` and `State<'_, {S}>` can; implement \
-            `FromCall` for types of your own"
+            `FromCall` for types of your own",
+    note = "the connection is taken by reference: `conn: &Connection`"
 )]
 pub trait FromCall<'c, S>: Sized {
     /// Takes the argument from the call.

@@ -17,7 +17,9 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a request's handler",
     label = "no reply",
-    note = "return `()`, a frame, `Option<frame>`, `Result<frame, E>`, `Replies<..>` or `Flow<frame>`"
+    note = "return `()`, a frame, `Option<frame>`, `Result<frame, E>`, `Replies<..>` or `Flow<frame>`",
+    note = "the `E` of a `Result<frame, E>` is `netpoll::Error`, or says which frame tells the client of it: \
+            `impl IntoErrorReply<frame> for E`"
 )]
 pub trait IntoReply<P>: Sized {
     /// Writes the answer to `out`, and returns the flow of the connection.

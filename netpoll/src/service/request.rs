@@ -23,7 +23,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame",
     label = "not a frame",
-    note = "derive it: `#[derive(Frame)]`; `In<'_>` is for the bytes as they come"
+    note = "derive it: `#[derive(Frame)]`; `In<'_>` is for the bytes as they come",
+    note = "the frame is the last argument by value: `Deadline`, `Peer` and the like stand before it"
 )]
 pub trait Request: Take {
     /// The request, as it borrows from the bytes that came.

@@ -1,0 +1,38 @@
+use netpoll::{Frame, rpc::{Answer, Call}};
+
+#[derive(Frame)]
+#[frame(tag = u8)]
+enum Command {
+    #[frame(tag = 1)]
+    Get(Key),
+    #[frame(tag = 2)]
+    Drop(Key),
+}
+
+#[derive(Frame)]
+struct Key {
+    key: u8,
+}
+
+struct Kv;
+
+enum Other {
+    Get(Key),
+}
+
+#[netpoll::server(frame = Command)]
+impl Kv {
+    #[on_request(Other::Get)]
+    fn get(&self, key: Key) -> Key {
+        key
+    }
+    #[on_request]
+    fn other(&self, command: Command) {
+        drop(command);
+    }
+}
+
+fn main() {
+    let _: (Option<Command>, Option<Call<'_>>, Option<Answer<'_>>) = (None, None, None);
+    let _ = Kv.serve();
+}

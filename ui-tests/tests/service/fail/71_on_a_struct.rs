@@ -1,0 +1,4 @@
+#[netpoll::service]
+struct Calculator;
+
+fn main() {}

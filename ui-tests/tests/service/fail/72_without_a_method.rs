@@ -1,0 +1,4 @@
+#[netpoll::service]
+trait Calculator {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[netpoll::service]
+trait Calculator {
+    async fn length(&self, text: &str) -> usize;
+}
+
+fn main() {}

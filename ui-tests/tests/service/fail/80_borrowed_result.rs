@@ -1,0 +1,6 @@
+#[netpoll::service]
+trait Calculator {
+    async fn name(&self) -> &str;
+}
+
+fn main() {}
