@@ -1,13 +1,8 @@
 //! Running a server as a program: its runtime, its log, its end.
 
-use std::time::Duration;
-
 use netpoll::{EventLoop, Result, Runtime};
 
 use crate::cli::ServerOptions;
-
-/// How long connections may take to end after SIGINT or SIGTERM.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// The runtime that `options` ask for.
 ///
@@ -28,17 +23,13 @@ pub fn runtime(options: &ServerOptions) -> Result<Runtime> {
 /// and prints what became of the connections.
 ///
 /// # Errors
-/// Signals cannot be handled, or serving failed.
+/// Serving failed.
 pub fn until_signal(server: EventLoop) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let handle = server.handle();
-    ctrlc::set_handler(move || {
-        handle.shutdown(DRAIN);
-    })
-    .map_err(|e| netpoll::Error::new(netpoll::ErrorKind::Io, format!("handling signals: {e}")))?;
+    let stop = netpoll::signal::shutdown();
     for address in server.addresses() {
         println!("listening on {address}");
     }
-    println!("{}", server.serve()?);
+    println!("{}", server.serve_until(stop)?);
     Ok(())
 }

@@ -75,6 +75,7 @@ pub mod __private {
             __with_udp as with_udp,
             server::{EventLoop, EventLoopBuilder},
             service::glue::*,
+            signal::shutdown,
         };
     }
 }
