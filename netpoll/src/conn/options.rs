@@ -78,7 +78,6 @@ macro_rules! setters_of_builder {
     ($this:ident ($set:expr) $($name:ident: $type:ty, $takes:ty, $default:expr, $doc:expr;)*) => {
         $(
             #[doc = concat!("Sets the ", $doc)]
-            #[must_use]
             pub fn $name(mut self, value: $takes) -> Self {
                 let $this = &mut self;
                 $set.choose(|chosen| chosen.$name = Some(value.into()));

@@ -76,14 +76,12 @@ impl Dialer {
     connection_setters! { this, this }
 
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
-    #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
     /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
-    #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -91,21 +89,18 @@ impl Dialer {
 
     /// Sets all options of the connections, except for those that this dialler's own setters set before or
     /// after.
-    #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
         Arc::make_mut(&mut self.settings).replace(options);
         self
     }
 
     /// Puts a transport between the wire and each connection.
-    #[must_use]
     pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.try_transport(move || Ok(make()))
     }
 
     /// Puts a transport between the wire and each connection, where making one may fail: then the dial
     /// fails with that error.
-    #[must_use]
     pub fn try_transport<T, F>(mut self, make: F) -> Self
     where
         T: Transport,
@@ -116,7 +111,6 @@ impl Dialer {
     }
 
     /// Sets the name by which a transport knows the server. Default: the host of the address.
-    #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self

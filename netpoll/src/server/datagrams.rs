@@ -30,14 +30,12 @@ impl<S: Service> EventLoopBuilder<S> {
     /// assert_eq!(server.handle().datagrams().received, 0);
     /// # Ok::<(), netpoll::Error>(())
     /// ```
-    #[must_use]
     pub fn datagrams(mut self, options: DatagramOptions) -> Self {
         self.datagrams = options;
         self
     }
 
     /// Sets [`DatagramOptions::max_datagram`].
-    #[must_use]
     pub fn max_datagram(mut self, bytes: usize) -> Self {
         self.datagrams.max_datagram = bytes;
         self
