@@ -30,7 +30,7 @@ use crate::{
 /// ```
 /// use std::io::Write;
 /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// let conn = netpoll::Dialer::new().dial(&listener.local_addr()?.to_string())?;
+/// let conn = netpoll::Dialer::new().dial(listener.local_addr()?.to_string())?;
 /// listener.accept()?.0.write_all(b"\x00\x03abc")?;
 ///
 /// let mut reader = conn.reader()?;
