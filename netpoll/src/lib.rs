@@ -64,7 +64,7 @@ pub use transport::Transport;
 #[cfg(feature = "udp")]
 pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 
-/// What the expansions of this crate's macros name; no part of the API.
+/// Items that the expansions of this crate's macros name; no part of the API.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;

@@ -91,7 +91,7 @@ impl Reader {
         self.recv.as_ref().map_or(0, |recv| recv.input.len())
     }
 
-    /// Whether nothing can be had without waiting.
+    /// Returns true if no byte can be read without waiting.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -126,7 +126,7 @@ impl Reader {
         Ok(())
     }
 
-    /// As [`fill`](Self::fill), without blocking the thread. Under any executor.
+    /// Waits for bytes without blocking the thread, under any executor; otherwise like [`fill`](Self::fill).
     ///
     /// # Errors
     /// As [`fill`](Self::fill).
@@ -206,7 +206,7 @@ impl Reader {
         Ok(self.recv().input.next(n)?)
     }
 
-    /// As [`next`](Self::next), and consumes nothing.
+    /// Returns the next `n` bytes and consumes nothing; otherwise like [`next`](Self::next).
     ///
     /// # Errors
     /// As [`fill`](Self::fill).

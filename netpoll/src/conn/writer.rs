@@ -42,7 +42,7 @@ impl Writer {
         self.conn.send(mem::take(&mut self.buf))
     }
 
-    /// As [`flush`](Self::flush), without blocking the thread.
+    /// Flushes without blocking the thread; otherwise like [`flush`](Self::flush).
     ///
     /// # Errors
     /// As [`Connection::send`].

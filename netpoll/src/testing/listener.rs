@@ -49,7 +49,7 @@ impl Listener {
         Self { port, clients: Mutex::new(clients) }
     }
 
-    /// Where it is dialled.
+    /// Returns the port at which it is dialled.
     pub fn port(&self) -> &Port {
         &self.port
     }
