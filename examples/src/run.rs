@@ -1,13 +1,8 @@
 //! Running a server as a program: its runtime, its log, its end.
 
-use std::time::Duration;
-
 use netpoll::{EventLoop, Result, Runtime};
 
 use crate::cli::ServerOptions;
-
-/// How long connections may take to end after SIGINT or SIGTERM.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// The runtime that `options` ask for.
 ///
@@ -28,7 +23,7 @@ pub fn runtime(options: &ServerOptions) -> Result<Runtime> {
 /// and prints what became of the connections.
 ///
 /// # Errors
-/// Signals cannot be handled, or serving failed.
+/// Serving failed.
 pub fn until_signal(server: EventLoop) -> Result<()> {
     until_signal_then(server, || {})
 }
@@ -36,21 +31,20 @@ pub fn until_signal(server: EventLoop) -> Result<()> {
 /// Does the same as [`until_signal`], and calls `goodbye` before the connections are drained.
 ///
 /// # Errors
-/// As those of [`until_signal`].
+/// Those of [`until_signal`].
 pub fn until_signal_then(
     server: EventLoop,
-    mut goodbye: impl FnMut() + Send + 'static,
+    goodbye: impl FnOnce() + Send + 'static,
 ) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let handle = server.handle();
-    ctrlc::set_handler(move || {
+    let asked = netpoll::signal::shutdown();
+    let stop = async move {
+        asked.await;
         goodbye();
-        handle.shutdown(DRAIN);
-    })
-    .map_err(|e| netpoll::Error::new(netpoll::ErrorKind::Io, format!("handling signals: {e}")))?;
+    };
     for address in server.addresses() {
         println!("listening on {address}");
     }
-    println!("{}", server.serve()?);
+    println!("{}", server.serve_until(stop)?);
     Ok(())
 }

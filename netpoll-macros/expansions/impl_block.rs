@@ -118,7 +118,7 @@ const _: () = {
         type Idle = __p::NoHook;
     }
     impl Kv {
-        /// The server's settings: those of its attribute, to be changed and added to.
+        /// Returns the server's settings: those of its attribute, to be changed and added to.
         pub fn builder(self) -> __p::EventLoopBuilder<Self> {
             __p::EventLoop::builder(self)
                 .listen_default("0.0.0.0:6379")
@@ -132,12 +132,13 @@ const _: () = {
                         ),
                 )
         }
-        /// Serves where its attribute says, until it is shut down.
+        /// Serves where its attribute says, until the process is told to end by SIGINT or
+        /// SIGTERM; then it answers the requests that it has begun.
         ///
         /// # Errors
-        /// As `EventLoopBuilder::bind`.
+        /// Those of `EventLoopBuilder::bind`.
         pub fn serve(self) -> __p::Result<()> {
-            self.builder().bind()?.serve()?;
+            self.builder().bind()?.serve_until(__p::shutdown())?;
             ::core::result::Result::Ok(())
         }
     }

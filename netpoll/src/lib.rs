@@ -69,7 +69,7 @@ pub use transport::Transport;
 #[cfg(feature = "udp")]
 pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 
-/// What the expansions of this crate's macros name; no part of the API.
+/// Items that the expansions of this crate's macros name; no part of the API.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
@@ -98,6 +98,7 @@ pub mod __private {
             __with_udp as with_udp,
             server::{EventLoop, EventLoopBuilder},
             service::glue::*,
+            signal::shutdown,
         };
     }
 }

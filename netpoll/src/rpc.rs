@@ -75,7 +75,7 @@ pub struct Call<'a> {
     /// The name of the method.
     #[frame(route, prefix = u16)]
     pub method: &'a str,
-    /// What else the caller says, for layers: a token, a trace.
+    /// Further facts of the caller's, for layers: a token, a trace.
     #[frame(count_prefix = u8)]
     pub metadata: Vec<Metadata<'a>>,
     /// The arguments, in the encoding that client and server agree on.

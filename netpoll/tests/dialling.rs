@@ -112,9 +112,9 @@ fn a_full_queue_times_out() {
     for asynchronous in [false, true] {
         let since = Stopwatch::start();
         let error = if asynchronous {
-            netpoll::block_on(dialer.dial_async(&address.to_string())).unwrap_err()
+            netpoll::block_on(dialer.dial_async(address.to_string())).unwrap_err()
         } else {
-            dialer.dial(&address.to_string()).unwrap_err()
+            dialer.dial(address.to_string()).unwrap_err()
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
         since.assert_within(149 * MS, 400 * MS);
@@ -254,7 +254,7 @@ fn liveness() {
 #[test]
 fn half_close() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let conn = Dialer::new().dial(&listener.local_addr().unwrap().to_string()).unwrap();
+    let conn = Dialer::new().dial(listener.local_addr().unwrap().to_string()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     let sent = vec![1; 8 << 20];
     let much = sent.clone();

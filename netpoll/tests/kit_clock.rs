@@ -292,7 +292,7 @@ fn an_idle_time_does_not_cut_a_dial_short() {
     assert_eq!(error.io_kind(), Some(TimedOut), "{error}");
     // Once it is connected it counts.
     listener.port().set(Dials::Answered);
-    let conn = dialer.dial(&listener.port().address()).unwrap();
+    let conn = dialer.dial(listener.port().address()).unwrap();
     bed.pass(MINUTE - MS);
     assert!(conn.is_active());
     bed.pass(MS);

@@ -11,7 +11,7 @@ use netpoll::{
 };
 
 fn dial(runtime: &Runtime, port: &Port) -> Connection {
-    Dialer::new().runtime(runtime).dial(&port.address()).unwrap()
+    Dialer::new().runtime(runtime).dial(port.address()).unwrap()
 }
 
 /// Each end stops the other when its room is full, and goes on when there is room again.
@@ -102,7 +102,7 @@ fn a_dial_in_memory_needs_a_descriptor_too() {
     let runtime = Runtime::builder().pollers(1).faults(faults).build().unwrap();
     let listener = Listener::bind(&Link::default());
     for code in [libc::EMFILE, libc::ENOBUFS] {
-        let dialled = Dialer::new().runtime(&runtime).dial(&listener.port().address());
+        let dialled = Dialer::new().runtime(&runtime).dial(listener.port().address());
         let expected = std::io::Error::from_raw_os_error(code).to_string();
         let error = dialled.unwrap_err().to_string();
         assert!(error.contains(&expected), "{error}");

@@ -108,10 +108,10 @@ fn a_known_name_is_dialled_beside_dead_ones() {
         let dialer = Dialer::new().runtime(&runtime).connect_timeout(20 * MS);
         let since = Instant::now();
         for n in 0..10 {
-            assert!(dialer.dial(&format!("d{n}.example.com:80")).is_err());
+            assert!(dialer.dial(format!("d{n}.example.com:80")).is_err());
         }
         let dialer = dialer.connect_timeout(Duration::from_secs(2));
-        assert!(dialer.dial(&format!("localhost:{port}")).unwrap().is_active());
+        assert!(dialer.dial(format!("localhost:{port}")).unwrap().is_active());
         assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
         server.shutdown(Duration::ZERO);
     });

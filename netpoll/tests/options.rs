@@ -6,8 +6,8 @@ use std::{net::TcpListener, path::Path, time::Duration};
 
 use common::{Bench, Echo, connect, frame, read_frame, runtime};
 use netpoll::{
-    Address, ConnectionOptions, Dialer, Error, ErrorKind, EventLoop, EventLoopBuilder, Runtime,
-    client::Client,
+    Address, ConnectionOptions, Dialer, Error, ErrorKind, EventLoop, EventLoopBuilder, Keepalive,
+    Runtime, client::Client,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -128,16 +128,15 @@ fn options_that_cannot_work_are_refused_by_name_when_they_are_set_up() {
         ("write_timeout", ConnectionOptions::new().write_timeout(zero)),
         ("idle_timeout", ConnectionOptions::new().idle_timeout(zero)),
         ("user_timeout", ConnectionOptions::new().user_timeout(zero)),
-        ("keepalive", {
-            let mut keepalive = netpoll::Keepalive::default();
-            keepalive.interval = zero;
-            ConnectionOptions::new().keepalive(keepalive)
-        }),
-        ("keepalive", {
-            let mut keepalive = netpoll::Keepalive::default();
-            keepalive.count = 0;
-            ConnectionOptions::new().keepalive(keepalive)
-        }),
+        (
+            "keepalive",
+            ConnectionOptions::new()
+                .keepalive(Keepalive { interval: zero, ..Keepalive::default() }),
+        ),
+        (
+            "keepalive",
+            ConnectionOptions::new().keepalive(Keepalive { count: 0, ..Keepalive::default() }),
+        ),
     ];
     for (name, options) in options {
         refused(name, echo(&runtime).options(options.clone()).bind().map(drop));

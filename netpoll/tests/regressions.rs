@@ -447,7 +447,7 @@ fn a_dial_that_is_dropped_leaves_nothing() {
     }
     wait_until(|| runtime.stats().connections == 0);
     let late = Dialer::new().runtime(&runtime).connect_timeout(Duration::from_millis(20));
-    assert_eq!(late.dial(&address.to_string()).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(late.dial(address.to_string()).unwrap_err().kind(), ErrorKind::TimedOut);
     wait_until(|| runtime.stats().connections == 0);
 }
 

@@ -189,7 +189,7 @@ fn a_poll_of_a_flooding_socket_ends() {
     let mut options = ConnectionOptions::default();
     options.max_frame = MOST;
     let dialer = Dialer::new().runtime(&runtime).options(options);
-    let conn = dialer.dial(&listener.local_addr().unwrap().to_string()).unwrap();
+    let conn = dialer.dial(listener.local_addr().unwrap().to_string()).unwrap();
     let mut peer = listener.accept().unwrap().0;
     let stop = Arc::new(AtomicBool::new(false));
     let floods = {

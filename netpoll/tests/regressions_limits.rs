@@ -42,7 +42,7 @@ fn a_write_timeout_is_not_early_after_a_long_quiet() {
     options.write_timeout = Some(1000 * MS);
     options.write_high = 64 << 20;
     let dialer = Dialer::new().runtime(&runtime).options(options);
-    let conn = dialer.dial(&listener.local_addr().unwrap().to_string()).unwrap();
+    let conn = dialer.dial(listener.local_addr().unwrap().to_string()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     thread::sleep(1100 * MS);
     conn.write(&vec![7; 16 << 20]).unwrap();
@@ -65,7 +65,7 @@ fn a_deadline_that_nobody_acts_on_costs_no_core() {
     options.idle_timeout = Some(400 * MS);
     options.write_high = 64 << 20;
     let dialer = Dialer::new().runtime(&runtime).options(options);
-    let conn = dialer.dial(&listener.local_addr().unwrap().to_string()).unwrap();
+    let conn = dialer.dial(listener.local_addr().unwrap().to_string()).unwrap();
     let (_peer, _) = listener.accept().unwrap();
     // It ends gracefully, which takes as long as the peer does not read.
     conn.write(&vec![7; 16 << 20]).unwrap();
@@ -82,7 +82,7 @@ fn an_idle_timeout_closes_a_dialled_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = ConnectionOptions::default();
     options.idle_timeout = Some(100 * MS);
-    let conn = Dialer::new().options(options).dial(&listener.local_addr().unwrap().to_string());
+    let conn = Dialer::new().options(options).dial(listener.local_addr().unwrap().to_string());
     let conn = conn.unwrap();
     let (_peer, _) = listener.accept().unwrap();
     let start = Stopwatch::start();

@@ -100,7 +100,7 @@ fn connections_end_and_threads_are_joined() {
             call(client, b"hello");
         }
         call(&mut clients[0], b"sleep 30");
-        let dialled = Dialer::new().runtime(&runtime).dial(&address.to_string()).unwrap();
+        let dialled = Dialer::new().runtime(&runtime).dial(address.to_string()).unwrap();
         let since = Stopwatch::start();
         assert_eq!(runtime.shutdown(5000 * MS), 0);
         since.assert_below(1500 * MS);
@@ -110,7 +110,7 @@ fn connections_end_and_threads_are_joined() {
         for client in &mut clients {
             assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
         }
-        let error = Dialer::new().runtime(&runtime).dial(&address.to_string()).unwrap_err();
+        let error = Dialer::new().runtime(&runtime).dial(address.to_string()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
         drop((clients, server, handle, dialled, runtime));
         baseline.check();

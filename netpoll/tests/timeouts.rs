@@ -135,7 +135,7 @@ fn a_reader_that_waits() {
     let mut options = ConnectionOptions::default();
     options.read_timeout = Some(100 * MS);
     let dialer = Dialer::new().options(options);
-    let conn = dialer.dial(&listener.local_addr().unwrap().to_string()).unwrap();
+    let conn = dialer.dial(listener.local_addr().unwrap().to_string()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     let mut reader = conn.reader().unwrap();
     peer.write_all(b"ab").unwrap();

@@ -58,7 +58,7 @@ fn a_dial_returns_after_the_handshake_and_both_sides_know_its_facts() {
     let address = server.addresses()[0].to_string();
     let port = address.rsplit(':').next().unwrap().to_owned();
     let dialer = Dialer::new().transport(move || Toy::default().make());
-    let conn = dialer.dial(&format!("localhost:{port}")).unwrap();
+    let conn = dialer.dial(format!("localhost:{port}")).unwrap();
     let facts = conn.transport_facts().expect("the handshake is complete");
     assert_eq!(facts.peer_certificates, [&b"who?"[..]]);
     conn.write(b"hello").unwrap();
@@ -92,7 +92,7 @@ fn a_client_of_a_server_that_greets_first_reads_the_greeting() {
             true => Dialer::new().transport(|| Toy::default().make()),
             false => Dialer::new(),
         };
-        let conn = dialer.dial(&server.addresses()[0].to_string()).unwrap();
+        let conn = dialer.dial(server.addresses()[0].to_string()).unwrap();
         assert_eq!(conn.reader().unwrap().until(b'\n').unwrap(), b"220 welcome\r\n");
     }
 }
@@ -110,7 +110,7 @@ fn a_close_and_a_half_close_say_the_last_word() {
 
     let (_runtime, server) = serve(Echo::default(), |b| b.transport(|| Toy::default().make()));
     let dialer = Dialer::new().transport(|| Toy::default().make());
-    let conn = dialer.dial(&server.addresses()[0].to_string()).unwrap();
+    let conn = dialer.dial(server.addresses()[0].to_string()).unwrap();
     conn.write(&frame(b"last")).unwrap();
     conn.shutdown_write();
     let mut reader = conn.reader().unwrap();
@@ -221,7 +221,7 @@ fn a_probe_goes_through_the_transport() {
     });
     let toy = ours.clone();
     let dialer = Dialer::new().transport(move || toy.make());
-    let conn = dialer.dial(&server.addresses()[0].to_string()).unwrap();
+    let conn = dialer.dial(server.addresses()[0].to_string()).unwrap();
     conn.write(&frame(b"x")).unwrap();
     conn.reader().unwrap().skip(5).unwrap();
     theirs.send_ticket();
@@ -276,7 +276,7 @@ fn a_waker_may_send_on_a_connection_with_a_transport() {
     }
     let (_runtime, server) = serve(Echo::default(), |b| b.transport(|| Toy::default().make()));
     let dialer = Dialer::new().transport(|| Toy::default().make());
-    let conn = dialer.dial(&server.addresses()[0].to_string()).unwrap();
+    let conn = dialer.dial(server.addresses()[0].to_string()).unwrap();
     let cancel = conn.cancel();
     let mut cancelled = Box::pin(cancel.cancelled());
     let waker = Arc::new(Sends(conn.clone())).into();

@@ -37,7 +37,7 @@ impl Cancel {
         Self { deadline, ..self }
     }
 
-    /// Whether it has happened. Costs a load.
+    /// Returns true if the work was cancelled. Costs a load.
     pub fn is_cancelled(&self) -> bool {
         happened(&self.conn, self.deadline)
     }
@@ -118,12 +118,12 @@ impl Deadline {
         self.at
     }
 
-    /// How long it is until then; zero if it has passed, `None` without a deadline.
+    /// Returns the time that is left: zero if the deadline has passed, `None` without one.
     pub fn left(self) -> Option<Duration> {
         self.at.map(Moment::left)
     }
 
-    /// Whether it has passed.
+    /// Returns true if the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.left() == Some(Duration::ZERO)
     }

@@ -169,8 +169,8 @@ impl Connection {
         &self.conn.options.public
     }
 
-    /// Whether neither side has ended it, as far as the poller has heard: a hint, since the news may be
-    /// on its way. Costs a load. See [`probe`](Self::probe).
+    /// Returns true if neither side has ended the connection, as far as the poller has seen. This is a hint,
+    /// since news may be on its way; [`probe`](Self::probe) asks the system. Costs a load.
     pub fn is_active(&self) -> bool {
         self.conn.is_active()
     }
@@ -262,7 +262,7 @@ impl Connection {
         Ok(())
     }
 
-    /// As [`send`](Self::send), without blocking the thread. Under any executor.
+    /// Sends without blocking the thread, under any executor; otherwise like [`send`](Self::send).
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -284,7 +284,7 @@ impl Connection {
         Ok(())
     }
 
-    /// As [`send`](Self::send), and never waits.
+    /// Sends if there is room, and never waits; otherwise like [`send`](Self::send).
     ///
     /// # Errors
     /// `Limit` while more than `write_high` bytes are pending, `Closed` as [`send`](Self::send).

@@ -32,7 +32,7 @@ use crate::{
 /// ```
 /// use std::io::Write;
 /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// let conn = netpoll::Dialer::new().dial(&listener.local_addr()?.to_string())?;
+/// let conn = netpoll::Dialer::new().dial(listener.local_addr()?.to_string())?;
 /// listener.accept()?.0.write_all(b"\x00\x03abc")?;
 ///
 /// let mut reader = conn.reader()?;
@@ -101,7 +101,7 @@ impl Reader {
         self.recv.as_ref().map_or(0, |recv| recv.input.len())
     }
 
-    /// Whether nothing can be had without waiting.
+    /// Returns true if no byte can be read without waiting.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -138,7 +138,7 @@ impl Reader {
         Ok(())
     }
 
-    /// As [`fill`](Self::fill), without blocking the thread. Under any executor.
+    /// Waits for bytes without blocking the thread, under any executor; otherwise like [`fill`](Self::fill).
     ///
     /// # Errors
     /// As [`fill`](Self::fill).
@@ -218,7 +218,7 @@ impl Reader {
         Ok(self.recv().input.next(n)?)
     }
 
-    /// As [`next`](Self::next), and consumes nothing.
+    /// Returns the next `n` bytes and consumes nothing; otherwise like [`next`](Self::next).
     ///
     /// # Errors
     /// As [`fill`](Self::fill).

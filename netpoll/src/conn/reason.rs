@@ -43,7 +43,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether the peer ended it.
+    /// Returns true if the peer ended the connection.
     pub fn by_peer(self) -> bool {
         matches!(self, Self::Eof | Self::Reset | Self::Truncated)
     }

@@ -16,7 +16,7 @@ use crate::{buf::LinkBuffer, error::Result};
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// # let conn = netpoll::Dialer::new().dial(&listener.local_addr()?.to_string())?;
+/// # let conn = netpoll::Dialer::new().dial(listener.local_addr()?.to_string())?;
 /// let mut writer = conn.writer();
 /// writer.malloc(4)?.copy_from_slice(&5u32.to_be_bytes());
 /// writer.write_str("hello")?;
@@ -42,7 +42,7 @@ impl Writer {
         self.conn.send(mem::take(&mut self.buf))
     }
 
-    /// As [`flush`](Self::flush), without blocking the thread.
+    /// Flushes without blocking the thread; otherwise like [`flush`](Self::flush).
     ///
     /// # Errors
     /// As [`Connection::send`].

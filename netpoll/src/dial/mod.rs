@@ -164,7 +164,8 @@ impl Dialer {
     }
 
     fn late(&self, what: &str) -> Error {
-        Error::new(ErrorKind::TimedOut, format!("{what} within {:?}", self.timeout()))
+        let why = format!("{what} within {:?}", self.timeout());
+        Error::new(ErrorKind::TimedOut, why).with_source(io::Error::from(TimedOut))
     }
 
     fn deadline(&self) -> Moment {

@@ -83,7 +83,7 @@ impl<S: Clone> Poller<S> {
         self.register_with(fd, interest, |_| source)
     }
 
-    /// As [`register`](Self::register), for a source that must know its token: events may come, to
+    /// Registers a source that must know its token: events may come, to
     /// another thread, before this call returns, but not before `make` did.
     ///
     /// `make` runs under the registry's lock and must not call this poller.
@@ -120,7 +120,7 @@ impl<S: Clone> Poller<S> {
         self.registry.lock().get(token).cloned()
     }
 
-    /// Whether `token` still stands for a source.
+    /// Returns true if `token` still stands for a source.
     pub fn is_registered(&self, token: Token) -> bool {
         self.registry.lock().get(token).is_some()
     }
@@ -145,7 +145,7 @@ impl<S: Clone> Poller<S> {
         Ok(source)
     }
 
-    /// As [`deregister`](Self::deregister), without a system call: for a descriptor that is closed
+    /// Deregisters without a system call, for a descriptor that is closed
     /// next, which the system forgets by itself.
     pub fn forget(&self, token: Token) -> Option<S> {
         self.registry.lock().remove(token)
@@ -156,7 +156,7 @@ impl<S: Clone> Poller<S> {
         self.registry.lock().len()
     }
 
-    /// Whether there are no registrations.
+    /// Returns true if there are no registrations.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -238,7 +238,7 @@ impl<S: Clone> Poller<S> {
         self.wake();
     }
 
-    /// Whether events wait to be polled, at this moment. Costs a system call.
+    /// Returns true if events wait to be polled at this moment. Costs a system call.
     pub fn has_events(&self) -> bool {
         self.selector.is_ready()
     }
@@ -272,7 +272,7 @@ impl<S: Clone> Poller<S> {
         mine
     }
 
-    /// Whether the driver is parked and no wake-up is on its way.
+    /// Returns true if the driver is parked and no wake-up is on its way.
     pub fn is_parked(&self) -> bool {
         self.parking.is_parked()
     }

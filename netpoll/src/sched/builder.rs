@@ -10,7 +10,7 @@ use crate::{
     timer::Clock,
 };
 
-/// How new connections are given to pollers.
+/// The rule by which new connections are given to pollers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadBalance {
@@ -126,7 +126,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How connections are given to pollers. Default: [`LoadBalance::LeastOfTwo`].
+    /// Sets the rule by which connections are given to pollers. Default: [`LoadBalance::LeastOfTwo`].
     #[must_use]
     pub fn load_balance(mut self, balance: LoadBalance) -> Self {
         self.0.load_balance = balance;

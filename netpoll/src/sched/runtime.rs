@@ -100,7 +100,7 @@ impl Runtime {
         task::spawn(shared, shared.place(), future)
     }
 
-    /// What the runtime counts, at this moment.
+    /// Returns the runtime's counters and gauges at this moment.
     pub fn stats(&self) -> Stats {
         Stats::of(self.shared())
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl RuntimeBuilder {
-    /// What befalls this runtime's sockets and listeners. Default: nothing but what the system does.
+    /// Sets the faults that are injected into this runtime's sockets and listeners. Default: none.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.0.faults = faults.layer();

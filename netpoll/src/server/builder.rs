@@ -76,14 +76,12 @@ impl<S: Service> EventLoopBuilder<S> {
     connection_setters! { this, this.settings }
 
     /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::current`].
-    #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
     /// Serves on a runtime of its own with `n` pollers, unless [`runtime`](Self::runtime) names one.
-    #[must_use]
     pub fn pollers(mut self, n: usize) -> Self {
         self.pollers = Some(n);
         self
@@ -91,7 +89,6 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Serves on a runtime of its own with at most `n` workers, unless [`runtime`](Self::runtime)
     /// names one.
-    #[must_use]
     pub fn workers(mut self, n: usize) -> Self {
         self.workers = Some(n);
         self
@@ -99,7 +96,6 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Sets the address to listen on if none of [`listen`](Self::listen), [`adopt`](Self::adopt) and
     /// [`inherit`](Self::inherit) is called.
-    #[must_use]
     pub fn listen_default(mut self, address: impl ToAddress) -> Self {
         self.listen_default = Some(address.to_address());
         self
@@ -111,7 +107,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// `udp://host:port` for datagrams (feature `udp`), or a value of another type of [`ToAddress`]. If a name has several addresses, the server listens on all
     /// of them that this machine has, with one port. [`bind`](Self::bind) fails if the text cannot be
     /// parsed.
-    #[must_use]
     pub fn listen(mut self, address: impl ToAddress) -> Self {
         self.listen.push(address.to_address());
         self
@@ -133,7 +128,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// assert_eq!(server.addresses()[0].inet(), Some(address));
     /// # Ok::<(), netpoll::Error>(())
     /// ```
-    #[must_use]
     pub fn adopt(mut self, listener: impl Into<OwnedFd>) -> Self {
         self.adopted.push(Arc::new(listener.into()));
         self
@@ -141,21 +135,18 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Takes over the listeners that systemd hands to this process (LISTEN_FDS), besides those that
     /// [`listen`](Self::listen) names.
-    #[must_use]
     pub fn inherit(mut self) -> Self {
         self.inherit = true;
         self
     }
 
     /// Sets the length of each listener's accept queue; the system bounds it. Default: 4096.
-    #[must_use]
     pub fn backlog(mut self, clients: u32) -> Self {
         self.backlog = clients;
         self
     }
 
     /// Lets several processes listen on one port; the system spreads clients over them. Default: no.
-    #[must_use]
     pub fn reuse_port(mut self, yes: bool) -> Self {
         self.reuse_port = yes;
         self
@@ -164,7 +155,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// Sets whether listeners on IPv6 addresses leave IPv4 clients alone (IPV6_V6ONLY), which concerns
     /// `[::]` only. Default: the system's rule, which on Linux takes both, unless the server listens on
     /// `0.0.0.0` with the same port too.
-    #[must_use]
     pub fn ipv6_only(mut self, yes: bool) -> Self {
         self.ipv6_only = Some(yes);
         self
@@ -175,7 +165,6 @@ impl<S: Service> EventLoopBuilder<S> {
     ///
     /// Abstract names have no permissions: every process in the network namespace can connect, and
     /// [`peer_credentials`](crate::Connection::peer_credentials) identifies it.
-    #[must_use]
     pub fn socket_mode(mut self, mode: u32) -> Self {
         self.socket_mode = Some(mode);
         self
@@ -183,7 +172,6 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Sets the largest number of open connections; further clients are accepted and closed. Default: no
     /// limit.
-    #[must_use]
     pub fn max_connections(mut self, n: usize) -> Self {
         self.max_connections = n;
         self
@@ -192,7 +180,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// Sets the deadline of each request, counted from when its frame is whole. At the deadline an async
     /// handler is dropped and its connection closed; a sync one sees it in `call.deadline` and
     /// `call.cancel()`. `None`: no deadline. Default: [`Service::TIMEOUT`].
-    #[must_use]
     pub fn request_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.request_timeout = timeout.into();
         self
@@ -200,7 +187,6 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Sets the longest time for a drain that [`serve_until`](EventLoop::serve_until) begins: connections
     /// that are open after it are aborted. Default: 30 s.
-    #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain.timeout = timeout;
         self
@@ -209,7 +195,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// Sets the time between the moment at which [`serve_until`](EventLoop::serve_until) is told to stop,
     /// when the server is [not ready](crate::ServerHandle::is_ready) any more, and the drain. Until then it
     /// still accepts, so that a balancer has time to notice. Default: none.
-    #[must_use]
     pub fn drain_delay(mut self, delay: Duration) -> Self {
         self.drain.delay = delay;
         self
@@ -217,21 +202,18 @@ impl<S: Service> EventLoopBuilder<S> {
 
     /// Sets all options of connections, except for those that this builder's own setters set before or
     /// after.
-    #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
         self.settings.replace(options);
         self
     }
 
     /// Puts a transport between the wire and each connection's handlers.
-    #[must_use]
     pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.try_transport(move || Ok(make()))
     }
 
     /// Puts a transport between the wire and each connection's handlers, where making one may fail: then
     /// the connection ends with that error, which `on_error` gets.
-    #[must_use]
     pub fn try_transport<T, F>(mut self, make: F) -> Self
     where
         T: Transport,

@@ -95,7 +95,7 @@ impl EventLoop {
 }
 
 impl ServerHandle {
-    /// What the server's datagram sockets count.
+    /// Returns the counters of the server's datagram sockets.
     pub fn datagrams(&self) -> DatagramStats {
         let mut stats = DatagramStats::default();
         self.sockets().iter().for_each(|socket| socket.add_to(&mut stats));

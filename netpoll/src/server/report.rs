@@ -1,10 +1,10 @@
-//! What a shutdown says.
+//! The report of a shutdown.
 
 use std::{fmt, time::Duration};
 
 use crate::{addr::PeerAddress, conn::ConnectionId};
 
-/// What became of a server's connections at its shutdown.
+/// The outcome of a server's shutdown for its connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -20,11 +20,11 @@ pub struct ShutdownReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Its number.
+    /// The connection's number.
     pub id: ConnectionId,
-    /// Its other end.
+    /// The address of its peer.
     pub peer: PeerAddress,
-    /// Bytes that were written and not sent.
+    /// Bytes of output that were not sent.
     pub pending: usize,
 }
 

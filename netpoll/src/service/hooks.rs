@@ -49,7 +49,7 @@ pub trait OnRequest<S, T> {
     /// The deadline of a request.
     const TIMEOUT: Option<Duration> = None;
 
-    /// Whether there are requests: not for the hook that is not there.
+    /// False for the hook that is not there.
     const STREAMS: bool = true;
 
     /// See [`Service::on_request`](super::Service::on_request).

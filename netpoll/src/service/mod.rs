@@ -162,7 +162,7 @@ pub enum Dispatch {
     /// handler that waits for bytes of its own is better [`Async`](Self::Async).
     #[default]
     Sync,
-    /// As [`Sync`](Self::Sync) for pure computation: the poller is never taken over, so that a turn
+    /// Like [`Sync`](Self::Sync), for pure computation: the poller is never taken over, so that a turn
     /// costs two atomics less, and a handler that blocks stalls all connections of its poller.
     Inline,
     /// One at a time for each connection, as a future that workers poll: waiting costs no thread.
@@ -229,7 +229,7 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// The deadline of a request, unless the server's builder sets one.
     const TIMEOUT: Option<Duration> = None;
 
-    /// Whether it serves connections. False for a server of datagrams alone, which cannot listen for
+    /// True if it serves connections. False for a server of datagrams alone, which cannot listen for
     /// connections.
     const STREAMS: bool = true;
 

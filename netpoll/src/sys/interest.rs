@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::BitOr};
 
-/// What a source is registered for. It never changes: a source that wants something else is
+/// The events for which a source is registered. It never changes: a source that wants something else is
 /// deregistered and registered again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
@@ -18,7 +18,7 @@ pub enum Interest {
     Listener,
 }
 
-/// What became true of a source, as a set.
+/// A set of events of a source.
 ///
 /// ```
 /// use netpoll::poller::Readiness;
@@ -51,27 +51,27 @@ impl Readiness {
         (Self::URGENT, "urgent"),
     ];
 
-    /// Whether all of `other` is in this set.
+    /// Returns true if all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether [`READABLE`](Self::READABLE) is in this set.
+    /// Returns true if [`READABLE`](Self::READABLE) is in this set.
     pub const fn is_readable(self) -> bool {
         self.contains(Self::READABLE)
     }
 
-    /// Whether [`WRITABLE`](Self::WRITABLE) is in this set.
+    /// Returns true if [`WRITABLE`](Self::WRITABLE) is in this set.
     pub const fn is_writable(self) -> bool {
         self.contains(Self::WRITABLE)
     }
 
-    /// Whether [`READ_CLOSED`](Self::READ_CLOSED) is in this set.
+    /// Returns true if [`READ_CLOSED`](Self::READ_CLOSED) is in this set.
     pub const fn is_read_closed(self) -> bool {
         self.contains(Self::READ_CLOSED)
     }
 
-    /// Whether [`HUNG_UP`](Self::HUNG_UP) is in this set.
+    /// Returns true if [`HUNG_UP`](Self::HUNG_UP) is in this set.
     pub const fn is_hung_up(self) -> bool {
         self.contains(Self::HUNG_UP)
     }

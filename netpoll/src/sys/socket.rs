@@ -43,7 +43,7 @@ pub(crate) enum Connecting {
     InProgress,
 }
 
-/// Who is at the other end of a Unix socket.
+/// The identity of the process at the other end of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// The process that connected or listened, where the system tells.

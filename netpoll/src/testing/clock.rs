@@ -65,7 +65,7 @@ impl VirtualClock {
         self.0.advance(by);
     }
 
-    /// How far it was turned.
+    /// Returns the time by which it was turned.
     pub fn elapsed(&self) -> Duration {
         self.0.age()
     }

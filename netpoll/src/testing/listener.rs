@@ -17,7 +17,7 @@ use super::{PATIENCE, link::Link, peer::MemoryPeer, port::Port};
 /// use netpoll::{Dialer, testing::{Dials, Link, Listener}};
 ///
 /// let listener = Listener::bind(&Link::default());
-/// let conn = Dialer::new().dial(&listener.port().address())?;
+/// let conn = Dialer::new().dial(listener.port().address())?;
 /// let mut peer = listener.accept()?;
 /// conn.write(b"hello")?;
 /// let mut got = [0; 5];
@@ -25,7 +25,7 @@ use super::{PATIENCE, link::Link, peer::MemoryPeer, port::Port};
 /// assert_eq!(&got, b"hello");
 ///
 /// listener.port().set(Dials::Refused);
-/// let refused = Dialer::new().dial(&listener.port().address()).unwrap_err();
+/// let refused = Dialer::new().dial(listener.port().address()).unwrap_err();
 /// assert_eq!(refused.io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
 /// # Ok::<(), netpoll::Error>(())
 /// ```
@@ -49,7 +49,7 @@ impl Listener {
         Self { port, clients: Mutex::new(clients) }
     }
 
-    /// Where it is dialled.
+    /// Returns the port at which it is dialled.
     pub fn port(&self) -> &Port {
         &self.port
     }

@@ -40,12 +40,12 @@ impl Port {
         Self(sys::testing::Port::open(answer))
     }
 
-    /// What to dial: `unix:..`.
+    /// Returns the address to dial: `unix:..`.
     pub fn address(&self) -> String {
         self.0.address().to_string()
     }
 
-    /// What becomes of those who dial it from now on. Default: they get connections.
+    /// Sets the outcome of dials from now on. Default: they get connections.
     pub fn set(&self, dials: Dials) {
         self.0.set(dials);
     }

@@ -26,6 +26,6 @@ pub struct TransportFacts {
     pub version: Option<&'static str>,
     /// The name of what protects the bytes, such as a cipher suite.
     pub suite: Option<&'static str>,
-    /// Whether an earlier session was resumed.
+    /// True if an earlier session was resumed.
     pub resumed: bool,
 }

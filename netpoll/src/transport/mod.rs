@@ -135,7 +135,7 @@ pub trait Transport: Send + 'static {
         TransportState::Open
     }
 
-    /// Whether there is something to send although nothing came: new keys, a session ticket. Then
+    /// Returns true if there is something to send although nothing came: new keys, a session ticket. Then
     /// [`seal`](Self::seal) is called. Asked after each call of the other methods, and in the turn that
     /// [`TransportContext::waker`] causes.
     fn has_output(&self) -> bool {

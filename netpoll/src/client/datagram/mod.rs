@@ -218,7 +218,7 @@ impl UdpClient {
         wait_for(self.exchange::<Q, R>(None, request), None).expect("there is no deadline")
     }
 
-    /// As [`call`](Self::call), to `peer`, which alone can answer.
+    /// Calls `peer`, which alone can answer; otherwise like [`call`](Self::call).
     ///
     /// # Errors
     /// As [`call`](Self::call); `Address` if `peer` is no IP address.
@@ -236,7 +236,7 @@ impl UdpClient {
         wait_for(self.exchange::<Q, R>(to, request), None).expect("there is no deadline")
     }
 
-    /// As [`call`](Self::call), without blocking the thread, under any executor.
+    /// Calls without blocking the thread, under any executor; otherwise like [`call`](Self::call).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -253,7 +253,7 @@ impl UdpClient {
         self.exchange::<Q, R>(None, request).await
     }
 
-    /// As [`call_to`](Self::call_to), without blocking the thread, under any executor.
+    /// Calls `peer` without blocking the thread, under any executor.
     ///
     /// # Errors
     /// As [`call_to`](Self::call_to).

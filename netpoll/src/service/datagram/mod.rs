@@ -93,24 +93,24 @@ use crate::{
             server"
 )]
 pub trait OnDatagram<S> {
-    /// What it is given: a frame, `&[u8]`, or a [`Datagram`](crate::Datagram).
+    /// The argument of the handler: a frame, `&[u8]`, or a [`Datagram`](crate::Datagram).
     type Payload: for<'a> Payload<At<'a> = Self::At<'a>>;
 
     /// The datagram, as it borrows from the bytes that came.
     type At<'a>: Send;
 
-    /// How datagrams are given to it. [`Dispatch::Async`] is [`Dispatch::Concurrent`] with one at a
+    /// The dispatch of datagrams to it. [`Dispatch::Async`] is [`Dispatch::Concurrent`] with one at a
     /// time; datagrams have no order to keep.
     const DISPATCH: Dispatch = Dispatch::Sync;
 
-    /// Whether it may block its thread, as a `fn` does: where datagrams are handled side by side each
+    /// True if it may block its thread, as a `fn` does: where datagrams are handled side by side each
     /// is then a task from the start, and not first tried in the turn.
     const BLOCKS: bool = false;
 
-    /// Whether there is a handler: not for the hook that is not there.
+    /// False for the hook that is not there.
     const SERVES: bool = true;
 
-    /// How long one may be handled: a future is dropped then, and a wait of a sync handler's ends.
+    /// The longest time for one datagram: a future is dropped then, and a wait of a sync handler's ends.
     const TIMEOUT: Option<Duration> = None;
 
     /// Handles one datagram.
@@ -124,7 +124,7 @@ pub trait OnDatagram<S> {
     ) -> impl Future<Output = Result<()>> + Send + 'a;
 }
 
-/// What a datagram comes with.
+/// The facts that come with a datagram.
 #[derive(Debug)]
 pub struct DatagramCall<'a> {
     /// The address that it came from.
@@ -133,11 +133,11 @@ pub struct DatagramCall<'a> {
     pub local: SocketAddr,
     /// Its congestion mark.
     pub ecn: Ecn,
-    /// Where replies go.
+    /// The way out for replies.
     pub out: DatagramOut<'a>,
 }
 
-/// What handles the datagrams of a server: see [`Service::datagrams`](super::Service::datagrams).
+/// The handler of a server's datagrams: see [`Service::datagrams`](super::Service::datagrams).
 #[derive(Clone)]
 pub struct DatagramService(pub(crate) Arc<dyn Handler>);
 
@@ -153,7 +153,7 @@ impl DatagramService {
         Self(dispatch::handler::<S, D, E>(server))
     }
 
-    /// As [`new`](Self::new), if `D` is a hook that is there.
+    /// Creates the handler, if `D` is a hook that is there.
     #[doc(hidden)]
     pub fn of<S, D, E>(server: &Arc<S>) -> Option<Self>
     where

@@ -27,7 +27,7 @@ impl<'a> DatagramOut<'a> {
         Self { origin, ecn: Ecn::default(), outlet }
     }
 
-    /// The same way out for a shorter time, to be passed on.
+    /// Returns this way out for a shorter time, to be passed on.
     #[inline]
     pub fn reborrow(&mut self) -> DatagramOut<'_> {
         DatagramOut { origin: self.origin, ecn: self.ecn, outlet: self.outlet.reborrow() }

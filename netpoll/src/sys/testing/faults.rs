@@ -17,7 +17,7 @@ use crate::sys::endpoint::{
     fault_layer::{BeforeAccept, Inject},
 };
 
-/// What can befall a system call.
+/// A fault of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
@@ -132,7 +132,7 @@ impl Faults {
         self
     }
 
-    /// How often `fault` was injected.
+    /// Returns the number of times that `fault` was injected.
     pub fn injected(&self, fault: Fault) -> u64 {
         self.0.as_ref().map_or(0, |plan| plan.injected[fault as usize].load(Relaxed))
     }

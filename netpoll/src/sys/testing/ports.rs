@@ -35,7 +35,7 @@ struct Place {
     answer: Box<Answer>,
 }
 
-/// What becomes of dials.
+/// The outcome of dials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dials {
     /// They give connections.
