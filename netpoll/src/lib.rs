@@ -29,8 +29,8 @@ mod udp;
 
 pub use addr::{Address, PeerAddress, ToAddress};
 pub use conn::{
-    Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
-    Writer,
+    Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Frames, Keepalive,
+    Reader, Writer,
 };
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
