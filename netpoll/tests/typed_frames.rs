@@ -13,8 +13,8 @@ use common::runtime;
 use netpoll::{
     Connection, Dialer, ErrorKind, Frame, Runtime, block_on,
     frame::{
-        Auto, Decode, DecodeError, Decoder, FrameError, FrameErrorKind, Progress, ScanError, Scanner,
-        Window,
+        Auto, Decode, DecodeError, Decoder, FrameError, FrameErrorKind, Progress, ScanError,
+        Scanner, Window,
     },
 };
 
