@@ -103,6 +103,47 @@ fn a_range_after_the_largest_number_is_out_of_bounds() {
     let _ = slice.slice((Bound::Excluded(usize::MAX), Bound::Unbounded));
 }
 
+/// Bytes whose owner panics when they go.
+struct Bomb([u8; 5000]);
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a test's panic");
+    }
+}
+
+/// Replies with bytes that are lent, and go wherever the connection has sent them.
+#[on_request]
+fn lend(out: netpoll::Out<'_>, request: Request<'_>) -> netpoll::Result<netpoll::Flow> {
+    out.buf.write_bytes(bytes::Bytes::from_owner(Bomb([request.kind; 5000])))?;
+    Ok(netpoll::Flow::Continue)
+}
+
+#[test]
+fn a_panic_in_the_destructor_of_lent_bytes_harms_nobody() {
+    let runtime = Runtime::builder().pollers(1).build().unwrap();
+    let events = EventLoop::builder(service::Free::<lend>::new()).runtime(&runtime);
+    let server = events.listen("127.0.0.1:0").bind().unwrap();
+    let mut client = connect(&server.handle());
+    for n in 1..20u8 {
+        client.write_all(&request(1, n, 0)).unwrap();
+        let mut reply = [0; 5000];
+        client.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, [n; 5000]);
+    }
+    wait_until(|| runtime.stats().panics >= 19);
+    let lent = Slice::from_bytes(bytes::Bytes::from_owner(Bomb([0; 5000]))).unwrap();
+    drop((lent.slice(1..), lent));
+    let stats = runtime.stats();
+    assert_eq!(stats.connections, 1);
+}
+
 /// A block of 64 KiB that was read into, with a few bytes of interest at its end.
 fn received(n: usize) -> LinkBuffer {
     let mut block = mem::alloc(65_000).unwrap();
