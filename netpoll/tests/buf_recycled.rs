@@ -63,7 +63,10 @@ fn a_writer_of_a_block_never_shows_what_was_there() {
 }
 
 /// Says that it read as many bytes as the function says, and wrote none.
-struct Says(fn(usize) -> usize, bool);
+struct Says(Lie, bool);
+
+/// The number of bytes that are said to be read into a room of that many.
+type Lie = fn(usize) -> usize;
 
 impl Read for Says {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
@@ -74,7 +77,7 @@ impl Read for Says {
 
 #[test]
 fn a_reader_that_lies_sees_and_shows_no_other_bytes() {
-    let lies: [(fn(usize) -> usize, bool); 4] =
+    let lies: [(Lie, bool); 4] =
         [(|n| n, true), (|n| n + 1, false), (|_| usize::MAX, false), (|n| n * 2, false)];
     for (lie, read) in lies {
         secrets();
