@@ -9,9 +9,11 @@ import (
 )
 
 var servers = map[string]func(addr string, sideBySide bool) error{
-	"go-net":     serveNet,
-	"go-netpoll": serveNetpoll,
-	"go-gnet":    serveGnet,
+	"go-net":      serveNet,
+	"go-netpoll":  serveNetpoll,
+	"go-gnet":     serveGnet,
+	"udp-go-net":  serveUDPNet,
+	"udp-go-gnet": serveUDPGnet,
 }
 
 func main() {

@@ -24,6 +24,8 @@ pub enum Scenario {
     Churn,
     /// Cost as connections and payloads grow.
     Sweep,
+    /// Datagrams: echoes, bursts, and one way. See [`udp`](crate::udp).
+    Udp,
 }
 
 impl Scenario {
@@ -39,6 +41,7 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::Churn => "churn",
             Self::Sweep => "sweep",
+            Self::Udp => "udp",
         }
     }
 
@@ -55,6 +58,7 @@ impl Scenario {
                 Case { conns: 16, size: 1 << 20, ..base },
             ],
             Self::Latency => vec![Case { conns: 1, ..base }],
+            Self::Udp => Vec::new(),
             Self::Mixed => [0.0, 1.0].map(|slow_percent| Case { slow_percent, ..base }).into(),
             Self::Churn => vec![Case { conns: 64, ..base }],
             Self::Sweep => {

@@ -33,4 +33,5 @@ pub mod report;
 pub mod results;
 pub mod runner;
 pub mod targets;
+pub mod udp;
 pub mod wire;

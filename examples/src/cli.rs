@@ -1,8 +1,9 @@
 //! The options that the servers share.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::Args;
+use netpoll::tls::TlsServer;
 
 /// How a server uses the machine.
 ///
@@ -35,6 +36,45 @@ pub struct ServerOptions {
     /// requests wait; reading and writing go on.
     #[arg(long, value_name = "N")]
     pub max_workers: Option<NonZeroUsize>,
+}
+
+/// The certificate with which a server speaks TLS.
+///
+/// ```
+/// use clap::Parser;
+/// use netpoll_examples::cli::TlsOptions;
+///
+/// #[derive(Parser)]
+/// struct Options {
+///     #[command(flatten)]
+///     tls: TlsOptions,
+/// }
+///
+/// assert!(Options::parse_from(["echo"]).tls.server()?.is_none());
+/// assert!(Options::try_parse_from(["echo", "--tls-cert", "a.pem"]).is_err());
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+#[derive(Args, Clone, Debug)]
+pub struct TlsOptions {
+    /// A PEM file with the server's certificate and those that signed it; with it the server speaks TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// A PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl TlsOptions {
+    /// Reads the certificate; `None` if the server speaks no TLS. Files that change are read anew.
+    ///
+    /// # Errors
+    /// `Config`, with the file: it cannot be used.
+    pub fn server(&self) -> netpoll::Result<Option<TlsServer>> {
+        let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let tls = TlsServer::builder().certificate_files(chain, key);
+        tls.watch_files(Duration::from_secs(10)).build().map(Some)
+    }
 }
 
 /// Parses a time that is given in seconds, for `value_parser`.

@@ -30,9 +30,21 @@ pub fn runtime(options: &ServerOptions) -> Result<Runtime> {
 /// # Errors
 /// Signals cannot be handled, or serving failed.
 pub fn until_signal(server: EventLoop) -> Result<()> {
+    until_signal_then(server, || {})
+}
+
+/// Does the same as [`until_signal`], and calls `goodbye` before the connections are drained.
+///
+/// # Errors
+/// As those of [`until_signal`].
+pub fn until_signal_then(
+    server: EventLoop,
+    mut goodbye: impl FnMut() + Send + 'static,
+) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let handle = server.handle();
     ctrlc::set_handler(move || {
+        goodbye();
         handle.shutdown(DRAIN);
     })
     .map_err(|e| netpoll::Error::new(netpoll::ErrorKind::Io, format!("handling signals: {e}")))?;

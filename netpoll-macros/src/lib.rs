@@ -7,6 +7,7 @@
 mod errors;
 mod frame;
 mod hygiene;
+mod remote;
 mod service;
 
 use proc_macro::TokenStream;
@@ -27,6 +28,12 @@ pub fn server(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on_request(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Request, options.into(), item.into()).into()
+}
+
+/// Makes a function the handler of datagrams; see `netpoll::service::datagram`.
+#[proc_macro_attribute]
+pub fn on_datagram(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::Datagram, options.into(), item.into()).into()
 }
 
 /// Makes a function the hook that may refuse connections; see `netpoll::service`.
@@ -63,4 +70,10 @@ pub fn on_error(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on_idle(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Idle, options.into(), item.into()).into()
+}
+
+/// Makes a server and a client of a trait; see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
+    remote::service(options.into(), item.into()).into()
 }

@@ -66,8 +66,6 @@ places! {
     CloseCallback = "a callback for a connection's end",
     /// The destructor of a connection's session.
     SessionDrop = "the destructor of a session",
-    /// The destructor of a service or of its state.
-    ServiceDrop = "the destructor of a service",
     /// The destructor of bytes that a user lent to a buffer.
     BytesDrop = "the destructor of lent bytes",
     /// A scanner of frames.
@@ -86,12 +84,8 @@ places! {
     TransportDrop = "the destructor of a transport",
     /// A function that resolves or watches a client's endpoints.
     Resolver = "a resolver",
-    /// A function that chooses among a client's endpoints.
-    Balancer = "a balancer",
     /// A function that a client calls for a new connection or for its health.
     ClientHook = "a client's hook",
-    /// An observer of events.
-    Observer = "an observer",
     /// The work of a worker or a poller itself, as the last resort.
     Worker = "a worker",
 }

@@ -1,6 +1,8 @@
 //! Non-blocking network library for RPC servers and clients.
 
 mod addr;
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod buf;
 pub mod client;
 mod conn;
@@ -18,16 +20,23 @@ pub mod rpc;
 mod sched;
 mod server;
 pub mod service;
+#[cfg_attr(not(target_os = "linux"), path = "shm/elsewhere.rs")]
+mod shm;
+pub mod signal;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod throttle;
 mod timer;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
 
 pub use addr::{Address, PeerAddress, ToAddress};
+#[cfg(feature = "udp")]
+pub use client::UdpClient;
 pub use conn::{
     Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Frames, Keepalive,
     Reader, Writer,
@@ -35,12 +44,15 @@ pub use conn::{
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+#[cfg(feature = "udp")]
+pub use netpoll_macros::on_datagram;
 pub use netpoll_macros::{
     Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
+    service,
 };
 pub use sched::{
-    Builder, JoinHandle, LoadBalance, Runtime, Sleep, Stats, Syscalls, Timeout, block_on, blocking,
-    sleep, timeout,
+    JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, Timeout, block_on,
+    blocking, sleep, spawn, timeout,
 };
 pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve};
 #[cfg(feature = "udp")]
@@ -48,9 +60,9 @@ pub use service::datagram::{
     DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,
 };
 pub use service::{
-    Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoErrorReply,
-    IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare,
-    OnRequest, Out, Peer, Replies, Reply, Request, Service, State, Streamed,
+    Call, CallParts, Coded, Dispatch, Fault, Flow, FromCall, FromHook, HookParts, In,
+    IntoErrorReply, IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle,
+    OnPrepare, OnRequest, Out, Peer, Replies, Reply, Request, Service, State, Streamed,
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
@@ -61,10 +73,29 @@ pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::frame::derived;
+    #[cfg(not(feature = "tls"))]
+    pub use crate::server::NeedsFeatureTls;
+
+    /// Of `#[service]`.
+    #[cfg(any(feature = "json", feature = "postcard"))]
+    pub mod remote {
+        #[cfg(feature = "postcard")]
+        pub use crate::service::Postcard;
+        pub use crate::{
+            client::{CallOptions, IntoEndpoints},
+            error::Result,
+            service::{
+                CallError, MethodClient, MethodDescription, MethodServer, Methods, NoError,
+                ServiceDescription,
+                remote::{Answered, MethodCall, Outcome},
+            },
+        };
+    }
 
     /// Of the attributes.
     pub mod glue {
         pub use crate::{
+            __with_udp as with_udp,
             server::{EventLoop, EventLoopBuilder},
             service::glue::*,
         };

@@ -15,7 +15,7 @@ pub(crate) fn scatter(n: u64) -> usize {
 pub(crate) struct Random(u64);
 
 impl Random {
-    #[cfg(test)]
+    #[cfg(any(test, all(feature = "testing", feature = "udp")))]
     pub(crate) fn seeded(seed: u64) -> Self {
         Self(seed)
     }

@@ -111,7 +111,7 @@ fn a_reader_that_waits() {
     }
     fn check<S: Service>(service: S) {
         let bed = Bed::new();
-        let server = bed.serve(service, |b| b.read_timeout(Some(30 * MINUTE)));
+        let server = bed.serve(service, |b| b.read_timeout(30 * MINUTE).frame_timeout(30 * MINUTE));
         let mut peer = server.connect().unwrap();
         peer.write_all(b"ab").unwrap();
         bed.pass(30 * MINUTE - MS);

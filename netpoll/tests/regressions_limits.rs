@@ -16,8 +16,7 @@ use common::{
     stopwatch::Stopwatch, wait_until,
 };
 use netpoll::{
-    Call, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind, Flow, In, Result, Runtime,
-    Service,
+    Call, Connection, ConnectionOptions, Dialer, Dispatch, Flow, In, Result, Runtime, Service,
     frame::{Frame, Progress, ScanError, Scanner, Window},
 };
 
@@ -483,13 +482,9 @@ fn a_dial_in_a_handler_needs_no_other_worker() {
         let dial = netpoll::timeout(5000 * MS, dialer.dial_async(&address));
         netpoll::block_on(dial)??;
         dialer.dial(&address)?;
-        // A name takes a worker, and there is none: an error in time, and no wait for ever.
+        // The look-up of a name is no handler: it finds a worker although none is left for those.
         let name = address.replace("127.0.0.1", "localhost");
-        let quick = dialer.clone().connect_timeout(50 * MS);
-        assert_eq!(
-            netpoll::block_on(quick.dial_async(&name)).unwrap_err().kind(),
-            ErrorKind::TimedOut
-        );
+        netpoll::block_on(dialer.dial_async(&name))?;
         call.out.put(&Bench(frame))?;
         Ok(Flow::Continue)
     });

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -10,7 +11,7 @@ use crate::case::Scenario;
 use crate::catalog::{self, Program, Role};
 use crate::results::Results;
 use crate::runner::{self, Options};
-use crate::{process, report};
+use crate::{process, report, udp};
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
@@ -42,8 +43,11 @@ pub(super) struct CompareArgs {
 impl CompareArgs {
     pub(super) fn run(self, role: Role) -> io::Result<()> {
         process::raise_file_limit()?;
-        let (programs, left_out) = catalog::resolve(role, &self.peers)?;
         let (first, second) = process::two_cores()?;
+        if self.scenario.contains(&Scenario::Udp) {
+            return self.datagrams(role, first, second);
+        }
+        let (programs, left_out) = catalog::resolve(role, &self.peers)?;
         let measured_core = self.measured_core.unwrap_or(first);
         let other_core = self.shape.load_core.unwrap_or(second);
         if measured_core == other_core {
@@ -79,6 +83,23 @@ impl CompareArgs {
             eprintln!("the report is {}", directory.join("report.html").display());
         }
         Ok(())
+    }
+}
+
+impl CompareArgs {
+    /// The scenario `udp`, which has peers and a load of its own.
+    fn datagrams(&self, role: Role, first: usize, second: usize) -> io::Result<()> {
+        if role != Role::Server || self.scenario.len() > 1 {
+            let what = "the scenario udp is of servers, and stands alone";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        udp::compare(&udp::Options {
+            length: Duration::from_secs_f64(self.shape.secs),
+            rounds: self.rounds as usize,
+            server_core: self.measured_core.unwrap_or(first),
+            load_core: self.shape.load_core.unwrap_or(second),
+            peers: self.peers.clone(),
+        })
     }
 }
 

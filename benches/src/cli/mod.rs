@@ -2,6 +2,7 @@
 
 mod call;
 mod compare;
+mod datagram_peer;
 mod load;
 mod peer;
 mod report;
@@ -34,6 +35,8 @@ enum Action {
     Load(load::LoadArgs),
     /// Serve as one of the peers written in Rust
     Peer(peer::PeerArgs),
+    /// Echo datagrams as one of the peers written in Rust
+    DatagramPeer(datagram_peer::DatagramPeerArgs),
     /// Call as one of the clients written in Rust
     Call(call::CallArgs),
 }
@@ -50,6 +53,7 @@ impl Cli {
             Action::Report(args) => args.run(),
             Action::Load(args) => args.run(),
             Action::Peer(args) => args.run(),
+            Action::DatagramPeer(args) => args.run(),
             Action::Call(args) => args.run(),
         }
     }

@@ -6,21 +6,35 @@
 //! ```sh
 //! cargo run --release -p netpoll-examples --bin echo -- --listen 127.0.0.1:9000
 //! ```
+//!
+//! Over TLS, with a certificate that `certs` makes for tests:
+//!
+//! ```sh
+//! cargo run --release -p netpoll-examples --bin certs -- target/certs
+//! cargo run --release -p netpoll-examples --bin echo -- \
+//!     --tls-cert target/certs/server.pem --tls-key target/certs/server.key
+//! ```
 
 use clap::Parser;
 use netpoll::{EventLoop, Frame, Result, frame::Auto, service::Free};
-use netpoll_examples::{cli::ServerOptions, run};
+use netpoll_examples::{
+    cli::{ServerOptions, TlsOptions},
+    run,
+};
 
 /// Echoes frames: four bytes of length, big-endian, then so many bytes.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Where to listen: host:port, unix:/path or unix:@name; may be given several times
+    /// Where to listen: host:port, unix:/path, unix:@name or shm:/path; may be given several times
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: Vec<String>,
 
     #[command(flatten)]
     server: ServerOptions,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// The frame; its bytes lie where they were received.
@@ -43,6 +57,9 @@ fn main() -> Result<()> {
     let mut server = EventLoop::builder(Free::<echo>::new()).runtime(&runtime);
     for address in options.listen {
         server = server.listen(address);
+    }
+    if let Some(tls) = options.tls.server()? {
+        server = server.tls(tls);
     }
     run::until_signal(server.bind()?)
 }

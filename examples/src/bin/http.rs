@@ -89,8 +89,8 @@ fn route(request: Request<'_>) -> Response<'_> {
             Response { content_type, ..Response::text(200, request.body) }
         }
         (_, path @ ("/" | "/echo")) => {
-            let allow = if path == "/" { "GET, HEAD" } else { "POST, PUT" };
-            Response { allow, ..Response::text(405, &b"not so\n"[..]) }
+            let fields = if path == "/" { "allow: GET, HEAD\r\n" } else { "allow: POST, PUT\r\n" };
+            Response { fields, ..Response::text(405, &b"not so\n"[..]) }
         }
         ("GET" | "HEAD", path) => match path.strip_prefix("/count/").and_then(|n| n.parse().ok()) {
             Some(n @ 0..=1_000_000) => {

@@ -32,6 +32,12 @@ struct Options {
     server: ServerOptions,
 }
 
+/// A store frees what threads that are idle by then have allocated: this allocator gives it back to the
+/// system within seconds, whoever frees it.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The longest request: a value of 512 MiB, and what stands around it.
 const MAX_REQUEST: usize = (512 << 20) + (1 << 20);
 

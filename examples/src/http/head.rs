@@ -123,9 +123,11 @@ impl Fields {
                 }
             }
             14 if is("content-length") => {
-                if self.length.replace(length(value)?).is_some() {
+                let length = length(value)?;
+                if self.length.is_some() {
                     return Err(Refusal::bad("two Content-Length fields"));
                 }
+                self.length = Some(length);
             }
             17 if is("transfer-encoding") => {
                 if self.chunked {

@@ -28,6 +28,11 @@ impl Request<'_> {
         }
     }
 
+    /// Whether the version is HTTP/1.1, and not 1.0.
+    pub fn is_1_1(&self) -> bool {
+        self.head.is_1_1
+    }
+
     /// Whether the connection goes on after the answer.
     pub fn keep_alive(&self) -> bool {
         self.head.keep_alive

@@ -22,8 +22,8 @@ pub struct Response<'a> {
     pub status: u16,
     /// The body's media type.
     pub content_type: &'static str,
-    /// The methods that the resource takes, for a 405; empty elsewhere.
-    pub allow: &'static str,
+    /// Further header fields, each line with its end.
+    pub fields: &'static str,
     /// The body.
     pub body: Cow<'a, [u8]>,
     /// The body is sent in chunks, its length unsaid, to clients that know chunks.
@@ -37,7 +37,7 @@ impl<'a> Response<'a> {
     pub const CONTINUE: Self = Self {
         status: 100,
         content_type: "",
-        allow: "",
+        fields: "",
         body: Cow::Borrowed(&[]),
         chunked: false,
         close: false,
@@ -87,9 +87,7 @@ impl<'a> Response<'a> {
             true => write!(head, "transfer-encoding: chunked\r\n"),
             false => write!(head, "content-length: {}\r\n", self.body.len()),
         };
-        if !self.allow.is_empty() {
-            let _ = write!(head, "allow: {}\r\n", self.allow);
-        }
+        head.push_str(self.fields);
         if self.close {
             head.push_str("connection: close\r\n");
         } else if answer.say_keep_alive {
@@ -119,6 +117,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         505 => "HTTP Version Not Supported",

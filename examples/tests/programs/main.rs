@@ -1,9 +1,14 @@
 //! The programs on the macros, each run and asked.
 
+mod dns;
 mod http;
 mod http_framing;
+mod memcached;
+mod pubsub;
 mod readme;
 mod server;
+mod thrift;
+mod websocket;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -52,6 +57,35 @@ fn echo_echoes() {
         client.read_to_end(&mut back).unwrap();
         assert_eq!(back, frames);
     }
+}
+
+#[test]
+fn calculator_answers_its_own_client_and_python() {
+    let server = Server::start(env!("CARGO_BIN_EXE_calculator"));
+    let address = server.address.clone();
+    assert_eq!(printed(env!("CARGO_BIN_EXE_calculator"), &[&address, "2", "40"]), "42\n");
+    let late = Command::new(env!("CARGO_BIN_EXE_calculator"))
+        .args([&address, "9223372036854775807", "1"])
+        .output()
+        .unwrap();
+    assert!(!late.status.success());
+    assert!(String::from_utf8_lossy(&late.stderr).contains("too large"));
+
+    let Some(python) = netpoll_examples::testing::real_client("python3") else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/calculator.py");
+    let printed = printed(python.to_str().unwrap(), &[script, &address]);
+    let mut lines: Vec<_> = printed.lines().collect();
+    lines.sort_unstable();
+    let too_large = "9223372036854775807 + 1 is too large";
+    assert_eq!(
+        lines,
+        [
+            "1|0||42",
+            &format!("2|2|{too_large}|\"{too_large}\""),
+            "3|3|the arguments cannot be decoded|",
+            "4|12|there is no such method|",
+        ]
+    );
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 /// A running server, on a port of its own; killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
+    /// What it prints, which it can do to its end.
+    _output: BufReader<ChildStdout>,
     pub(crate) address: String,
 }
 
@@ -28,10 +30,18 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on ").expect("where it listens");
         let address = address.strip_prefix("tcp://").unwrap_or(address).to_owned();
-        Self { child, address }
+        Self { child, _output: output, address }
+    }
+
+    /// Sends it the signal, by name; gives its exit code.
+    pub(crate) fn end_by(mut self, signal: &str) -> Option<i32> {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        self.child.wait().unwrap().code()
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

@@ -21,7 +21,7 @@ fn transcripts_hold_in_memory() {
     }
 }
 
-/// Checks the transcripts themselves, against the server at `NETPOLL_TEST_REDIS` (`host:port`),
+/// Checks the transcripts and the edges themselves, against the server at `NETPOLL_TEST_REDIS` (`host:port`),
 /// which must be a Redis of version 7.0 whose keys may all be removed.
 #[test]
 fn transcripts_hold_on_a_real_server() {
@@ -34,4 +34,5 @@ fn transcripts_hold_on_a_real_server() {
         server.command("FLUSHALL");
         transcript.check(&mut server);
     }
+    edges::check(&address);
 }

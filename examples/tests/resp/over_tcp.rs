@@ -105,6 +105,47 @@ fn a_value_of_many_megabytes_comes_back() {
     assert!(reply[1] == long, "16 MiB came back changed");
 }
 
+/// What is received, one copy, and nothing more: not the request put together, and the value once more.
+#[test]
+fn a_long_value_is_copied_once() {
+    const SIZE: u64 = 256 << 20;
+    let server = Server::start(&["--pollers", "1"]);
+    let mut client = TcpStream::connect(server.address()).unwrap();
+    let before = server.status("VmHWM");
+    write!(client, "*3\r\n$3\r\nSET\r\n$4\r\nlong\r\n${SIZE}\r\n").unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..SIZE >> 20 {
+        client.write_all(&piece).unwrap();
+    }
+    client.write_all(b"\r\nSTRLEN long\r\n").unwrap();
+    let wanted = format!("+OK\r\n:{SIZE}\r\n");
+    let mut said = vec![0; wanted.len()];
+    client.read_exact(&mut said).unwrap();
+    assert_eq!(String::from_utf8(said).unwrap(), wanted);
+    let grown = (server.status("VmHWM") - before) << 10;
+    assert!(grown < SIZE * 5 / 2, "{} MiB at most for {} MiB", grown >> 20, SIZE >> 20);
+}
+
+/// Values of which each is too small for a mapping of its own, set by many threads.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_removed_goes_back_to_the_system() {
+    let server = Server::start(&[]);
+    let mut client = Wire::connect(&server.address());
+    let value = "x".repeat(100_000);
+    for n in 0..2_000 {
+        assert_eq!(client.command(&format!("SET key:{n} {value}")), ["+OK"]);
+    }
+    let full = server.status("VmRSS");
+    assert!(full > 190 << 10, "{full} KiB");
+    assert_eq!(client.command("FLUSHALL"), ["+OK"]);
+    let back = (0..300).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        server.status("VmRSS") < full / 4
+    });
+    assert!(back, "{} KiB of {full} KiB after 30 s", server.status("VmRSS"));
+}
+
 /// Nobody comes to these keys again: the server frees them of itself.
 #[test]
 fn keys_that_are_due_are_freed_without_commands() {

@@ -1,11 +1,11 @@
-//! Real clients: `redis-cli` and `redis-benchmark`.
+//! Real clients: `redis-cli`, `redis-benchmark`, and libraries with their defaults.
 
 use std::{
     io::Write,
     process::{Command, Stdio},
 };
 
-use netpoll_examples::testing::real_client;
+use netpoll_examples::testing::{built_client, node, printed, python, real_client};
 
 use crate::server::Server;
 
@@ -67,4 +67,67 @@ fn redis_benchmark_runs_without_an_error() {
             assert!(rate.is_some_and(|rate| rate > 0.0), "{test}: {printed}");
         }
     }
+}
+
+const REDIS_PY: &str = r#"
+import sys, redis
+r = redis.Redis(port=int(sys.argv[1]), decode_responses=True, socket_timeout=20)
+assert r.set("a", "1") is True and r.get("a") == "1" and r.get("none") is None
+assert r.incr("a") == 2 and r.lpop("none", 2) is None
+assert r.hset("h", mapping={"f": "v", "g": "w"}) == 2 and r.hgetall("h") == {"f": "v", "g": "w"}
+assert r.sadd("s", "x", "y") == 2 and r.smembers("s") == {"x", "y"}
+assert r.config_get("save") == {"save": ""} and r.info("server")["server_name"] == "netpoll"
+with r.pipeline(transaction=False) as many:
+    for n in range(1000):
+        many.rpush("l", n)
+    assert many.execute() == list(range(1, 1001))
+assert r.lrange("l", 0, -1) == [str(n) for n in range(1000)]
+try:
+    r.incr("l")
+    assert False
+except redis.ResponseError as error:
+    assert "WRONGTYPE" in str(error)
+connection = r.connection_pool.get_connection()
+print("version", connection.protocol)
+"#;
+
+#[test]
+fn redis_py_connects_with_its_defaults() {
+    let Some(mut client) = python("redis", REDIS_PY) else { return };
+    let server = Server::start(&[]);
+    assert_eq!(printed(client.arg(server.port())), "version 3\n");
+}
+
+const NODE_REDIS: &str = r#"
+const { createClient } = require("redis");
+(async () => {
+    const client = createClient({ url: process.argv[1] });
+    client.on("error", (error) => {
+        console.log(String(error));
+        process.exit(1);
+    });
+    await client.connect();
+    console.log(await client.set("a", "1"), await client.get("a"), await client.get("none"));
+    console.log(await client.hSet("h", { f: "v" }), JSON.stringify(await client.hGetAll("h")));
+    console.log(await client.sAdd("s", ["m"]), await client.sMembers("s"));
+    const counted = await Promise.all([...Array(1000)].map(() => client.incr("n")));
+    console.log(counted.length, counted[999]);
+    await client.close();
+})();
+"#;
+
+#[test]
+fn node_redis_connects_with_its_defaults() {
+    let Some(mut client) = node("redis", NODE_REDIS) else { return };
+    let server = Server::start(&[]);
+    let said = printed(client.arg(format!("redis://{}", server.address())));
+    assert_eq!(said, "OK 1 null\n1 {\"f\":\"v\"}\n1 [ 'm' ]\n1000 1000\n");
+}
+
+#[test]
+fn rueidis_connects_with_its_defaults() {
+    let Some(client) = built_client("rueidis") else { return };
+    let server = Server::start(&[]);
+    let said = printed(Command::new(client).arg(server.address()));
+    assert_eq!(said, "map[f:v] <nil>\n[m] <nil>\n");
 }

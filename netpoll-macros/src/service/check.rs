@@ -5,7 +5,7 @@ use syn::{FnArg, GenericParam, ReturnType, Signature, Type, spanned::Spanned};
 
 use super::{
     item::Function,
-    model::{Arg, Dispatching, Hook, Kind},
+    model::{Arg, Dispatching, Hook, Kind, Route},
 };
 use crate::errors::Errors;
 
@@ -27,8 +27,10 @@ pub(super) fn hook(
     let hook = Hook { kind, sig, cfgs, args, dispatch };
     once(&hook, errors);
     if errors.count() == before {
-        if kind == Kind::Request {
-            request(&hook, errors);
+        match kind {
+            Kind::Request => request(&hook, errors),
+            Kind::Datagram => datagram(&hook, errors),
+            _ => {}
         }
         returns(&hook, errors);
     }
@@ -101,10 +103,12 @@ fn arguments(kind: Kind, sig: &Signature) -> Vec<Arg> {
     let last_reference = sig.inputs.iter().rposition(shared);
     let first_value = sig.inputs.iter().position(by_value);
     let last_value = sig.inputs.iter().rposition(by_value);
+    let last = sig.inputs.len().wrapping_sub(1);
     let mut connection = false;
     let args = sig.inputs.iter().enumerate();
     args.map(|(i, arg)| match arg {
         FnArg::Receiver(_) => Arg::Server,
+        FnArg::Typed(arg) if kind == Kind::Datagram && i == last => Arg::Frame((*arg.ty).clone()),
         FnArg::Typed(arg) => match &*arg.ty {
             Type::Reference(ty) if ty.mutability.is_some() => {
                 Arg::Session { ty: (*ty.elem).clone(), mutable: true }
@@ -139,6 +143,9 @@ fn once(hook: &Hook, errors: &Errors) {
 }
 
 fn request(hook: &Hook, errors: &Errors) {
+    if matches!(hook.dispatch.route, Some(Route::Key(_))) && hook.frame().is_none() {
+        return;
+    }
     let Some(frame) = hook.frame() else {
         let help = "the last argument by value is the frame: `request: Request<'_>`";
         return errors.at(&hook.sig.ident, "a handler of requests without a request", help);
@@ -172,6 +179,37 @@ fn request(hook: &Hook, errors: &Errors) {
                 errors.at(&typed.ty, "requests side by side share their session", help);
             }
         }
+    }
+}
+
+fn datagram(hook: &Hook, errors: &Errors) {
+    let Some(frame) = hook.frame() else {
+        let help =
+            "the last argument is the datagram: a frame, `query: Query<'_>`, or `bytes: &[u8]`";
+        return errors.at(&hook.sig.ident, "a handler of datagrams without a datagram", help);
+    };
+    for (input, arg) in hook.sig.inputs.iter().zip(&hook.args) {
+        let FnArg::Typed(input) = input else { continue };
+        match arg {
+            Arg::Connection(_) | Arg::Session { mutable: false, .. } => {
+                let help = "take `Peer`, `Local`, `Ecn` or `State<'_, Server>` by value; the datagram \
+                            is the last argument";
+                errors.at(&input.ty, "a datagram has no connection", help);
+            }
+            Arg::Session { mutable: true, .. } => {
+                let help = "keep what changes in the server, behind a lock, by the `Peer`";
+                errors.at(&input.ty, "a datagram has no session", help);
+            }
+            Arg::Taken(ty) if same_but_lifetimes(ty, frame) => {
+                let help = "the last argument is the datagram; remove the others";
+                errors.at(frame, "two arguments are the datagram", help);
+            }
+            _ => {}
+        }
+    }
+    if let (Some(inline), Some(token)) = (&hook.dispatch.inline, &hook.sig.asyncness) {
+        let help = format!("remove `{inline}`, or `async`");
+        errors.at(token, "an `inline` handler cannot wait", help);
     }
 }
 

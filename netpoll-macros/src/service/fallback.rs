@@ -27,6 +27,23 @@ pub(super) fn twin(kind: Kind, name: &Ident) -> TokenStream {
                 type Session = __p::Unnamed;
             }
         },
+        Kind::Datagram => q! {
+            impl<__S: ::core::marker::Sync> __p::OnDatagram<__S> for #name {
+                type Payload = &'static [u8];
+                type At<'__c> = &'__c [u8];
+                async fn on_datagram<'__a>(
+                    _: &'__a __S,
+                    _: __p::DatagramCall<'__a>,
+                    _: &'__a [u8],
+                ) -> __p::Result<()> {
+                    ::core::unreachable!()
+                }
+            }
+            impl<__S: ::core::marker::Sync> __p::Alone<__S> for #name {
+                type Session = __p::Unnamed;
+                type Request = __p::NoHook;
+            }
+        },
         _ => TokenStream::new(),
     }
 }

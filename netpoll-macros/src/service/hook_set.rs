@@ -10,7 +10,7 @@ use crate::hygiene::q;
 pub(super) struct HookSet<'w> {
     pub(super) server: &'w Type,
     /// In the order of `Kind::ALL`.
-    pub(super) hooks: [TokenStream; 7],
+    pub(super) hooks: [Option<TokenStream>; 8],
     /// Calls of the builder.
     pub(super) calls: &'w TokenStream,
 }
@@ -19,7 +19,18 @@ impl HookSet<'_> {
     /// The impls; `__p` is the glue's module.
     pub(super) fn impls(&self) -> TokenStream {
         let server = self.server;
-        let [prepare, connect, request, disconnect, close, error, idle] = &self.hooks;
+        let datagram = &self.hooks[7];
+        let [prepare, connect, request, disconnect, close, error, idle, _] =
+            self.hooks.each_ref().map(|hook| hook.clone().unwrap_or(q!(__p::NoHook)));
+        let datagrams = datagram.as_ref().map(|datagram| {
+            q! {
+                fn datagrams(
+                    server: &::std::sync::Arc<Self>,
+                ) -> ::core::option::Option<__p::DatagramService> {
+                    __p::DatagramService::of::<Self, #datagram, #error>(server)
+                }
+            }
+        });
         let methods = methods(server, self.calls);
         q! {
             type __Session = __p::Chosen<#request, #close>;
@@ -33,6 +44,7 @@ impl HookSet<'_> {
                 type Close = #close;
                 type Error = #error;
                 type Idle = #idle;
+                #datagrams
             }
             #methods
         }

@@ -9,6 +9,7 @@ mod item;
 mod lifetimes;
 mod model;
 mod options;
+mod routes;
 mod server;
 mod twin;
 mod values;
@@ -38,6 +39,7 @@ pub(crate) fn hook(kind: Kind, options: TokenStream, item: TokenStream) -> Token
     let errors = Errors::default();
     let dispatch = options::hook(kind, options, &errors);
     let krate = dispatch.krate.clone();
+    routes::misplaced(&dispatch, &errors);
     let parsed = errors.is_empty();
     let hook = check::hook(kind, &function, dispatch, false, &errors);
     if function.sig.receiver().is_some() {
@@ -47,7 +49,11 @@ pub(crate) fn hook(kind: Kind, options: TokenStream, item: TokenStream) -> Token
     let name = function.sig.ident.clone();
     let impls = if parsed && errors.is_empty() {
         let callee = name.to_token_stream();
-        Twin { hook: &hook, name: name.to_token_stream(), callee, server: None }.impls()
+        let twin = Twin { hook: &hook, name: name.to_token_stream(), callee, server: None };
+        let (impls, alone) = (twin.impls(), twin.alone());
+        let error = (kind == Kind::Error).then(|| twin.datagram_error());
+        let error = error.map(|error| q!(__p::with_udp! { #error }));
+        q!(#impls #alone #error)
     } else {
         fallback::twin(kind, &name)
     };

@@ -1,7 +1,8 @@
 //! The model of a server: hooks, their arguments, their options.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Ident, Path, Signature, Type};
+use quote::ToTokens;
+use syn::{Attribute, Ident, Lit, Path, Signature, Type};
 
 /// The hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +14,11 @@ pub(crate) enum Kind {
     Close,
     Error,
     Idle,
+    Datagram,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Prepare,
         Self::Connect,
         Self::Request,
@@ -24,6 +26,7 @@ impl Kind {
         Self::Close,
         Self::Error,
         Self::Idle,
+        Self::Datagram,
     ];
 
     /// The attribute's name.
@@ -36,6 +39,7 @@ impl Kind {
             Self::Close => "on_close",
             Self::Error => "on_error",
             Self::Idle => "on_idle",
+            Self::Datagram => "on_datagram",
         }
     }
 
@@ -49,6 +53,7 @@ impl Kind {
             Self::Close => "__OnClose",
             Self::Error => "__OnError",
             Self::Idle => "__OnIdle",
+            Self::Datagram => "__OnDatagram",
         }
     }
 
@@ -59,7 +64,7 @@ impl Kind {
 
     /// Returns whether it may be an `async fn`.
     pub(super) fn may_wait(self) -> bool {
-        matches!(self, Self::Connect | Self::Request | Self::Close)
+        matches!(self, Self::Connect | Self::Request | Self::Close | Self::Datagram)
     }
 }
 
@@ -73,11 +78,31 @@ pub(super) struct Hook {
     pub(super) dispatch: Dispatching,
 }
 
+/// The requests that a handler is for, of a server with several.
+pub(super) enum Route {
+    /// Those that name this key: a literal.
+    Key(Lit),
+    /// Those of this variant of the frame.
+    Variant(Path),
+}
+
+impl ToTokens for Route {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Key(key) => key.to_tokens(tokens),
+            Self::Variant(path) => path.to_tokens(tokens),
+        }
+    }
+}
+
 /// The options of `#[on_request]`.
 #[derive(Default)]
 pub(super) struct Dispatching {
+    pub(super) route: Option<Route>,
     pub(super) inline: Option<Ident>,
     pub(super) concurrent: Option<(Ident, TokenStream)>,
+    /// The most requests of the route at once.
+    pub(super) most: Option<TokenStream>,
     pub(super) ordered: Option<Ident>,
     /// Milliseconds.
     pub(super) timeout: Option<u64>,
@@ -97,7 +122,7 @@ pub(super) enum Arg {
     Error(Type),
     /// By value, from the call or the connection.
     Taken(Type),
-    /// The last by value of `on_request`.
+    /// The last by value of `on_request`, the last of `on_datagram`.
     Frame(Type),
     /// The first by value of `on_close`.
     Owned(Type),

@@ -3,13 +3,13 @@
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::{
-    Expr, Ident, LitStr, Path, Token,
+    Expr, Ident, Lit, LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{ParseStream, Parser},
 };
 
 use super::{
-    model::{Dispatching, Kind},
+    model::{Dispatching, Kind, Route},
     values,
 };
 use crate::{
@@ -22,6 +22,11 @@ use crate::{
 pub(super) struct Options {
     pub(super) krate: Option<Path>,
     pub(super) codec: Option<Path>,
+    /// The frame and the replies of a server with routes.
+    pub(super) frame: Option<Type>,
+    pub(super) reply: Option<Type>,
+    /// Concurrent requests of each connection, of a server with routes.
+    pub(super) concurrent: Option<TokenStream>,
     /// Free functions, by the hook that they are.
     pub(super) hooks: Vec<(Kind, Path)>,
     /// Calls of the builder: `.max_connections(100)`.
@@ -51,6 +56,7 @@ enum Of {
 const OPTIONS: &[(&str, Of, Takes)] = &[
     ("listen", Of::Server("listen_default"), Takes::Address),
     ("max_frame", Of::Connection, Takes::Number),
+    ("max_datagram", Of::Server("max_datagram"), Takes::Number),
     ("read_timeout", Of::Connection, Takes::Duration),
     ("frame_timeout", Of::Connection, Takes::Duration),
     ("write_timeout", Of::Connection, Takes::Duration),
@@ -59,6 +65,7 @@ const OPTIONS: &[(&str, Of, Takes)] = &[
     ("pollers", Of::Server("pollers"), Takes::Number),
     ("workers", Of::Server("workers"), Takes::Number),
     ("transport", Of::Server("transport"), Takes::Function),
+    ("tls", Of::Server("tls_by"), Takes::Function),
 ];
 
 impl Options {
@@ -78,7 +85,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
     let mut options = Options::default();
     let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
     known.extend(Kind::ALL.map(Kind::name));
-    known.extend(["codec", "crate", "tls"]);
+    known.extend(["codec", "frame", "reply", "concurrent", "crate"]);
     each(tokens, &known, errors, |key, input| {
         let name = key.to_string();
         input.parse::<Token![=]>()?;
@@ -90,11 +97,17 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
             options.codec = Some(input.parse()?);
             return Ok(());
         }
-        if name == "tls" {
-            input.parse::<Expr>()?;
-            let help = "wrap a TLS library in a `netpoll::Transport`, and name the function that makes \
-                        one for each connection: `transport = make`";
-            errors.at(&key, "there is no TLS of netpoll's own yet", help);
+        if name == "frame" || name == "reply" {
+            let ty = Some(input.parse()?);
+            if name == "frame" {
+                options.frame = ty
+            } else {
+                options.reply = ty
+            }
+            return Ok(());
+        }
+        if name == "concurrent" {
+            options.concurrent = Some(concurrent(input, errors)?);
             return Ok(());
         }
         if let Some(kind) = Kind::of(&name) {
@@ -132,8 +145,11 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
 /// Reads the options of `#[on_request]`, or of another hook, which has `crate` alone.
 pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatching {
     let mut options = Dispatching::default();
+    let (route, tokens) = route(kind, tokens);
+    options.route = route;
     let known: &[&str] = match kind {
         Kind::Request => &["inline", "concurrent", "ordered", "timeout", "codec", "crate"],
+        Kind::Datagram => &["inline", "concurrent", "timeout", "crate"],
         _ => &["crate"],
     };
     each(tokens, known, errors, |key, input| {
@@ -142,12 +158,7 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
             "ordered" => options.ordered = Some(key),
             "concurrent" => {
                 input.parse::<Token![=]>()?;
-                let most: Expr = input.parse()?;
-                if most.to_token_stream().to_string() == "0" {
-                    let help = "write how many requests are handled at once: `concurrent = 256`";
-                    errors.at(&most, "`concurrent = 0` handles no request", help);
-                }
-                options.concurrent = Some((key, most.into_token_stream()));
+                options.concurrent = Some((key, concurrent(input, errors)?));
             }
             "timeout" => {
                 input.parse::<Token![=]>()?;
@@ -174,6 +185,37 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
         errors.at(concurrent, "`inline` handles one request at a time", help);
     }
     options
+}
+
+/// Reads the number of requests that are handled at once.
+fn concurrent(input: ParseStream<'_>, errors: &Errors) -> syn::Result<TokenStream> {
+    let most: Expr = input.parse()?;
+    if most.to_token_stream().to_string() == "0" {
+        let help = "write how many requests are handled at once: `concurrent = 256`";
+        errors.at(&most, "`concurrent = 0` handles no request", help);
+    }
+    Ok(most.into_token_stream())
+}
+
+/// Reads the route before the options of `#[on_request]`, if there is one.
+fn route(kind: Kind, tokens: TokenStream) -> (Option<Route>, TokenStream) {
+    let read = |input: ParseStream<'_>| {
+        let route = if input.peek(Lit) {
+            Some(Route::Key(input.parse()?))
+        } else if input.peek(Ident::peek_any) && input.peek2(Token![::]) {
+            Some(Route::Variant(input.call(Path::parse_mod_style)?))
+        } else {
+            None
+        };
+        if route.is_some() && !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+        Ok((route, input.parse()?))
+    };
+    match read.parse2(tokens.clone()) {
+        Ok(read) if kind == Kind::Request => read,
+        _ => (None, tokens),
+    }
 }
 
 /// Gives each key, which is known and stands once, to `read` with what follows it.

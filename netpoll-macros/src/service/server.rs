@@ -10,6 +10,7 @@ use super::{
     item::{Function, Member, ServerItem},
     model::{Hook, Kind},
     options::{self, Options},
+    routes,
     twin::Twin,
 };
 use crate::{
@@ -51,13 +52,12 @@ fn of_struct(name: &Ident, item: &TokenStream, options: &Options, errors: Errors
         errors.at(codec, "a function has its codec with it", help);
     }
     let path = |kind: Kind| options.hooks.iter().find(|(of, _)| *of == kind).map(|(_, path)| path);
-    if errors.is_empty() && path(Kind::Request).is_none() {
+    if errors.is_empty() && path(Kind::Request).is_none() && path(Kind::Datagram).is_none() {
         let help = "name a function that has `#[on_request]`: `#[server(on_request = handle)]`";
         errors.at(name, format!("`{name}` handles no request"), help);
     }
     let impls = if errors.is_empty() {
-        let hooks = Kind::ALL
-            .map(|kind| path(kind).map_or(q!(__p::NoHook), quote::ToTokens::to_token_stream));
+        let hooks = Kind::ALL.map(|kind| path(kind).map(quote::ToTokens::to_token_stream));
         HookSet { server: &server, hooks, calls: &options.calls() }.impls()
     } else {
         fallback::service(&server)
@@ -79,7 +79,14 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
         }
     }
     let parsed = errors.is_empty();
+    let routed = routes::are_there(&hooks, options);
+    if routed {
+        routes::check(&mut hooks, options, &errors);
+    }
     for kind in Kind::ALL {
+        if routed && kind == Kind::Request {
+            continue;
+        }
         let mut always = hooks.iter().filter(|hook| hook.kind == kind && hook.cfgs.is_empty());
         if let (Some(first), Some(second)) = (always.next(), always.next()) {
             let name = kind.name();
@@ -88,7 +95,8 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
             errors.push(syn::Error::new_spanned(&first.sig.ident, "the first is here"));
         }
     }
-    if parsed && !hooks.iter().any(|hook| hook.kind == Kind::Request) {
+    let handles = |hook: &Hook| matches!(hook.kind, Kind::Request | Kind::Datagram);
+    if parsed && !hooks.iter().any(handles) {
         let help =
             "write `#[on_request] fn handle(&self, request: Request<'_>) -> Reply { .. }` in it";
         errors.at(of, format!("`{}` handles no request", of.to_token_stream()), help);
@@ -144,17 +152,24 @@ fn put_together(of: &Type, hooks: &[Hook], options: &Options) -> TokenStream {
     let types = Kind::ALL.map(|kind| {
         let of_kind: Vec<_> = hooks.iter().filter(|hook| hook.kind == kind).collect();
         if of_kind.is_empty() {
-            return missing(kind, of, hooks, &mut parts).unwrap_or(q!(__p::NoHook));
+            return missing(kind, of, hooks, &mut parts);
         }
         let (twin, declared) = declaration(kind, of);
         parts.extend(declared);
+        if kind == Kind::Request && routes::are_there(hooks, options) {
+            parts.extend(routes::handler(&of_kind, &twin, of, options));
+            return Some(twin);
+        }
         for hook in &of_kind {
             let function = &hook.sig.ident;
             let callee = quote_spanned!(function.span()=> <#of>::#function);
             let twin = Twin { hook, name: twin.clone(), callee, server: Some(of) };
             parts.extend(twin.impls());
+            if hook.kind == Kind::Error && hooks.iter().any(|hook| hook.kind == Kind::Datagram) {
+                parts.extend(twin.datagram_error());
+            }
         }
-        any(&twin, &format!("{}Any", kind.twin()), &of_kind, &mut parts)
+        Some(any(&twin, &format!("{}Any", kind.twin()), &of_kind, &mut parts))
     });
     let service = HookSet { server: of, hooks: types, calls: &options.calls() }.impls();
     q!(#parts #service)

@@ -27,6 +27,14 @@ fn here(at: Span) -> Span {
     Span::mixed_site().located_at(at)
 }
 
+/// The constant for a deadline of so many milliseconds.
+fn timeout(ms: u64) -> TokenStream {
+    q! {
+        const TIMEOUT: ::core::option::Option<::core::time::Duration> =
+            ::core::option::Option::Some(::core::time::Duration::from_millis(#ms));
+    }
+}
+
 impl Twin<'_> {
     /// The impls; `__p` is the glue's module.
     pub(super) fn impls(&self) -> TokenStream {
@@ -35,6 +43,7 @@ impl Twin<'_> {
             Kind::Request => self.request(),
             Kind::Connect => self.connect(),
             Kind::Close => self.close(),
+            Kind::Datagram => self.datagram(),
             Kind::Prepare | Kind::Disconnect | Kind::Error | Kind::Idle => self.looker(),
         };
         let wants = self.wants().map(|session| {
@@ -89,7 +98,7 @@ impl Twin<'_> {
     }
 
     /// The statements that take the arguments by value, and the call.
-    fn call(&self, from: &TokenStream) -> (Vec<TokenStream>, TokenStream) {
+    pub(super) fn call(&self, from: &TokenStream) -> (Vec<TokenStream>, TokenStream) {
         let mut takes = Vec::new();
         let shared = self.hook.dispatch.concurrent.is_some();
         let args = self.hook.args.iter().enumerate().map(|(i, arg)| match arg {
@@ -146,12 +155,7 @@ impl Twin<'_> {
             None if hook.is_async() => q!(Async),
             None => q!(Sync),
         };
-        let timeout = hook.dispatch.timeout.map(|ms| {
-            q! {
-                const TIMEOUT: ::core::option::Option<::core::time::Duration> =
-                    ::core::option::Option::Some(::core::time::Duration::from_millis(#ms));
-            }
-        });
+        let timeout = hook.dispatch.timeout.map(timeout);
         let bounds = self.bounds(&q!(__p::FromCall<'__c, __S>));
         let (takes, call) = self.call(&q!(__p::FromCall::from_call));
         let parts = (!takes.is_empty()).then(
@@ -217,6 +221,146 @@ impl Twin<'_> {
                     }
                 }
                 #share
+            }
+        }
+    }
+
+    fn datagram(&self) -> TokenStream {
+        let (name, hook) = (&self.name, self.hook);
+        let (server, generics) = self.server();
+        let (payload, at) = match hook.frame() {
+            Some(ty) if has_lifetimes(ty) => {
+                (fixed(ty).to_token_stream(), of_the_call(ty).to_token_stream())
+            }
+            // An error in the type is told where it stands, and not again.
+            ty => (ty.to_token_stream(), q!(Self::Payload)),
+        };
+        let dispatch = match &hook.dispatch.concurrent {
+            Some((_, max)) => q!(Concurrent { max: #max, ordered: false }),
+            None if hook.dispatch.inline.is_some() => q!(Inline),
+            None if hook.is_async() => q!(Async),
+            None => q!(Sync),
+        };
+        let blocks = (!hook.is_async()).then(|| {
+            q!(
+                const BLOCKS: bool = true;
+            )
+        });
+        let timeout = hook.dispatch.timeout.map(timeout);
+        let bounds = self.bounds(&q!(__p::FromDatagram<'__c, __S>));
+        let (takes, call) = self.call(&q!(__p::FromDatagram::from_datagram));
+        let parts = (!takes.is_empty()).then(|| {
+            q! {
+                let mut parts = __p::DatagramParts::new(
+                    server,
+                    ::core::option::Option::Some(peer),
+                    local,
+                    ecn,
+                    ::core::option::Option::Some(out.reborrow()),
+                );
+            }
+        });
+        let fields = if takes.is_empty() { q!(mut out, ..) } else { q!(peer, local, ecn, mut out) };
+        let send = quote_spanned! {here(return_span(hook))=>
+            __p::IntoDatagrams::send(reply, &mut out)
+        };
+        let future = quote_spanned! {here(hook.sig.ident.span())=>
+            impl ::core::future::Future<Output = __p::Result<()>> + ::core::marker::Send + '__a
+        };
+        q! {
+            impl<#(#generics),*> __p::OnDatagram<#server> for #name
+            where
+                #(#bounds,)*
+            {
+                type Payload = #payload;
+                type At<'__c> = #at;
+                const DISPATCH: __p::Dispatch = __p::Dispatch::#dispatch;
+                #blocks
+                #timeout
+                #[inline]
+                fn on_datagram<'__a>(
+                    server: &'__a #server,
+                    call: __p::DatagramCall<'__a>,
+                    request: Self::At<'__a>,
+                ) -> #future {
+                    async move {
+                        let _ = server;
+                        let __p::DatagramCall { #fields } = call;
+                        let reply = {
+                            #parts
+                            #(#takes)*
+                            #call
+                        };
+                        #send
+                    }
+                }
+            }
+        }
+    }
+
+    /// A free function that handles datagrams is a server by itself, as one that handles requests is.
+    pub(super) fn alone(&self) -> Option<TokenStream> {
+        if self.hook.kind != Kind::Datagram {
+            return None;
+        }
+        let (name, cfgs) = (&self.name, &self.hook.cfgs);
+        let (server, generics) = self.server();
+        let bounds = self.bounds(&q!(__p::FromDatagram<'__c, __S>));
+        Some(q! {
+            #(#cfgs)*
+            impl<#(#generics),*> __p::Alone<#server> for #name
+            where
+                #(#bounds,)*
+            {
+                type Session = __p::Unnamed;
+                type Request = __p::NoHook;
+                fn datagrams(
+                    server: &::std::sync::Arc<#server>,
+                ) -> ::core::option::Option<__p::DatagramService> {
+                    __p::DatagramService::of::<#server, Self, __p::NoHook>(server)
+                }
+            }
+        })
+    }
+
+    /// `on_error` as it is told of datagrams: one that takes a connection cannot be, and logs them.
+    pub(super) fn datagram_error(&self) -> TokenStream {
+        let (name, cfgs) = (&self.name, &self.hook.cfgs);
+        let (server, generics) = self.server();
+        let of_connections =
+            |arg: &Arg| matches!(arg, Arg::Connection(_) | Arg::Session { .. } | Arg::Frame(_));
+        let (bounds, body) = if self.hook.args.iter().any(of_connections) {
+            (Vec::new(), q!(__p::log_fault(parts, error)))
+        } else {
+            let (takes, call) = self.call(&q!(__p::FromDatagram::from_datagram));
+            let mutable = (!takes.is_empty()).then(|| q!(let mut parts = parts;));
+            let outcome = quote_spanned! {here(return_span(self.hook))=>
+                __p::Outcome::<()>::outcome(done)
+            };
+            let body = q! {
+                let server = parts.server();
+                let _ = server;
+                let done = {
+                    #mutable
+                    #(#takes)*
+                    #call
+                };
+                #outcome
+            };
+            (self.bounds(&q!(__p::FromDatagram<'__c, __S>)), body)
+        };
+        q! {
+            #(#cfgs)*
+            impl<#(#generics),*> __p::OnDatagramError<#server> for #name
+            where
+                #(#bounds,)*
+            {
+                fn on_datagram_error(
+                    parts: __p::DatagramParts<'_, #server>,
+                    error: &__p::Error,
+                ) -> __p::Result<()> {
+                    #body
+                }
             }
         }
     }

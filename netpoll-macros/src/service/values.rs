@@ -39,6 +39,7 @@ pub(super) fn listen(text: &LitStr, errors: &Errors) -> bool {
         Some(path) => !path.is_empty(),
         None => value
             .strip_prefix("tcp://")
+            .or_else(|| value.strip_prefix("udp://"))
             .unwrap_or(&value)
             .rsplit_once(':')
             .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),

@@ -24,6 +24,7 @@ use crate::{Error, ErrorKind, Result};
 /// | `udp://host:port`, `udp://[::1]:port` | datagrams, to be listened on |
 /// | `unix:/path` | a Unix socket's file |
 /// | `unix:@name` | a Unix socket's abstract name (Linux only) |
+/// | `shm:/path` | shared memory between two processes (Linux only), which begins at a Unix socket's file |
 ///
 /// The text that `Display` writes of a parsed address parses to an equal one.
 ///
@@ -55,6 +56,8 @@ pub enum Address {
     Unix(PathBuf),
     /// The abstract name of a Unix socket, without its leading zero byte; Linux only.
     Abstract(String),
+    /// Shared memory, whose sessions begin at the file of a Unix socket; Linux only.
+    SharedMemory(PathBuf),
 }
 
 impl Address {
@@ -63,7 +66,15 @@ impl Address {
         match self {
             // An address with a zone is left to the resolver too.
             Self::Tcp { host, .. } | Self::Udp { host, .. } => host.parse::<IpAddr>().is_err(),
-            Self::Unix(_) | Self::Abstract(_) => false,
+            Self::Unix(_) | Self::Abstract(_) | Self::SharedMemory(_) => false,
+        }
+    }
+
+    /// Returns the host as it was written, without brackets; `None` for Unix sockets and shared memory.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Tcp { host, .. } | Self::Udp { host, .. } => Some(host),
+            Self::Unix(_) | Self::Abstract(_) | Self::SharedMemory(_) => None,
         }
     }
 
@@ -90,7 +101,9 @@ impl Address {
     pub fn resolve(&self) -> Result<Vec<PeerAddress>> {
         match self {
             Self::Tcp { host, port } | Self::Udp { host, port } => resolve_host(host, *port),
-            Self::Unix(path) => Ok(vec![PeerAddress::Path(path.clone())]),
+            Self::Unix(path) | Self::SharedMemory(path) => {
+                Ok(vec![PeerAddress::Path(path.clone())])
+            }
             Self::Abstract(name) => Ok(vec![PeerAddress::Abstract(name.clone().into_bytes())]),
         }
     }
@@ -141,10 +154,13 @@ impl fmt::Display for Address {
             Self::Udp { host, port } => write!(f, "udp://{host}:{port}"),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             // Without its scheme this would be the file of a Unix socket.
-            Self::Tcp { host, port } if host == "unix" => write!(f, "tcp://{host}:{port}"),
+            Self::Tcp { host, port } if host == "unix" || host == "shm" => {
+                write!(f, "tcp://{host}:{port}")
+            }
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Abstract(name) => write!(f, "unix:@{name}"),
+            Self::SharedMemory(path) => write!(f, "shm:{}", path.display()),
         }
     }
 }
@@ -154,6 +170,7 @@ enum Fault {
     Empty,
     Scheme,
     UnixPath,
+    SharedPath,
     AbstractName,
     NoPort,
     Port,
@@ -180,6 +197,9 @@ impl Fault {
             Self::UnixPath => {
                 ("the path is empty or holds a zero byte", "unix:/path/of/the/socket")
             }
+            Self::SharedPath => {
+                ("the path is empty or holds a zero byte", "shm:/path/of/the/socket")
+            }
             Self::AbstractName => ("the name is empty or holds a zero byte", "unix:@name"),
             Self::NoPort => ("the port is missing", form),
             Self::Port => ("the port is not a number up to 65535", "host:port, such as 0.0.0.0:80"),
@@ -197,6 +217,10 @@ fn parse(text: &str) -> Result<Address, Fault> {
     }
     if let Some(unix) = text.strip_prefix("unix:") {
         return parse_unix(unix);
+    }
+    if let Some(path) = text.strip_prefix("shm:") {
+        let good = !path.is_empty() && !path.contains('\0');
+        return if good { Ok(Address::SharedMemory(path.into())) } else { Err(Fault::SharedPath) };
     }
     let (datagrams, rest) = match text.split_once("://") {
         Some(("tcp", rest)) => (false, rest),
@@ -351,7 +375,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_an_error_or_round_trips(text in "(tcp://|udp://|unix:|\\[)?\\PC{0,20}[:\\]]{0,2}[0-9]{0,6}") {
+        fn garbage_is_an_error_or_round_trips(text in "(tcp://|udp://|unix:|shm:|\\[)?\\PC{0,20}[:\\]]{0,2}[0-9]{0,6}") {
             if let Ok(a) = text.parse::<Address>() {
                 prop_assert_eq!(a.to_string().parse::<Address>().unwrap(), a);
             }

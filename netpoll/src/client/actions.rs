@@ -24,6 +24,8 @@ pub(super) struct More<L> {
     pub(super) closes: Vec<Arc<L>>,
     /// True if the resolver is to be asked.
     pub(super) resolves: bool,
+    /// True if `Connections` is to be nudged after a while.
+    pub(super) nudges: bool,
     /// Calls that fail.
     pub(super) failed: Vec<(Arc<Call<L>>, Error)>,
     pub(super) wakes: Vec<Waker>,
@@ -53,6 +55,7 @@ impl<L> Default for More<L> {
             dials: Vec::new(),
             closes: Vec::new(),
             resolves: false,
+            nudges: false,
             failed: Vec::new(),
             wakes: Vec::new(),
             timer: None,
@@ -92,6 +95,7 @@ impl<L> Actions<L> {
         all.dials.extend(more.dials);
         all.closes.extend(more.closes);
         all.resolves |= more.resolves;
+        all.nudges |= more.nudges;
         all.failed.extend(more.failed);
         all.wakes.extend(more.wakes);
         all.timer = all.timer.into_iter().chain(more.timer).min();

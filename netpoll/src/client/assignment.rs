@@ -1,7 +1,7 @@
 //! Assignment: calls to connections with room, dials to endpoints. Everything here runs under the lock of
 //! [`Connections`].
 
-use std::sync::Arc;
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     actions::{Actions, Start},
@@ -103,6 +103,7 @@ impl<L> Connections<L> {
         while state.dialing.saturating_mul(self.limits.capacity) < state.queue.len()
             && self.dial(state, actions)
         {}
+        self.nudge_if_needed(state, actions);
         self.make_way(state, actions);
         let hopeless = state.dialing == 0 && state.by_id.is_empty() && !state.queue.is_empty();
         if hopeless && !self.endpoints.is_asking() {
@@ -110,13 +111,27 @@ impl<L> Connections<L> {
         }
     }
 
-    /// Fails all queued calls.
+    /// Fails the queued calls, except for idempotent ones that have lost a connection: a server that restarts
+    /// is back soon.
     pub(super) fn give_up(&self, state: &mut Entries<L>, actions: &mut Actions<L>) {
         let why = self.endpoints.why_not();
-        while let Some((_, call)) = state.queue.pop_first() {
-            actions.more().failed.push((call, why.clone()));
+        for (ticket, call) in mem::take(&mut state.queue) {
+            if call.may_wait_for_an_endpoint() {
+                state.queue.insert(ticket, call);
+            } else {
+                actions.more().failed.push((call, why.clone()));
+            }
         }
+        self.nudge_if_needed(state, actions);
         state.tell_if_drained(actions);
+    }
+
+    /// Looks again after a while, if calls wait for an endpoint that may not be dialled yet.
+    fn nudge_if_needed(&self, state: &mut Entries<L>, actions: &mut Actions<L>) {
+        if !state.queue.is_empty() && !state.nudged && self.endpoints.has_probation() {
+            state.nudged = true;
+            actions.more().nudges = true;
+        }
     }
 
     /// Begins a dial. Returns false if a limit or the endpoints' health forbids another one.
@@ -137,6 +152,7 @@ impl<L> Connections<L> {
         let host = state.host(endpoint);
         host.used += 1;
         host.dialing += 1;
+        host.last_dial = endpoint.is_on_probation().then(|| self.endpoints.clock.now());
         actions.more().dials.push(endpoint.clone());
     }
 
@@ -144,6 +160,16 @@ impl<L> Connections<L> {
         state.phase != Phase::Closed
             && !self.is_full(state)
             && state.used(endpoint) < self.limits.per_host
+            && (!endpoint.is_on_probation() || self.may_dial_slowly(state, endpoint))
+    }
+
+    /// Returns whether an endpoint on probation may be dialled again. Its first connection may be one that
+    /// ends as the others did: what waits must not make a burst of them.
+    fn may_dial_slowly(&self, state: &Entries<L>, endpoint: &Endpoint) -> bool {
+        let Some(host) = state.hosts.get(endpoint.index).filter(|host| host.used > 0) else {
+            return true;
+        };
+        host.last_dial.is_none_or(|last| self.endpoints.clock.now().since(last) >= SLOWLY)
     }
 
     fn is_full(&self, state: &Entries<L>) -> bool {
@@ -190,3 +216,6 @@ impl<L> Connections<L> {
         actions.start(Start { id, connection, call, idle });
     }
 }
+
+/// Time between dials to an endpoint on probation that has a connection.
+pub(super) const SLOWLY: Duration = Duration::from_millis(50);

@@ -1,15 +1,24 @@
 //! Settings of a client.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use super::{
+    budget::Budget,
+    call_connection::{Inspect, Marks, Matching, inspect_with},
     connections::{Connections, Limits},
     deadline_timer::DeadlineTimer,
     endpoints::Endpoints,
     handle::{Client, Kind, SetNumber},
-    hub::{CallConnection, Counters, Hub},
-    mux::{self, MuxFrame, Muxed, Number, OnPush, SequenceNumber},
-    pool,
+    hello::{FirstExchange, Hello},
+    hub::{Counters, Hub},
+    mux::{self, ByNumber, MuxFrame, OnPush, SequenceNumber},
+    pipeline, pool,
     received::Received,
     reply_handler::ReplyHandler,
     source::{IntoEndpoints, Source},
@@ -19,7 +28,7 @@ use crate::{
     conn::{ConnectionOptions, connection_setters, handler::Handler},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, DecodeError, Frame},
+    frame::{DecodeError, Frame},
     sched::Runtime,
     transport::Transport,
 };
@@ -30,7 +39,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Shortest `user_timeout` that a client sets: time for several retransmissions.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
-/// Settings of a client; `M` is [`Pool`] or [`Mux`].
+/// Settings of a client; `M` is [`Pool`], [`Pipeline`] or [`Mux`].
 #[must_use]
 pub struct ClientBuilder<Q, R, M> {
     source: Source,
@@ -41,6 +50,7 @@ pub struct ClientBuilder<Q, R, M> {
     timeout: Duration,
     idle_timeout: Option<Duration>,
     max_waiters: usize,
+    first: Option<FirstExchange>,
     mode: M,
     frames: PhantomData<fn(Q) -> R>,
 }
@@ -52,13 +62,20 @@ pub struct Pool {
     max_per_host: usize,
 }
 
+/// Settings of a client that has many calls on each connection, answered in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Pipeline {
+    connections: usize,
+    max_in_flight: usize,
+}
+
 /// Settings of a client that has many calls on each connection.
 pub struct Mux<Q: Frame> {
     connections: usize,
     max_in_flight: usize,
     max_sequence: u64,
-    /// Reads the number of a reply.
-    number: Number,
+    /// Reads the marks of a reply.
+    inspect: Inspect,
     /// Writes the number of a request.
     set_number: SetNumber<Q>,
     on_push: Option<OnPush>,
@@ -73,9 +90,32 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
             timeout: Duration::from_secs(10),
             idle_timeout,
             max_waiters: 65_536,
+            first: None,
             mode,
             frames: PhantomData,
         }
+    }
+
+    /// Speaks TLS on each connection. Connections resume the session of those before them, as long as `tls` and its clones are the same.
+    ///
+    /// ```no_run
+    /// use netpoll::{Frame, client::Client, frame::Auto, tls::TlsClient};
+    ///
+    /// #[derive(Frame)]
+    /// struct Message<'a> {
+    ///     #[frame(len(of = body))]
+    ///     length: Auto<u32>,
+    ///     body: &'a [u8],
+    /// }
+    /// let tls = TlsClient::builder().roots_file("our-ca.pem").build()?;
+    /// let client = Client::<Message<'_>, Message<'_>>::pool("rpc.example.org:443").tls(tls).build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::TlsClient) -> Self {
+        self.own = self.own.tls(tls);
+        self
     }
 
     connection_setters! { this, this.own }
@@ -88,7 +128,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     }
 
     /// Sets the runtime whose pollers serve the connections, and whose workers dial. Default:
-    /// [`Runtime::global`].
+    /// [`Runtime::current`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.own = self.own.runtime(runtime);
         self
@@ -134,13 +174,50 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         self
     }
 
-    fn hub<L: CallConnection>(
+    /// Makes a first exchange on each new connection before it carries calls: a login, a choice of a
+    /// version or a database, a preface. It counts as a part of the dial: it has to end within the
+    /// `connect_timeout`, and its failure is a failed dial.
+    ///
+    /// ```no_run
+    /// use netpoll::{Error, ErrorKind, Frame, client::Client};
+    ///
+    /// /// A line of text.
+    /// #[derive(Frame)]
+    /// struct Line<'a>(#[frame(until = b"\n", max = 512)] &'a str);
+    ///
+    /// let client = Client::<Line<'static>, Line<'static>>::pipeline("10.0.0.7:7000")
+    ///     .on_connect(|mut hello| async move {
+    ///         match hello.call(Line("AUTH secret")).await?.get()?.0 {
+    ///             "OK" => Ok(()),
+    ///             other => Err(Error::new(ErrorKind::Io, format!("login refused: {other}"))),
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// client.call(Line("PING"))?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn on_connect<F, Fut>(mut self, first: F) -> Self
+    where
+        F: Fn(Hello<Q, R>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.first = Some(Arc::new(move |conn| {
+            let hello = Hello::new(conn);
+            let received = hello.received();
+            let exchange = first(hello);
+            Box::pin(async move { exchange.await.map(|()| received.load(Relaxed)) })
+        }));
+        self
+    }
+
+    fn hub<K: Matching>(
         self,
         connections: usize,
         per_host: usize,
         capacity: usize,
-        spec: L::Spec,
-    ) -> Result<Arc<Hub<L>>> {
+        keeps_one: bool,
+        spec: K::Spec,
+    ) -> Result<Arc<Hub<K>>> {
         if connections == 0 || per_host == 0 || capacity == 0 {
             let why = "a client's limits of connections and calls are one at least";
             return Err(Error::new(ErrorKind::Config, why));
@@ -156,7 +233,10 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
             deadline_timer: DeadlineTimer::new(hub.clone(), dialer.owner().shared()),
             dialer,
             counters: Counters::default(),
+            budget: Budget::new(),
+            first: self.first,
             probe_after: PROBE_AFTER,
+            keeps_one,
             spec,
         }))
     }
@@ -191,8 +271,42 @@ where
     pub fn build(self) -> Result<Client<Q, R>> {
         let Pool { max_connections, max_per_host } = self.mode;
         let timeout = self.timeout;
-        let hub = self.hub(max_connections, max_per_host, 1, pool::Spec::of::<R>())?;
+        let hub = self.hub(max_connections, max_per_host, 1, false, pool::Spec::of::<R>())?;
         Ok(Client::new(Kind::Pool(hub), timeout))
+    }
+}
+
+impl<Q, R> ClientBuilder<Q, R, Pipeline>
+where
+    Q: Frame + 'static,
+    R: Frame + 'static,
+{
+    pub(super) fn pipeline(endpoints: impl IntoEndpoints) -> Self {
+        Self::new(endpoints, None, Pipeline { connections: 1, max_in_flight: 1_024 })
+    }
+
+    /// Sets the number of connections to each address. Another one is dialled while all are busy. Default: 1.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.mode.connections = connections;
+        self
+    }
+
+    /// Limits the calls that one connection carries at once; further ones wait. Default: 1,024.
+    pub fn max_in_flight(mut self, max: usize) -> Self {
+        self.mode.max_in_flight = max;
+        self
+    }
+
+    /// Builds the client, which dials at its first call.
+    ///
+    /// # Errors
+    /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
+    pub fn build(self) -> Result<Client<Q, R>> {
+        let Pipeline { connections, max_in_flight } = self.mode;
+        let timeout = self.timeout;
+        let spec = pipeline::Spec::of::<R>();
+        let hub = self.hub(usize::MAX, connections, max_in_flight, false, spec)?;
+        Ok(Client::new(Kind::Pipeline(hub), timeout))
     }
 }
 
@@ -211,7 +325,7 @@ where
             connections: 1,
             max_in_flight: 4_096,
             max_sequence: Q::Seq::MAX,
-            number: number::<R>,
+            inspect: inspect::<R>,
             set_number: set_number::<Q>,
             on_push: None,
         };
@@ -253,22 +367,21 @@ where
     /// `Address` if an address cannot be parsed, `Config` if there is none, or a limit is zero.
     pub fn build(mut self) -> Result<Client<Q, R>> {
         let (timeout, set_number) = (self.timeout, self.mode.set_number);
-        let Mux { connections, max_in_flight, max_sequence, number, .. } = self.mode;
+        let Mux { connections, max_in_flight, max_sequence, inspect, .. } = self.mode;
         let half = usize::try_from(max_sequence / 2).unwrap_or(usize::MAX);
         let handler =
-            |connection| Arc::new(ReplyHandler::<R, Muxed>::new(connection)) as Arc<dyn Handler>;
+            |connection| Arc::new(ReplyHandler::<R, ByNumber>::new(connection)) as Arc<dyn Handler>;
         let on_push = self.mode.on_push.take();
-        let spec = mux::Spec { handler, number, on_push, max_number: max_sequence };
-        let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), spec)?;
+        let keeps_one = on_push.is_some();
+        let spec = mux::Spec { handler, inspect, on_push, max_number: max_sequence };
+        let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), keeps_one, spec)?;
         Ok(Client::new(Kind::Mux(hub, set_number), timeout))
     }
 }
 
-/// Reads the number of a frame.
-fn number<R: MuxFrame>(bytes: &LinkSlice) -> Result<u64, DecodeError> {
-    let arena = Arena::new();
-    let frame = frame::decode::<R>(bytes, bytes.len(), &arena)?;
-    Ok(R::seq_of(&frame).number())
+/// Reads the marks of a frame, with its number.
+fn inspect<R: MuxFrame>(bytes: &LinkSlice) -> Result<Marks, DecodeError> {
+    inspect_with::<R>(bytes, |frame| R::seq_of(frame).number())
 }
 
 fn set_number<Q: MuxFrame>(frame: &mut Q::At<'_>, number: u64) {

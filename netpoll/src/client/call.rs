@@ -17,7 +17,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{buf::LinkSlice, error::Result, primitive::Mutex, timer::Moment};
+use crate::{buf::LinkSlice, error::Result, guard, primitive::Mutex, timer::Moment};
 
 /// Number of connections tried for a call whose connections end before a byte of it was sent.
 const TRIES: u32 = 4;
@@ -30,6 +30,7 @@ pub(super) struct Call<L> {
     /// The request, if the connection sends it; empty if the caller does.
     pub(super) request: LinkSlice,
     pub(super) begun: Moment,
+    pub(super) manner: Manner,
     /// Its place in the FIFO order of the client's calls. Set when it enters.
     pub(super) ticket: AtomicU64,
     /// Connections that ended before a byte of it was sent.
@@ -37,6 +38,18 @@ pub(super) struct Call<L> {
     /// Its key in the list of deadlines; changed under the lock of `Connections`.
     pub(super) listed: AtomicUsize,
     state: Mutex<State<L>>,
+}
+
+/// The manner in which a call is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Once.
+    #[default]
+    Once,
+    /// Again after its connection was lost.
+    Idempotent,
+    /// Once, and without a reply.
+    OneWay,
 }
 
 enum State<L> {
@@ -86,11 +99,17 @@ pub(super) enum Left<L> {
 
 impl<L> Call<L> {
     /// Creates a call whose end wakes `waker`, or the waker of the last [poll](Self::poll).
-    pub(super) fn new(request: LinkSlice, begun: Moment, waker: Option<Waker>) -> Arc<Self> {
+    pub(super) fn new(
+        request: LinkSlice,
+        begun: Moment,
+        manner: Manner,
+        waker: Option<Waker>,
+    ) -> Arc<Self> {
         let state = State::Waiting { waker, place: Place::Nowhere, late: false };
         Arc::new(Self {
             request,
             begun,
+            manner,
             ticket: AtomicU64::new(0),
             tries: AtomicU32::new(0),
             listed: AtomicUsize::new(UNLISTED),
@@ -129,12 +148,17 @@ impl<L> Call<L> {
         self.put(at, &mut None)
     }
 
-    /// Takes the call from a connection that has ended, if its request was certainly not sent and another
-    /// attempt is allowed.
-    pub(super) fn take_back(&self) -> bool {
+    /// Takes the call from a connection that has ended, if it may be repeated: its request was certainly
+    /// not sent (`unsent` says so of one that its caller has passed on), or it is idempotent and there is
+    /// `budget`; and another attempt is allowed.
+    pub(super) fn take_back(&self, unsent: bool, budget: impl FnOnce() -> bool) -> bool {
         let mut state = self.state.lock();
         let State::Waiting { place, .. } = &mut *state else { return false };
-        let again = matches!(place, Place::Connection { sent: false, .. }) && self.may_try_again();
+        let Place::Connection { sent, .. } = place else { return false };
+        let unsent = unsent || !*sent;
+        let again = (unsent || self.manner == Manner::Idempotent)
+            && self.may_try_again()
+            && (unsent || budget());
         if again {
             *place = Place::Nowhere;
         }
@@ -146,6 +170,12 @@ impl<L> Call<L> {
         self.tried() < TRIES
     }
 
+    /// Returns whether a queued call goes on waiting although no endpoint can be reached now. Counts an
+    /// attempt.
+    pub(super) fn may_wait_for_an_endpoint(&self) -> bool {
+        self.manner == Manner::Idempotent && self.tries.load(Relaxed) > 0 && self.may_try_again()
+    }
+
     /// Ends the call, unless it has ended. Returns whether its caller gets `result`.
     pub(super) fn complete(&self, result: Result<LinkSlice>) -> bool {
         let mut state = self.state.lock();
@@ -155,7 +185,7 @@ impl<L> Call<L> {
         let before = mem::replace(&mut *state, State::Done(result));
         drop(state);
         if let State::Waiting { waker: Some(waker), .. } = before {
-            waker.wake();
+            guard::wake(waker);
         }
         true
     }
@@ -168,7 +198,7 @@ impl<L> Call<L> {
         let waker = waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            guard::wake(waker);
         }
     }
 
@@ -245,7 +275,7 @@ pub(super) mod models {
 
     /// A call without a request.
     pub(in crate::client) fn call<L>() -> Arc<Call<L>> {
-        Call::new(LinkSlice::default(), Clock::default().now(), None)
+        Call::new(LinkSlice::default(), Clock::default().now(), Manner::Once, None)
     }
 
     /// Waits for the end of `call`.
@@ -322,7 +352,7 @@ pub(super) mod models {
                 if let Some(waker) = woken {
                     waker.wake();
                 }
-                if theirs.take_back() {
+                if theirs.take_back(false, || false) {
                     return theirs.complete(Err(Error::new(ErrorKind::Closed, "unsent")));
                 }
                 theirs.complete(Ok(LinkSlice::default()))

@@ -1,28 +1,60 @@
 //! The errors of calls that got no reply.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use super::{
     call::Place,
-    hub::{CallConnection, Hub},
+    call_connection::{CallConnection, Matching},
+    hub::Hub,
 };
 use crate::{
     conn::CloseReason,
     error::{Error, ErrorKind},
 };
 
+/// The traffic of a connection that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traffic {
+    pub(super) age: Duration,
+    /// Bytes that the kernel accepted.
+    pub(super) sent: u64,
+    /// Bytes of whole frames.
+    pub(super) received: u64,
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.age.as_millis();
+        write!(f, "{millis} ms after it was made, {} bytes sent, ", self.sent)?;
+        match self.received {
+            0 => f.write_str("no reply received"),
+            n => write!(f, "{n} received"),
+        }
+    }
+}
+
 /// Returns the error of a call to `address` whose connection ended by `fault`, or else for `reason`.
-pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> Error {
+pub(super) fn of(
+    address: &str,
+    fault: Option<&Error>,
+    reason: CloseReason,
+    traffic: Traffic,
+) -> Error {
     let context = format!("calling {address}");
     if let Some(fault) = fault {
         return fault.clone().context(context);
     }
     let kind = match reason {
         CloseReason::Reset => {
-            return Error::io(context, io::ErrorKind::ConnectionReset.into());
+            let error = Error::io("", io::ErrorKind::ConnectionReset.into());
+            return error
+                .with_message(format!("{context}: connection reset by the peer ({traffic})"));
         }
         CloseReason::Eof => ErrorKind::Eof,
+        CloseReason::Truncated => ErrorKind::Truncated,
+        CloseReason::HandshakeFailed => ErrorKind::Handshake,
         CloseReason::FrameTimeout
+        | CloseReason::HandshakeTimeout
         | CloseReason::WriteTimeout
         | CloseReason::IdleTimeout
         | CloseReason::HandlerTimeout => ErrorKind::TimedOut,
@@ -35,28 +67,27 @@ pub(super) fn of(address: &str, fault: Option<&Error>, reason: CloseReason) -> E
         | CloseReason::HandlerError
         | CloseReason::Detached => ErrorKind::Closed,
     };
-    Error::new(kind, format!("{context}: {reason}"))
+    Error::new(kind, format!("{context}: {reason} ({traffic})"))
 }
 
 /// Returns the error of a call that cannot be sent on `connection`, which has ended.
-pub(super) fn of_connection<L: CallConnection>(connection: &L) -> Error {
+pub(super) fn of_connection<M: Matching>(connection: &CallConnection<M>) -> Error {
     // A write has failed where there is no reason yet.
-    let reason = connection.conn().conn.reason().unwrap_or(CloseReason::Reset);
-    of(&connection.endpoint().address, None, reason)
+    connection.error(connection.conn.conn.reason().unwrap_or(CloseReason::Reset))
 }
 
 /// Returns the error of a call that did not end within `limit`; says what it was waiting for.
-pub(super) fn too_late<L: CallConnection>(
-    hub: &Hub<L>,
-    place: &Place<L>,
+pub(super) fn too_late<M: Matching>(
+    hub: &Hub<M>,
+    place: &Place<CallConnection<M>>,
     limit: Duration,
 ) -> Error {
     let why = match place {
         Place::Connection { connection, sent: true, .. } => {
-            format!("calling {}: no reply within {limit:?}", connection.endpoint().address)
+            format!("calling {}: no reply within {limit:?}", connection.endpoint.address)
         }
         Place::Connection { connection, .. } => {
-            format!("calling {}: not sent within {limit:?}", connection.endpoint().address)
+            format!("calling {}: not sent within {limit:?}", connection.endpoint.address)
         }
         Place::Queue => return late(hub, "calling", limit),
         Place::Nowhere => {
@@ -68,7 +99,7 @@ pub(super) fn too_late<L: CallConnection>(
 }
 
 /// Returns the error of waiting for a connection for too long.
-pub(super) fn late<L: CallConnection>(hub: &Hub<L>, doing: &str, limit: Duration) -> Error {
+pub(super) fn late<M: Matching>(hub: &Hub<M>, doing: &str, limit: Duration) -> Error {
     let (now, names) = (hub.connections.gauges(), hub.connections.endpoints.names());
     let why = format!(
         "{doing} {names}: no connection within {limit:?} ({} in use, {} being dialled)",

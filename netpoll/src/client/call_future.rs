@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    call::{Call, Found, Left, Place},
+    call::{Call, Found, Left, Manner, Place},
+    call_connection::{CallConnection, CallOf, Matching},
     call_error,
     health::Outcome,
-    hub::{CallConnection, Hub},
+    hub::Hub,
     options::Span,
 };
 use crate::{
@@ -25,10 +26,10 @@ use crate::{
 pub(super) type PendingWrite = Option<BoxFuture<Result<()>>>;
 
 /// A call that begins at its first poll. Dropping it cancels the call.
-pub(super) struct CallFuture<'c, L: CallConnection, W> {
-    hub: &'c Arc<Hub<L>>,
+pub(super) struct CallFuture<'c, M: Matching, W> {
+    hub: &'c Arc<Hub<M>>,
     /// Some once it has begun.
-    call: Option<Arc<Call<L>>>,
+    call: Option<Arc<CallOf<M>>>,
     stage: Stage,
     /// The request, if the connection sends it.
     request: LinkSlice,
@@ -38,6 +39,7 @@ pub(super) struct CallFuture<'c, L: CallConnection, W> {
     /// True while the connection lets the caller send, who has not yet.
     holds: bool,
     span: Span,
+    manner: Manner,
     /// True if a thread waits, which watches its deadline itself.
     parks: bool,
 }
@@ -49,19 +51,20 @@ enum Stage {
     Ended,
 }
 
-impl<'c, L, W> CallFuture<'c, L, W>
+impl<'c, M, W> CallFuture<'c, M, W>
 where
-    L: CallConnection,
-    W: FnMut(&L, u64) -> Result<PendingWrite>,
+    M: Matching,
+    W: FnMut(&CallConnection<M>, u64) -> Result<PendingWrite>,
 {
     pub(super) fn new(
-        hub: &'c Arc<Hub<L>>,
+        hub: &'c Arc<Hub<M>>,
         request: LinkSlice,
         write: Option<W>,
         span: Span,
+        manner: Manner,
     ) -> Self {
         let (call, stage, sending) = (None, Stage::Fresh, None);
-        Self { hub, call, stage, request, write, sending, holds: false, span, parks: false }
+        Self { hub, call, stage, request, write, sending, holds: false, span, manner, parks: false }
     }
 
     /// Waits on this thread for the end.
@@ -87,7 +90,12 @@ where
             if let Some(sending) = &mut self.sending {
                 match sending.as_mut().poll(cx) {
                     Poll::Pending => {}
-                    Poll::Ready(Ok(())) => (self.sending, self.holds) = (None, false),
+                    Poll::Ready(Ok(())) => {
+                        (self.sending, self.holds) = (None, false);
+                        if self.manner == Manner::OneWay {
+                            return Poll::Ready(self.finish_sending());
+                        }
+                    }
                     Poll::Ready(Err(error)) => {
                         (self.sending, self.holds) = (None, false);
                         if let Some((connection, number)) = self.call().connection() {
@@ -103,6 +111,9 @@ where
                 Poll::Ready(Found::Send(connection, number)) => {
                     let Some(write) = &mut self.write else { continue };
                     match write(&connection, number) {
+                        Ok(None) if self.manner == Manner::OneWay => {
+                            return Poll::Ready(self.finish_sending());
+                        }
                         // Every change of the call wakes this.
                         Ok(None) => return Poll::Pending,
                         Ok(sending) => (self.sending, self.holds) = (sending, true),
@@ -117,7 +128,7 @@ where
         self.stage = Stage::Begun;
         // A caller that sends is told its connection by the next poll.
         let waker = self.write.is_none().then(|| cx.waker().clone());
-        let call = Call::new(mem::take(&mut self.request), self.span.begun, waker);
+        let call = Call::new(mem::take(&mut self.request), self.span.begun, self.manner, waker);
         let call = self.call.insert(call);
         let timer = (!self.parks).then(|| self.hub.deadline_timer.clock().tick_at(self.span.until));
         self.hub.carry_out(self.hub.connections.enter(call, timer));
@@ -128,20 +139,35 @@ where
     ///
     /// # Errors
     /// `error` if the request cannot be sent at all.
-    fn unsent(&mut self, connection: &Arc<L>, number: u64, error: Error) -> Result<()> {
+    fn unsent(
+        &mut self,
+        connection: &Arc<CallConnection<M>>,
+        number: u64,
+        error: Error,
+    ) -> Result<()> {
         let ended = error.kind() == ErrorKind::Closed;
         if !ended || !self.call().may_try_again() {
             self.holds = true;
             self.leave(Outcome::Unknown);
-            return Err(if ended { call_error::of_connection(&**connection) } else { error });
+            return Err(if ended { call_error::of_connection(connection) } else { error });
         }
         if self.call().move_to(Place::Nowhere) {
-            connection.abandon(self.call(), number, false, Outcome::Unknown);
+            M::abandon(connection, self.call(), number, false, Outcome::Unknown);
             self.hub.counters.retries.fetch_add(1, Relaxed);
-            self.hub.connections.retire(connection.conn().conn.id);
+            self.hub.connections.retire(connection.id());
             self.hub.carry_out(self.hub.connections.again(self.call()));
         }
         Ok(())
+    }
+
+    /// Ends a call that wants no reply, and that was sent.
+    fn finish_sending(&mut self) -> Result<LinkSlice> {
+        // No reply comes under its number, which is free again.
+        self.holds = true;
+        match self.leave(Outcome::Unknown) {
+            Left::Done(result) => result,
+            Left::At(_) => Ok(LinkSlice::default()),
+        }
     }
 
     /// Ends the call, whose deadline has passed.
@@ -156,20 +182,20 @@ where
     }
 }
 
-impl<L: CallConnection, W> CallFuture<'_, L, W> {
+impl<M: Matching, W> CallFuture<'_, M, W> {
     /// Returns the call, which has begun.
-    fn call(&self) -> &Arc<Call<L>> {
+    fn call(&self) -> &Arc<CallOf<M>> {
         self.call.as_ref().expect("it has begun")
     }
 
     /// Ends the call on behalf of its caller and tells its holder; `outcome` is for its endpoint's health.
-    fn leave(&mut self, outcome: Outcome) -> Left<L> {
+    fn leave(&mut self, outcome: Outcome) -> Left<CallConnection<M>> {
         let Some(call) = &self.call else { return Left::At(Place::Nowhere) };
         let left = call.leave();
         match &left {
             Left::At(Place::Queue) => self.hub.carry_out(self.hub.connections.leave(call)),
             Left::At(Place::Connection { connection, number, sent }) => {
-                connection.abandon(call, *number, *sent && !self.holds, outcome);
+                M::abandon(connection, call, *number, *sent && !self.holds, outcome);
             }
             Left::At(Place::Nowhere) | Left::Done(_) => {}
         }
@@ -187,12 +213,12 @@ impl<L: CallConnection, W> CallFuture<'_, L, W> {
 }
 
 /// Nothing in it is pinned: its inner future is on the heap.
-impl<L: CallConnection, W> Unpin for CallFuture<'_, L, W> {}
+impl<M: Matching, W> Unpin for CallFuture<'_, M, W> {}
 
-impl<L, W> Future for CallFuture<'_, L, W>
+impl<M, W> Future for CallFuture<'_, M, W>
 where
-    L: CallConnection,
-    W: FnMut(&L, u64) -> Result<PendingWrite>,
+    M: Matching,
+    W: FnMut(&CallConnection<M>, u64) -> Result<PendingWrite>,
 {
     type Output = Result<LinkSlice>;
 
@@ -206,7 +232,7 @@ where
     }
 }
 
-impl<L: CallConnection, W> Drop for CallFuture<'_, L, W> {
+impl<M: Matching, W> Drop for CallFuture<'_, M, W> {
     fn drop(&mut self) {
         if self.stage == Stage::Begun {
             self.leave(Outcome::Unknown);

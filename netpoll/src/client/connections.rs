@@ -129,7 +129,7 @@ impl<L> Connections<L> {
         entry.endpoint.gives_back(n);
         entry.in_flight -= n;
         state.in_flight -= n;
-        if entry.in_flight == 0 && !entry.endpoint.is_listed() {
+        if entry.in_flight == 0 && entry.retired {
             actions.more().closes.push(entry.connection.clone());
         }
         if !entry.retired && !entry.ready {
@@ -160,6 +160,20 @@ impl<L> Connections<L> {
         }
     }
 
+    /// Gives the connection `id` no more calls, and closes it once those in flight have ended. A
+    /// connection with many calls gives its endpoint's slot back at once, so that another one can take the
+    /// calls that wait; only its calls in flight keep it.
+    pub(super) fn drain_one(&self, id: u64) -> Actions<L> {
+        let mut actions = Actions::default();
+        let state = &mut *self.state.lock();
+        state.dismiss(id, &mut actions);
+        if self.limits.capacity > 1 {
+            state.spare(id);
+        }
+        self.settle(state, &mut actions);
+        actions
+    }
+
     /// Gives the connection `id` no more calls, if it has none; returns whether that is so.
     pub(super) fn retire_idle(&self, id: u64) -> bool {
         let state = &mut *self.state.lock();
@@ -179,7 +193,9 @@ impl<L> Connections<L> {
         let Some(entry) = state.by_id.remove(&id) else { return actions };
         state.in_flight -= entry.in_flight;
         entry.endpoint.gives_back(entry.in_flight);
-        state.host(&entry.endpoint).used -= 1;
+        if !entry.spare {
+            state.host(&entry.endpoint).used -= 1;
+        }
         self.settle(state, &mut actions);
         state.tell(&mut actions);
         actions
@@ -209,7 +225,15 @@ impl<L> Connections<L> {
         host.ready.push(id);
         let (connection, endpoint) = (connection.clone(), endpoint.clone());
         let used = self.endpoints.clock.now();
-        let entry = Entry { connection, endpoint, in_flight: 0, ready: true, retired: false, used };
+        let entry = Entry {
+            connection,
+            endpoint,
+            in_flight: 0,
+            ready: true,
+            retired: false,
+            spare: false,
+            used,
+        };
         state.by_id.insert(id, entry);
         self.settle(state, &mut actions);
         state.tell(&mut actions);
@@ -228,6 +252,15 @@ impl<L> Connections<L> {
         host.used -= 1;
         self.settle(state, &mut actions);
         state.tell(&mut actions);
+        actions
+    }
+
+    /// Dials for queued calls that had to wait, since their endpoint is on probation.
+    pub(super) fn nudge(&self) -> Actions<L> {
+        let mut actions = Actions::default();
+        let state = &mut *self.state.lock();
+        state.nudged = false;
+        self.settle(state, &mut actions);
         actions
     }
 

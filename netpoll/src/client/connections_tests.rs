@@ -5,7 +5,7 @@ use std::{iter::once, sync::Arc, time::Duration};
 use super::{
     actions::Actions,
     balance::Endpoint,
-    call::Call,
+    call::{Call, Manner},
     connections::{Connections, Limits},
     endpoints::Endpoints,
     health::{Ejection, Outcome},
@@ -27,7 +27,7 @@ fn pool(connections: usize) -> Connections<()> {
 }
 
 fn call() -> Arc<Call<()>> {
-    Call::new(LinkSlice::default(), Clock::default().now(), None)
+    Call::new(LinkSlice::default(), Clock::default().now(), Manner::Once, None)
 }
 
 fn enter(connections: &Connections<()>) -> Actions<()> {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::hub::{CallConnection, Hub};
+use super::{call_connection::Matching, hub::Hub};
 use crate::{
     poller::{Event, Token},
     sched::{
@@ -15,18 +15,18 @@ use crate::{
 };
 
 /// Wakes the callers of late calls.
-pub(super) struct DeadlineTimer<L: CallConnection>(Arc<Entry<L>>);
+pub(super) struct DeadlineTimer<M: Matching>(Arc<Entry<M>>);
 
 /// The source registered with the poller.
-struct Entry<L: CallConnection> {
-    hub: Weak<Hub<L>>,
+struct Entry<M: Matching> {
+    hub: Weak<Hub<M>>,
     runtime: Arc<Shared>,
     shard: Arc<Shard>,
     token: OnceLock<Token>,
 }
 
-impl<L: CallConnection> DeadlineTimer<L> {
-    pub(super) fn new(hub: Weak<Hub<L>>, runtime: &Arc<Shared>) -> Self {
+impl<M: Matching> DeadlineTimer<M> {
+    pub(super) fn new(hub: Weak<Hub<M>>, runtime: &Arc<Shared>) -> Self {
         let (runtime, shard) = (runtime.clone(), runtime.place().clone());
         Self(Arc::new(Entry { hub, runtime, shard, token: OnceLock::new() }))
     }
@@ -44,13 +44,13 @@ impl<L: CallConnection> DeadlineTimer<L> {
     }
 }
 
-impl<L: CallConnection> Drop for DeadlineTimer<L> {
+impl<M: Matching> Drop for DeadlineTimer<M> {
     fn drop(&mut self) {
         self.0.forget();
     }
 }
 
-impl<L: CallConnection> Entry<L> {
+impl<M: Matching> Entry<M> {
     fn forget(&self) {
         if let Some(token) = self.token.get() {
             self.runtime.remove(&self.shard, *token, None);
@@ -58,7 +58,7 @@ impl<L: CallConnection> Entry<L> {
     }
 }
 
-impl<L: CallConnection> Source for Entry<L> {
+impl<M: Matching> Source for Entry<M> {
     fn on_event(self: Arc<Self>, _: Event, _: &mut Ready) {}
 
     fn on_timer(self: Arc<Self>, now: u64, _: &mut Ready) {

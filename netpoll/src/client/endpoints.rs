@@ -89,6 +89,11 @@ impl Endpoints {
         self.state.lock().balance.listed().count()
     }
 
+    /// Returns whether a listed endpoint is on probation.
+    pub(super) fn has_probation(&self) -> bool {
+        self.state.lock().balance.listed().any(|endpoint| endpoint.is_on_probation())
+    }
+
     /// Returns the number of the only endpoint, if it is healthy and the list does not change:
     /// [`choose`](Self::choose) could give no other one.
     pub(super) fn sole(&self) -> Option<usize> {

@@ -22,6 +22,8 @@ pub(super) struct Entries<L> {
     pub(super) dialing: usize,
     pub(super) in_flight: usize,
     pub(super) phase: Phase,
+    /// A [nudge](super::connections::Connections::nudge) is on its way.
+    pub(super) nudged: bool,
     /// Woken when a slot has changed or the last call has ended.
     pub(super) watchers: Vec<Waker>,
 }
@@ -40,7 +42,9 @@ pub(super) struct Host {
     /// Slots of the endpoint.
     pub(super) used: usize,
     pub(super) dialing: usize,
-    /// Lanes that have room, the one used last at the end.
+    /// When the last dial began, if it was on probation.
+    pub(super) last_dial: Option<Moment>,
+    /// Connections with room, the one used last at the end.
     pub(super) ready: Vec<u64>,
 }
 
@@ -52,6 +56,8 @@ pub(super) struct Entry<L> {
     pub(super) ready: bool,
     /// True if it gets no more calls.
     pub(super) retired: bool,
+    /// True if it no longer counts for the limit of its endpoint.
+    pub(super) spare: bool,
     /// When its last call began, or the connection was made.
     pub(super) used: Moment,
 }
@@ -77,6 +83,7 @@ impl<L> Entries<L> {
             dialing: 0,
             in_flight: 0,
             phase: Phase::Open,
+            nudged: false,
             watchers: Vec::new(),
         }
     }
@@ -135,6 +142,13 @@ impl<L> Entries<L> {
         if entry.in_flight == 0 {
             actions.more().closes.push(entry.connection.clone());
         }
+    }
+
+    /// Takes the connection `id` out of the count for its endpoint's limit.
+    pub(super) fn spare(&mut self, id: u64) {
+        let Some(entry) = self.by_id.get_mut(&id).filter(|entry| !entry.spare) else { return };
+        entry.spare = true;
+        self.hosts[entry.endpoint.index].used -= 1;
     }
 
     pub(super) fn tell(&mut self, actions: &mut Actions<L>) {

@@ -1,15 +1,29 @@
 //! The client that users hold.
 
-use std::{fmt, future::poll_fn, marker::PhantomData, sync::Arc, task::Poll, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
 
 use super::{
-    builder::{ClientBuilder, Mux, Pool},
-    call_future::{CallFuture, PendingWrite},
-    hub::{CallConnection, Hub},
-    mux::{MuxFrame, Muxed},
-    options::CallOptions,
-    pool::Pooled,
+    builder::{ClientBuilder, Mux, Pipeline, Pool},
+    call::Manner,
+    call_connection::{CallConnection, Matching},
+    call_future::CallFuture,
+    hub::Hub,
+    mux::{ByNumber, MuxFrame},
+    options::{CallOptions, Span},
+    pipeline::InOrder,
+    pool::OneAtATime,
     received::Received,
+    running::{Running, Write},
     source::IntoEndpoints,
     stats::ClientStats,
 };
@@ -17,6 +31,7 @@ use crate::{
     buf::{LinkBuffer, LinkSlice},
     error::Result,
     frame::{self, Encode, Frame},
+    guard::{self, Place},
     sched::block_on,
     timer::Clock,
 };
@@ -33,21 +48,39 @@ struct Owner<Q: Frame> {
 }
 
 pub(super) enum Kind<Q: Frame> {
-    Pool(Arc<Hub<Pooled>>),
+    Pool(Arc<Hub<OneAtATime>>),
+    Pipeline(Arc<Hub<InOrder>>),
     /// With the function that sets a request's number.
-    Mux(Arc<Hub<Muxed>>, SetNumber<Q>),
+    Mux(Arc<Hub<ByNumber>>, SetNumber<Q>),
 }
 
 pub(super) type SetNumber<Q> = for<'a, 'b> fn(&'b mut <Q as Frame>::At<'a>, u64);
 
-/// The absent writer of a pool's call: its connection sends the request.
-type NoWrite = fn(&Pooled, u64) -> Result<PendingWrite>;
+/// Does the same with the hub of any kind of client.
+macro_rules! with_hub {
+    ($kind:expr, $hub:ident => $body:expr) => {
+        match $kind {
+            Kind::Pool($hub) => $body,
+            Kind::Pipeline($hub) => $body,
+            Kind::Mux($hub, _) => $body,
+        }
+    };
+}
 
 impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
     /// Returns the settings of a client with one call at a time on each connection, to one address or
     /// several: `"host:port"`, `"unix:/path"`.
     pub fn pool(endpoints: impl IntoEndpoints) -> ClientBuilder<Q, R, Pool> {
         ClientBuilder::pool(endpoints)
+    }
+
+    /// Returns the settings of a client with many calls in flight on each connection, whose replies come in
+    /// the order of the requests, as those of Redis, memcached and HTTP/1.1.
+    ///
+    /// A slow request delays those behind it. For requests that wait on the server (`BLPOP`) use a
+    /// [`pool`](Self::pool).
+    pub fn pipeline(endpoints: impl IntoEndpoints) -> ClientBuilder<Q, R, Pipeline> {
+        ClientBuilder::pipeline(endpoints)
     }
 
     /// Returns the settings of a client with many calls on each connection. A reply finds its call by the
@@ -66,10 +99,7 @@ impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
 
     /// Returns the client's counters at this moment.
     pub fn stats(&self) -> ClientStats {
-        match &self.0.kind {
-            Kind::Pool(hub) => ClientStats::of(hub),
-            Kind::Mux(hub, _) => ClientStats::of(hub),
-        }
+        with_hub!(&self.0.kind, hub => ClientStats::of(hub))
     }
 
     /// Dials until there are `n` connections, or as many as the limits allow, and waits for them.
@@ -77,19 +107,13 @@ impl<Q: Frame + 'static, R: Frame + 'static> Client<Q, R> {
     /// # Errors
     /// The error of the last dial if fewer could be made; `TimedOut` after the client's timeout.
     pub fn warm_up(&self, n: usize) -> Result<()> {
-        match &self.0.kind {
-            Kind::Pool(hub) => warm_up(hub, n, self.0.timeout),
-            Kind::Mux(hub, _) => warm_up(hub, n, self.0.timeout),
-        }
+        with_hub!(&self.0.kind, hub => warm_up(hub, n, self.0.timeout))
     }
 
     /// Refuses new calls, waits until those in flight have ended, and closes the connections. After
     /// `deadline` the calls that are left fail; returns their number.
     pub fn close(&self, deadline: Duration) -> usize {
-        match &self.0.kind {
-            Kind::Pool(hub) => close(hub, deadline),
-            Kind::Mux(hub, _) => close(hub, deadline),
-        }
+        with_hub!(&self.0.kind, hub => close(hub, deadline))
     }
 }
 
@@ -101,10 +125,7 @@ where
 {
     /// Returns the clock of the calls' deadlines.
     fn clock(&self) -> Clock {
-        match &self.0.kind {
-            Kind::Pool(hub) => hub.deadline_timer.clock(),
-            Kind::Mux(hub, _) => hub.deadline_timer.clock(),
-        }
+        with_hub!(&self.0.kind, hub => hub.deadline_timer.clock())
     }
 
     /// Sends `request` and blocks this thread until its reply. A worker gives its poller away
@@ -124,18 +145,11 @@ where
     /// # Errors
     /// Those of [`call`](Self::call).
     pub fn call_with(&self, request: Q::At<'_>, options: CallOptions) -> Result<Received<R>> {
-        let span = options.span(self.clock(), self.0.timeout);
-        let bytes = match &self.0.kind {
-            Kind::Pool(hub) => {
-                let request = encode(&request)?;
-                CallFuture::new(hub, request, None::<NoWrite>, span).wait()
-            }
-            Kind::Mux(hub, set) => {
-                let write = writer::<Q>(request, *set);
-                CallFuture::new(hub, LinkSlice::default(), Some(write), span).wait()
-            }
-        };
-        bytes.map(Received::new)
+        if let Some(after) = options.hedge.filter(|_| options.is_idempotent()) {
+            return block_on(self.hedged(request, options, after));
+        }
+        let span = self.span(options);
+        self.running(encoder::<Q>(request, span), span, manner(options))?.wait().map(Received::new)
     }
 
     /// Sends `request` and waits for its reply without blocking the thread, under any executor.
@@ -159,18 +173,187 @@ where
         request: Q::At<'_>,
         options: CallOptions,
     ) -> Result<Received<R>> {
-        let span = options.span(self.clock(), self.0.timeout);
-        let bytes = match &self.0.kind {
+        if let Some(after) = options.hedge.filter(|_| options.is_idempotent()) {
+            return self.hedged(request, options, after).await;
+        }
+        let span = self.span(options);
+        let running = self.running(encoder::<Q>(request, span), span, manner(options))?;
+        running.await.map(Received::new)
+    }
+
+    /// Sends `request`, which wants no reply, and blocks this thread until a connection has taken it.
+    ///
+    /// The server must not answer such a request: on a pooled or pipelined connection a reply would be
+    /// taken for bytes that nobody asked for, and the connection closed.
+    ///
+    /// # Errors
+    /// Those of [`call`](Self::call), up to the sending. Nothing tells whether the server has received it.
+    pub fn send(&self, request: Q::At<'_>) -> Result<()> {
+        let span = self.span(CallOptions::new());
+        self.running(encoder::<Q>(request, span), span, Manner::OneWay)?.wait().map(drop)
+    }
+
+    /// Sends `request`, which wants no reply, without blocking the thread: [`send`](Self::send) for `async`
+    /// code.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Dropping the future may cancel the sending.
+    pub async fn send_async(&self, request: Q::At<'_>) -> Result<()> {
+        let span = self.span(CallOptions::new());
+        self.running(encoder::<Q>(request, span), span, Manner::OneWay)?.await.map(drop)
+    }
+
+    /// Makes all calls at once and blocks this thread until all have ended. Returns the results in the
+    /// order of the requests.
+    ///
+    /// ```no_run
+    /// # use netpoll::{Frame, client::Client};
+    /// # #[derive(Frame)]
+    /// # struct Line<'a>(#[frame(until = b"\n", max = 512)] &'a str);
+    /// # let client = Client::<Line<'static>, Line<'static>>::pipeline("10.0.0.7:7000").build()?;
+    /// for reply in client.batch(["GET a", "GET b"].map(Line)) {
+    ///     println!("{}", reply?.get()?.0);
+    /// }
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn batch<'a>(
+        &self,
+        requests: impl IntoIterator<Item = Q::At<'a>>,
+    ) -> Vec<Result<Received<R>>> {
+        block_on(self.batch_async(requests))
+    }
+
+    /// Makes all calls at once and waits until all have ended, without blocking the thread. Returns the
+    /// results in the order of the requests.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls that have not ended.
+    pub async fn batch_async<'a>(
+        &self,
+        requests: impl IntoIterator<Item = Q::At<'a>>,
+    ) -> Vec<Result<Received<R>>> {
+        let span = self.span(CallOptions::new());
+        let start = |request| self.running(encoder::<Q>(request, span), span, Manner::Once);
+        let mut calls: Vec<_> =
+            requests.into_iter().map(|request| (None, start(request))).collect();
+        poll_fn(|cx| {
+            let mut pending = false;
+            for (result, call) in calls.iter_mut().filter(|(result, _)| result.is_none()) {
+                match call {
+                    Ok(running) => match Pin::new(running).poll(cx) {
+                        Poll::Ready(bytes) => *result = Some(bytes.map(Received::new)),
+                        Poll::Pending => pending = true,
+                    },
+                    Err(error) => *result = Some(Err(error.clone())),
+                }
+            }
+            if pending { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        calls.into_iter().filter_map(|(result, _)| result).collect()
+    }
+
+    /// Makes a call, and after a while a second one beside it: the first reply counts.
+    async fn hedged(
+        &self,
+        request: Q::At<'_>,
+        options: CallOptions,
+        after: Duration,
+    ) -> Result<Received<R>> {
+        let span = self.span(options);
+        // Both encode it, each under its own number.
+        let encode = Mutex::new(encoder::<Q>(request, span));
+        let running = || {
+            let encode = |number: Option<_>| (encode.lock())(number);
+            self.running(encode, span, Manner::Idempotent)
+        };
+        let mut first = running()?;
+        let early = with_hub!(&self.0.kind, hub => {
+            let until = self.clock().after(after);
+            hub.dialer.within(until, Pin::new(&mut first)).await
+        });
+        if let Some(bytes) = early {
+            return bytes.map(Received::new);
+        }
+        let mut calls = [Some(first), Some(running()?)];
+        poll_fn(|cx| {
+            let mut failed = None;
+            for slot in &mut calls {
+                let Some(call) = slot else { continue };
+                match Pin::new(call).poll(cx) {
+                    Poll::Ready(Ok(bytes)) => return Poll::Ready(Ok(Received::new(bytes))),
+                    Poll::Ready(Err(error)) => (*slot, failed) = (None, Some(error)),
+                    Poll::Pending => {}
+                }
+            }
+            match failed {
+                Some(error) if calls.iter().all(Option::is_none) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn span(&self, options: CallOptions) -> Span {
+        options.span(self.clock(), self.0.timeout)
+    }
+
+    /// Begins a call whose request is what `encode` gives; a mux sets its number.
+    fn running<'c, E>(
+        &'c self,
+        mut encode: E,
+        span: Span,
+        manner: Manner,
+    ) -> Result<Running<'c, impl Write + use<'c, Q, R, E>>>
+    where
+        E: FnMut(Option<(SetNumber<Q>, u64)>) -> Result<LinkSlice>,
+    {
+        Ok(match &self.0.kind {
             Kind::Pool(hub) => {
-                let request = encode(&request)?;
-                CallFuture::new(hub, request, None::<NoWrite>, span).await
+                let request = encode(None)?;
+                Running::Pool(CallFuture::new(hub, request, None, span, manner))
+            }
+            Kind::Pipeline(hub) => {
+                let request = encode(None)?;
+                Running::Pipeline(CallFuture::new(hub, request, None, span, manner))
             }
             Kind::Mux(hub, set) => {
-                let write = writer::<Q>(request, *set);
-                CallFuture::new(hub, LinkSlice::default(), Some(write), span).await
+                let write = move |connection: &CallConnection<ByNumber>, number| {
+                    connection.send(encode(Some((*set, number)))?.into())
+                };
+                let none = LinkSlice::default();
+                Running::Mux(CallFuture::new(hub, none, Some(write), span, manner))
             }
-        };
-        bytes.map(Received::new)
+        })
+    }
+}
+
+fn manner(options: CallOptions) -> Manner {
+    if options.is_idempotent() { Manner::Idempotent } else { Manner::Once }
+}
+
+/// Returns the encoder of `request`: with the number that it is given, and the time that is left, if the
+/// format has these marks.
+fn encoder<Q>(
+    mut request: Q::At<'_>,
+    span: Span,
+) -> impl FnMut(Option<(SetNumber<Q>, u64)>) -> Result<LinkSlice>
+where
+    Q: Frame,
+    for<'a> Q::At<'a>: Encode,
+{
+    move |number| {
+        let encoded = guard::run(Place::Encode, || {
+            if let Some((set, number)) = number {
+                set(&mut request, number);
+            }
+            Q::set_deadline_of(&mut request, Some(span.until.left()));
+            encode(&request)
+        });
+        encoded?
     }
 }
 
@@ -180,22 +363,7 @@ fn encode(request: &impl Encode) -> Result<LinkSlice> {
     Ok(out.into())
 }
 
-/// Returns a writer that sends `request` under the number assigned to it.
-fn writer<Q>(
-    mut request: Q::At<'_>,
-    set: SetNumber<Q>,
-) -> impl FnMut(&Muxed, u64) -> Result<PendingWrite> + Send
-where
-    Q: Frame,
-    for<'a> Q::At<'a>: Encode,
-{
-    move |connection, number| {
-        set(&mut request, number);
-        connection.send(encode(&request)?.into())
-    }
-}
-
-fn warm_up<L: CallConnection>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) -> Result<()> {
+fn warm_up<M: Matching>(hub: &Arc<Hub<M>>, n: usize, timeout: Duration) -> Result<()> {
     hub.carry_out(hub.connections.warm_up(n));
     let mut known = false;
     let made = poll_fn(|cx| {
@@ -223,7 +391,7 @@ fn warm_up<L: CallConnection>(hub: &Arc<Hub<L>>, n: usize, timeout: Duration) ->
         .unwrap_or_else(|| Err(super::call_error::late(hub, "warming up", timeout)))
 }
 
-fn close<L: CallConnection>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
+fn close<M: Matching>(hub: &Arc<Hub<M>>, deadline: Duration) -> usize {
     let until = hub.deadline_timer.clock().after(deadline);
     hub.connections.drain();
     let drained = poll_fn(|cx| {
@@ -241,21 +409,18 @@ fn close<L: CallConnection>(hub: &Arc<Hub<L>>, deadline: Duration) -> usize {
 }
 
 /// Fails the calls that are left, and closes the connections.
-fn cut<L: CallConnection>(hub: &Arc<Hub<L>>) -> usize {
+fn cut<M: Matching>(hub: &Arc<Hub<M>>) -> usize {
     let (connections, cut, actions) = hub.connections.close();
     hub.carry_out(actions);
     for connection in connections {
-        connection.conn().close();
+        connection.conn.close();
     }
     cut
 }
 
 impl<Q: Frame> Drop for Owner<Q> {
     fn drop(&mut self) {
-        match &self.kind {
-            Kind::Pool(hub) => cut(hub),
-            Kind::Mux(hub, _) => cut(hub),
-        };
+        with_hub!(&self.kind, hub => cut(hub));
     }
 }
 
@@ -267,10 +432,7 @@ impl<Q: Frame, R> Clone for Client<Q, R> {
 
 impl<Q: Frame, R> fmt::Debug for Client<Q, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = match &self.0.kind {
-            Kind::Pool(hub) => hub.connections.endpoints.names(),
-            Kind::Mux(hub, _) => hub.connections.endpoints.names(),
-        };
+        let names = with_hub!(&self.0.kind, hub => hub.connections.endpoints.names());
         f.debug_tuple("Client").field(&names).finish()
     }
 }

@@ -83,6 +83,11 @@ impl Health {
         self.is_sound() && self.failures == 0 && self.ejections == 0
     }
 
+    /// Returns whether it was ejected, and no call has been answered since.
+    pub(super) fn is_on_probation(&self) -> bool {
+        self.ejections > 0
+    }
+
     /// Returns whether its ejection is over, so that it may be tried.
     pub(super) fn awaits_trial(&self, now: u64, alone: bool, policy: &Ejection) -> bool {
         let State::Ejected(since, length) = self.state else { return false };
@@ -109,7 +114,8 @@ impl Health {
 
     /// Notes that a dial has failed. Of several that began together, one counts.
     pub(super) fn unreachable(&mut self, now: u64, policy: &Ejection, random: &mut Random) {
-        if !matches!(self.state, State::Ejected(..)) {
+        // One that has just connected is ejected for no time, until its trial.
+        if !matches!(self.state, State::Ejected(_, length) if length > 0) {
             self.eject(now, policy, random);
         }
     }

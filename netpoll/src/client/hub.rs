@@ -6,90 +6,65 @@
 //!                      (one lock)       │            │ ▲               │ handler
 //!                      FIFO queue ──▶ Call ◀─────────┘ └──── ReplyHandler
 //! ```
-//! - A [`Call`] has its own lock and knows its [`Place`](super::call::Place): nowhere, queued, or on a
+//! - A [`Call`](super::call::Call) has its own lock and knows its [`Place`](super::call::Place): nowhere, queued, or on a
 //!   connection. A reply, the connection's end, the deadline and the caller who leaves race to end it;
 //!   the first one counts.
 //! - [`Connections`] knows under one lock which connections exist, which have room, and which calls wait.
 //!   It decides and does nothing itself: the hub carries out the [`Actions`] without the lock.
-//! - A [`CallConnection`] is a connection with the calls that it carries, either one at a time (`pool`)
-//!   or by number (`mux`). `Connections` holds it until its connection has ended, and so does the
+//! - A [`CallConnection`] is a connection with the calls that it carries; its [`Matching`] says how
+//!   replies find them. `Connections` holds it until its connection has ended, and so does the
 //!   connection's handler.
 //! - Dials are futures on the runtime's workers. A dial belongs to a slot of `Connections`, not to a
 //!   caller: a caller that leaves does not cancel it.
 
 use std::{
+    future::poll_fn,
     iter, mem,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::Waker,
     time::Duration,
 };
 
 use super::{
     actions::{Actions, More, Start},
+    assignment::SLOWLY,
     balance::Endpoint,
-    call::Call,
+    budget::Budget,
+    call_connection::{CallConnection, Matching, Started},
     connections::Connections,
     deadline_timer::DeadlineTimer,
     health::Outcome,
+    hello::FirstExchange,
 };
 use crate::{
     addr::Address,
-    conn::{CloseReason, Connection},
+    buf::LinkSlice,
+    conn::Connection,
     dial::{self, Dialer},
     error::{Error, ErrorKind, Result},
-    guard::Place,
+    guard::{self, Place},
     sched::sleep_on,
 };
 
 /// Interval at which a client that keeps a connection tries to dial.
 const KEEP: Duration = Duration::from_millis(50);
 
-/// A connection with the calls that it carries.
-pub(super) trait CallConnection: Send + Sync + Sized + 'static {
-    /// Data that all connections of a client share.
-    type Spec: Send + Sync + 'static;
-
-    /// Wraps a new connection.
-    fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self>;
-
-    /// Sets the connection's handler, so that replies are received.
-    fn attach(self: &Arc<Self>);
-
-    fn conn(&self) -> &Connection;
-
-    /// Starts a call.
-    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self>;
-
-    /// Abandons a call whose caller has left; `outcome` is for the endpoint's health.
-    fn abandon(self: &Arc<Self>, call: &Arc<Call<Self>>, number: u64, sent: bool, outcome: Outcome);
-
-    /// Ends the calls in flight: the connection has ended.
-    fn ended(self: &Arc<Self>, reason: CloseReason);
-
-    fn endpoint(&self) -> &Arc<Endpoint>;
-}
-
-/// The result of starting a call.
-pub(super) enum Started<L> {
-    Taken,
-    /// Its caller has left.
-    CallGone(Arc<Call<L>>),
-    /// The connection accepts no more calls.
-    ConnectionGone(Arc<Call<L>>),
-}
-
 /// The core of a client; see the module's documentation.
-pub(super) struct Hub<L: CallConnection> {
-    pub(super) connections: Connections<L>,
+pub(super) struct Hub<M: Matching> {
+    pub(super) connections: Connections<CallConnection<M>>,
     pub(super) dialer: Dialer,
-    pub(super) deadline_timer: DeadlineTimer<L>,
+    pub(super) deadline_timer: DeadlineTimer<M>,
     pub(super) counters: Counters,
+    pub(super) budget: Budget,
     /// Idle time after which a connection is probed before its next call.
     pub(super) probe_after: Duration,
-    pub(super) spec: L::Spec,
+    /// A connection is kept even if nobody calls.
+    pub(super) keeps_one: bool,
+    /// The first exchange on a new connection.
+    pub(super) first: Option<FirstExchange>,
+    pub(super) spec: M::Spec,
 }
 
 /// Totals since the client was built.
@@ -105,9 +80,9 @@ pub(super) struct Counters {
     pub(super) pushes: AtomicU64,
 }
 
-impl<L: CallConnection> Hub<L> {
+impl<M: Matching> Hub<M> {
     /// Carries out the decisions of `Connections`.
-    pub(super) fn carry_out(self: &Arc<Self>, mut actions: Actions<L>) {
+    pub(super) fn carry_out(self: &Arc<Self>, mut actions: Actions<CallConnection<M>>) {
         while !actions.is_empty() {
             let more = actions.take_more();
             let behind = more.map(|more| self.carry_out_more(*more)).unwrap_or_default();
@@ -118,52 +93,58 @@ impl<L: CallConnection> Hub<L> {
     }
 
     /// Carries out the rarer actions; returns the further calls to start.
-    fn carry_out_more(self: &Arc<Self>, more: More<L>) -> Vec<Start<L>> {
+    fn carry_out_more(
+        self: &Arc<Self>,
+        more: More<CallConnection<M>>,
+    ) -> Vec<Start<CallConnection<M>>> {
         if more.resolves {
             self.resolve();
+        }
+        if more.nudges {
+            self.nudge_later();
         }
         if let Some(at) = more.timer {
             self.deadline_timer.set(at);
         }
         more.dials.into_iter().for_each(|endpoint| self.dial(endpoint));
-        more.closes.into_iter().for_each(|connection| connection.conn().close());
+        more.closes.into_iter().for_each(|connection| connection.conn.close());
         for (call, error) in more.failed {
             call.complete(Err(error));
         }
-        more.wakes.into_iter().for_each(Waker::wake);
+        more.wakes.into_iter().for_each(guard::wake);
         more.starts
     }
 
-    fn start(&self, start: Start<L>) -> Actions<L> {
+    fn start(&self, start: Start<CallConnection<M>>) -> Actions<CallConnection<M>> {
         let Start { id, connection, call, idle } = start;
-        if !self.is_sound(connection.conn(), idle) {
+        if !self.is_sound(&connection.conn, idle) {
             // Found dead before a byte of the call was written.
-            self.counters.stale.fetch_add(1, Relaxed);
-            self.not_taken(&connection);
+            connection.count_stale();
+            connection.not_answered(Outcome::Unknown);
             self.connections.retire(id);
-            if connection.conn().is_active() {
-                connection.conn().abort();
+            if connection.conn.is_active() {
+                connection.conn.abort();
             }
             // Otherwise its own turn ends it, after it has read what came before, with its own reason.
             return self.connections.again(&call);
         }
-        match connection.start(call) {
+        match M::start(&connection, call) {
             Started::Taken => Actions::default(),
+            Started::Sent(call) => {
+                let actions = self.connections.release(id, iter::once(&*call));
+                call.complete(Ok(LinkSlice::default()));
+                actions
+            }
             Started::CallGone(call) => {
-                self.not_taken(&connection);
+                connection.not_answered(Outcome::Unknown);
                 self.connections.release(id, iter::once(&*call))
             }
             Started::ConnectionGone(call) => {
-                self.not_taken(&connection);
+                connection.not_answered(Outcome::Unknown);
                 self.connections.retire(id);
                 self.connections.again(&call)
             }
         }
-    }
-
-    /// Notes that a call assigned to the connection's endpoint went elsewhere.
-    fn not_taken(&self, connection: &L) {
-        self.connections.endpoints.ended(connection.endpoint(), Outcome::Unknown);
     }
 
     /// Returns whether a connection looks alive; probes it if it was idle for long.
@@ -193,14 +174,59 @@ impl<L: CallConnection> Hub<L> {
         self.counters.dials.fetch_add(1, Relaxed);
         let dial = Dial { hub: self.clone(), endpoint: Some(endpoint.clone()) };
         let dials = async move {
-            let result = dial.hub.dialer.dial_async(&endpoint.address).await;
+            let result = dial.hub.connect(&endpoint.address).await;
             dial.done(result);
         };
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
     }
 
+    /// Dials `address`, and makes the first exchange within the dial's time. Gives the connection, and
+    /// whether the peer has proven that it speaks the protocol.
+    async fn connect(&self, address: &str) -> Result<(Connection, bool)> {
+        let until = self.deadline_timer.clock().after(self.dialer.timeout());
+        let conn = self.dialer.dial_async(address).await?;
+        let Some(first) = &self.first else { return Ok((conn, false)) };
+        let made = guard::run(Place::ClientHook, || first(conn.clone()));
+        let ended = match made {
+            Ok(mut exchange) => {
+                let guarded = poll_fn(|cx| guard::poll(Place::ClientHook, exchange.as_mut(), cx));
+                match self.dialer.within(until, guarded).await {
+                    Some(Ok(result)) => result,
+                    Some(Err(panicked)) => Err(panicked.into()),
+                    None => Err(Error::new(ErrorKind::TimedOut, "it did not end in time")),
+                }
+            }
+            Err(panicked) => Err(panicked.into()),
+        };
+        match ended {
+            Ok(proven) => Ok((conn, proven)),
+            Err(error) => {
+                conn.abort();
+                Err(error.context(format_args!("the first exchange with {address}")))
+            }
+        }
+    }
+
+    /// Looks after a while whether queued calls need another dial.
+    fn nudge_later(self: &Arc<Self>) {
+        let (hub, runtime) = (Arc::downgrade(self), self.dialer.owner().shared().clone());
+        self.dialer.owner().shared().spawn_detached(Box::pin(async move {
+            sleep_on(&runtime, SLOWLY).await;
+            if let Some(hub) = hub.upgrade() {
+                hub.carry_out(hub.connections.nudge());
+            }
+        }));
+    }
+
+    /// Notes that a connection has ended.
+    pub(super) fn lost_one(self: &Arc<Self>) {
+        if self.keeps_one {
+            self.keep_one();
+        }
+    }
+
     /// Dials until there is a connection again, even if nobody calls.
-    pub(super) fn keep_one(self: &Arc<Self>) {
+    fn keep_one(self: &Arc<Self>) {
         let (hub, runtime) = (self.clone(), self.dialer.owner().shared().clone());
         self.dialer.owner().shared().spawn_detached(Box::pin(async move {
             while hub.connections.lacks_all() {
@@ -211,22 +237,25 @@ impl<L: CallConnection> Hub<L> {
         }));
     }
 
-    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<Connection>) {
-        let conn = match result {
-            Ok(conn) => conn,
+    fn dialled(self: &Arc<Self>, endpoint: &Arc<Endpoint>, result: Result<(Connection, bool)>) {
+        let (conn, proven) = match result {
+            Ok(made) => made,
             Err(error) => {
                 self.counters.failed_dials.fetch_add(1, Relaxed);
                 return self.carry_out(self.connections.unreachable(endpoint, &error));
             }
         };
         let id = conn.conn.id;
-        let connection = L::open(self, conn, endpoint.clone());
+        let connection = CallConnection::open(self, conn, endpoint.clone());
         let (wanted, actions) = self.connections.connected(endpoint, id, &connection);
+        if proven {
+            connection.answered();
+        }
         if wanted {
             connection.attach();
             let connection = Arc::downgrade(&connection);
             // `Connections` holds it until then.
-            if let Some(conn) = connection.upgrade().map(|connection| connection.conn().clone()) {
+            if let Some(conn) = connection.upgrade().map(|connection| connection.conn.clone()) {
                 conn.on_closed(move |_, reason| {
                     if let Some(connection) = connection.upgrade() {
                         connection.ended(reason);
@@ -239,20 +268,20 @@ impl<L: CallConnection> Hub<L> {
 }
 
 /// A dial in progress; dropping its future counts as a failure.
-struct Dial<L: CallConnection> {
-    hub: Arc<Hub<L>>,
+struct Dial<M: Matching> {
+    hub: Arc<Hub<M>>,
     endpoint: Option<Arc<Endpoint>>,
 }
 
-impl<L: CallConnection> Dial<L> {
-    fn done(mut self, result: Result<Connection>) {
+impl<M: Matching> Dial<M> {
+    fn done(mut self, result: Result<(Connection, bool)>) {
         if let Some(endpoint) = self.endpoint.take() {
             self.hub.dialled(&endpoint, result);
         }
     }
 }
 
-impl<L: CallConnection> Drop for Dial<L> {
+impl<M: Matching> Drop for Dial<M> {
     fn drop(&mut self) {
         if let Some(endpoint) = self.endpoint.take() {
             let why = format!("dialling {}: the runtime shuts down", endpoint.address);
@@ -262,9 +291,9 @@ impl<L: CallConnection> Drop for Dial<L> {
 }
 
 /// A question to the resolver; a shutdown that drops it counts as an error.
-struct Question<L: CallConnection>(Weak<Hub<L>>);
+struct Question<M: Matching>(Weak<Hub<M>>);
 
-impl<L: CallConnection> Question<L> {
+impl<M: Matching> Question<M> {
     fn answered(mut self, answer: Result<Vec<Address>>) {
         self.tell(answer);
     }
@@ -276,7 +305,7 @@ impl<L: CallConnection> Question<L> {
     }
 }
 
-impl<L: CallConnection> Drop for Question<L> {
+impl<M: Matching> Drop for Question<M> {
     fn drop(&mut self) {
         let why = "the runtime shuts down before the resolver has answered";
         self.tell(Err(Error::new(ErrorKind::Cancelled, why)));

@@ -33,9 +33,12 @@
 //! | to | use |
 //! | --- | --- |
 //! | call a service whose replies come in the order of the requests | [`Client::pool`]: one call at a time on each connection |
+//! | call such a service without waiting for each reply: Redis, memcached, HTTP/1.1 | [`Client::pipeline`]: many calls in flight on each connection |
 //! | call a service whose frames carry a number (`#[frame(seq)]`) | [`Client::mux`]: many calls on each connection |
 //! | wait in a thread; in a future | [`Client::call`]; [`Client::call_async`] |
-//! | limit the time of one call | [`CallOptions`] |
+//! | make many calls at once; send without a reply | [`Client::batch`]; [`Client::send`] |
+//! | limit the time of one call, repeat it, hedge it | [`CallOptions`] |
+//! | log in on each new connection | [`ClientBuilder::on_connect`] |
 //! | spread calls over several servers | a list of addresses, or [`Resolve`]; [`SystemDns`] asks the system |
 //! | see what a client does | [`Client::stats`] |
 //! | have a connection without any of this | [`Dialer::dial`](crate::Dialer::dial) |
@@ -47,11 +50,17 @@
 //!
 //! - A call ends once, at its deadline at the latest: after 10 s, or what the client or the call sets
 //!   ([`CallOptions`]). The time covers waiting for a connection, dialling it, and the exchange.
-//! - A request is sent once. A call is repeated on another connection only if its request was certainly
-//!   not sent: a dial failed, or the connection ended before the kernel had accepted a byte.
+//! - A request is sent once, unless it is marked as [idempotent](CallOptions::idempotent). A call is
+//!   repeated on another connection only if its request was certainly not sent: a dial failed, or the
+//!   connection ended before the kernel had accepted a byte.
 //! - A pooled connection is closed and never used again if its call was given up after the request was
 //!   sent, or if it received unrequested bytes or a malformed frame. A multiplexed connection goes on: a
 //!   late reply is counted and dropped.
+//! - A pipelined call that is given up keeps its place, since its reply is still to come. Calls before it are
+//!   not affected; those behind it wait for the late reply until their own deadlines; new ones go over
+//!   another connection.
+//! - A [goodbye](crate::frame::Goodbye) from the server retires its connection: calls in flight are
+//!   answered, new ones go over another connection.
 //! - Waiters for a connection are served in FIFO order. They fail at once if no endpoint can be reached:
 //!   a dial failed at most half a second ago, and no other endpoint is left to try.
 //!
@@ -72,8 +81,10 @@
 mod actions;
 mod assignment;
 mod balance;
+mod budget;
 mod builder;
 mod call;
+mod call_connection;
 mod call_error;
 mod call_future;
 mod connections;
@@ -81,6 +92,8 @@ mod connections;
 mod connections_models;
 #[cfg(all(test, not(loom)))]
 mod connections_tests;
+#[cfg(feature = "udp")]
+pub(crate) mod datagram;
 mod deadline_timer;
 mod deadlines;
 mod endpoints;
@@ -88,19 +101,25 @@ mod entries;
 mod handle;
 mod hasher;
 mod health;
+mod hello;
 mod hub;
 mod mux;
 mod options;
+mod pipeline;
 mod pool;
 mod received;
 mod refresh;
 mod reply_handler;
 mod resolve;
+mod running;
 mod source;
 mod stats;
 
-pub use builder::{ClientBuilder, Mux, Pool};
+pub use builder::{ClientBuilder, Mux, Pipeline, Pool};
+#[cfg(feature = "udp")]
+pub use datagram::{Arrived, Attempts, UdpClient, UdpClientBuilder};
 pub use handle::Client;
+pub use hello::Hello;
 pub use mux::{MuxFrame, SequenceNumber};
 pub use options::CallOptions;
 pub use received::Received;

@@ -24,6 +24,8 @@ use crate::{
 pub struct CallOptions {
     timeout: Option<Duration>,
     deadline: Deadline,
+    idempotent: bool,
+    pub(super) hedge: Option<Duration>,
 }
 
 impl Default for CallOptions {
@@ -35,7 +37,7 @@ impl Default for CallOptions {
 impl CallOptions {
     /// Returns options that keep the client's timeout.
     pub fn new() -> Self {
-        Self { timeout: None, deadline: Deadline::NONE }
+        Self { timeout: None, deadline: Deadline::NONE, idempotent: false, hedge: None }
     }
 
     /// Limits the time from now to the reply: waiting for a connection, dialling it, and the exchange.
@@ -51,6 +53,31 @@ impl CallOptions {
     pub fn deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// Allows to repeat the call on another connection after its connection was lost. Default: false.
+    ///
+    /// The server may then handle the request more than once. A call is repeated three times at most, and a
+    /// client repeats one call for ten that are answered, beyond a reserve of 256: a server that fails gets
+    /// no storm of repeats.
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// Sends the request a second time if there is no reply `after` this time; the first reply counts, and
+    /// the other call is cancelled. The call must be [idempotent](Self::idempotent). Default: never.
+    ///
+    /// With several endpoints or connections the second request goes to another one, as a rule. A good
+    /// time is what 95 of 100 calls take at most.
+    pub fn hedge(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.hedge = after.into();
+        self
+    }
+
+    /// Returns whether the call may be repeated.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 
     /// Returns the time of a call that begins now, of a client with `timeout`.

@@ -1,208 +1,159 @@
-//! Call connections that carry one call at a time.
+//! The matching of a pool: one call at a time on each connection.
 //!
 //! A frame that arrives while there is a call is its reply. All other bytes poison the connection, and so
 //! does a malformed reply, a reply with bytes behind it, and a call that is abandoned after its request
-//! was sent. A poisoned connection is closed and never used again.
+//! was sent. A poisoned connection is closed and never used again. A goodbye only retires it.
 //!
 //! The turn that receives a reply releases the connection and may start the next call at once: its
 //! request leaves in the same turn, whatever the first caller does meanwhile.
 
-use std::{
-    iter, mem,
-    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
-};
+use std::{iter, sync::Arc};
 
 use super::{
-    balance::Endpoint,
-    call::{Call, Place},
-    call_error,
+    call::{Manner, Place},
+    call_connection::{CallConnection, CallOf, Inspect, Matching, Started, inspect},
     health::Outcome,
-    hub::{CallConnection, Hub, Started},
-    reply_handler::{ReplyHandler, ReplyReceiver},
+    reply_handler::{ReplyHandler, read_marks},
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
-    conn::{CloseReason, Connection, handler::Handler},
+    conn::handler::Handler,
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, DecodeError, Frame},
+    frame::Frame,
     primitive::Mutex,
 };
 
 /// Functions of the replies' format.
 pub(super) struct Spec {
-    handler: fn(Arc<Pooled>) -> Arc<dyn Handler>,
-    /// Checks that a frame is of the format.
-    check: fn(&LinkSlice) -> Result<(), DecodeError>,
+    handler: fn(Arc<CallConnection<OneAtATime>>) -> Arc<dyn Handler>,
+    inspect: Inspect,
 }
 
 impl Spec {
     pub(super) fn of<R: Frame + 'static>() -> Self {
         Self {
-            handler: |connection| Arc::new(ReplyHandler::<R, Pooled>::new(connection)),
-            check: check::<R>,
+            handler: |connection| Arc::new(ReplyHandler::<R, OneAtATime>::new(connection)),
+            inspect: inspect::<R>,
         }
     }
 }
 
-fn check<R: Frame>(bytes: &LinkSlice) -> Result<(), DecodeError> {
-    frame::decode::<R>(bytes, bytes.len(), &Arena::new()).map(drop)
-}
+/// At most one call.
+pub(super) struct OneAtATime(Mutex<State>);
 
-/// A connection with at most one call.
-pub(super) struct Pooled {
-    hub: Arc<Hub<Self>>,
-    conn: Connection,
-    endpoint: Arc<Endpoint>,
-    state: Mutex<State<Self>>,
-    fault: OnceLock<Error>,
-}
-
-struct State<L> {
-    call: Option<Arc<Call<L>>>,
+struct State {
+    call: Option<Arc<CallOf<OneAtATime>>>,
     /// Bytes that the connection had written before this call.
     written: u64,
     over: bool,
 }
 
-impl Pooled {
-    fn take(&self) -> Option<Arc<Call<Self>>> {
-        self.state.lock().call.take()
-    }
-
-    /// Marks the connection as never to be used again.
-    fn poison(&self) {
-        if !mem::replace(&mut self.state.lock().over, true) {
-            self.hub.counters.poisoned.fetch_add(1, Relaxed);
-        }
+impl OneAtATime {
+    fn take(&self) -> Option<Arc<CallOf<Self>>> {
+        self.0.lock().call.take()
     }
 }
 
-impl CallConnection for Pooled {
+impl Matching for OneAtATime {
     type Spec = Spec;
+    type Batch = ();
 
-    fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
-        let state = Mutex::new(State { call: None, written: 0, over: false });
-        let (hub, fault) = (hub.clone(), OnceLock::new());
-        Arc::new(Self { hub, conn, endpoint, state, fault })
+    fn new(_: &Spec) -> Self {
+        Self(Mutex::new(State { call: None, written: 0, over: false }))
     }
 
-    fn attach(self: &Arc<Self>) {
-        self.conn.conn.set_handler((self.hub.spec.handler)(self.clone()));
+    fn handler(spec: &Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler> {
+        spec.handler
     }
 
-    fn conn(&self) -> &Connection {
-        &self.conn
-    }
-
-    fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.endpoint
-    }
-
-    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self> {
+    fn start(
+        connection: &Arc<CallConnection<Self>>,
+        call: Arc<CallOf<Self>>,
+    ) -> Started<CallConnection<Self>> {
+        let conn = &connection.conn.conn;
         let mut request = LinkBuffer::from(call.request.clone());
         {
-            let state = &mut *self.state.lock();
+            let state = &mut *connection.calls.0.lock();
             if state.over {
                 return Started::ConnectionGone(call);
             }
-            if !call.move_to(Place::Connection { connection: self.clone(), number: 0, sent: true })
-            {
+            let place = Place::Connection { connection: connection.clone(), number: 0, sent: true };
+            if !call.move_to(place) {
                 return Started::CallGone(call);
             }
-            state.call = Some(call);
-            state.written = self.conn.conn.written();
+            if call.manner != Manner::OneWay {
+                state.call = Some(call.clone());
+                state.written = conn.written();
+            }
         }
-        self.conn.conn.send(&mut request);
-        Started::Taken
+        conn.send(&mut request);
+        if call.manner == Manner::OneWay { Started::Sent(call) } else { Started::Taken }
     }
 
     fn abandon(
-        self: &Arc<Self>,
-        call: &Arc<Call<Self>>,
+        connection: &Arc<CallConnection<Self>>,
+        call: &Arc<CallOf<Self>>,
         _number: u64,
         _sent: bool,
         outcome: Outcome,
     ) {
         {
-            let state = &mut *self.state.lock();
+            let state = &mut *connection.calls.0.lock();
             if !state.call.as_ref().is_some_and(|has| Arc::ptr_eq(has, call)) {
                 return;
             }
-            state.call = None;
+            (state.call, state.over) = (None, true);
+            // Its reply may come before the connection is closed, and is no fault of the peer.
+            connection.blame_this_side();
         }
-        self.hub.connections.endpoints.ended(&self.endpoint, outcome);
-        self.poison();
-        self.conn.abort();
+        connection.not_answered(outcome);
+        connection.count_poisoned();
+        connection.conn.abort();
     }
 
-    fn ended(self: &Arc<Self>, reason: CloseReason) {
-        let (call, unsent) = {
-            let state = &mut *self.state.lock();
-            state.over = true;
-            (state.call.take(), state.written == self.conn.conn.written())
-        };
-        let mut actions = self.hub.connections.gone(self.conn.conn.id);
-        if let Some(call) = call {
-            self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Failed);
-            let retried = unsent
-                && self.fault.get().is_none()
-                && call.may_try_again()
-                && call.move_to(Place::Nowhere);
-            if retried {
-                self.hub.counters.retries.fetch_add(1, Relaxed);
-                actions.join(self.hub.connections.again(&call));
-            } else {
-                call.complete(Err(call_error::of(
-                    &self.endpoint.address,
-                    self.fault.get(),
-                    reason,
-                )));
+    fn close(connection: &CallConnection<Self>) -> Vec<(Arc<CallOf<Self>>, bool)> {
+        let state = &mut *connection.calls.0.lock();
+        state.over = true;
+        let unsent = state.written == connection.conn.conn.written() && !connection.has_fault();
+        state.call.take().map(|call| (call, unsent)).into_iter().collect()
+    }
+
+    fn received(
+        connection: &CallConnection<Self>,
+        bytes: LinkSlice,
+        more: bool,
+        (): &mut (),
+    ) -> Result<()> {
+        let marks = read_marks(connection.hub.spec.inspect, &bytes)?;
+        if marks.goodbye {
+            connection.hub.clone().carry_out(connection.drain());
+            if marks.only_goodbye {
+                return Ok(());
             }
         }
-        self.hub.carry_out(actions);
-    }
-}
-
-impl ReplyReceiver for Pooled {
-    type Batch = ();
-
-    fn received(&self, bytes: LinkSlice, more: bool, (): &mut ()) -> Result<()> {
-        let known = (self.hub.spec.check)(&bytes);
-        let Some(call) = self.take() else { return Err(unasked()) };
-        if let Err(error) = known {
-            // The connection's end tells the call.
-            self.state.lock().call = Some(call);
-            return Err(error.into());
-        }
-        self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
+        let Some(call) = connection.calls.take() else { return Err(unasked()) };
+        connection.answered();
         if more {
             call.complete(Ok(bytes));
             return Err(unasked());
         }
         // Before its caller is told, who may call again at once.
-        let actions = self.hub.connections.release(self.conn.conn.id, iter::once(&*call));
+        let actions = connection.hub.connections.release(connection.id(), iter::once(&*call));
         call.complete(Ok(bytes));
-        self.hub.carry_out(actions);
+        connection.hub.carry_out(actions);
         Ok(())
     }
 
-    fn began(&self) -> Result<()> {
-        if self.state.lock().call.is_some() { Ok(()) } else { Err(unasked()) }
+    fn began(connection: &CallConnection<Self>) -> Result<()> {
+        if connection.calls.0.lock().call.is_some() { Ok(()) } else { Err(unasked()) }
     }
 
-    fn deliver(&self, (): &mut ()) {}
-
-    fn fault(&self, error: Error) {
-        tracing::debug!(%error, peer = %self.conn.peer(), "a client's connection is poisoned");
-        let _ = self.fault.set(error);
-        self.poison();
-    }
-
-    fn rests(&self) -> bool {
-        self.hub.connections.retire_idle(self.conn.conn.id)
+    fn deliver(_: &CallConnection<Self>, (): &mut ()) -> Result<()> {
+        Ok(())
     }
 }
 
-fn unasked() -> Error {
+/// Returns the error for bytes that answer no request.
+pub(super) fn unasked() -> Error {
     Error::new(ErrorKind::Malformed, "bytes came that nobody had asked for")
 }

@@ -1,13 +1,10 @@
 //! The handler of a client's connection: finds replies and passes them to the [`CallConnection`].
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::hub::CallConnection;
+use super::call_connection::{CallConnection, Inspect, Marks, Matching};
 use crate::{
     buf::LinkSlice,
     conn::{
@@ -18,80 +15,63 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     frame::Frame,
-    sched::panic_error,
+    guard::{self, Place},
 };
 
-/// A [`CallConnection`] as the connection's turn uses it.
-pub(super) trait ReplyReceiver: CallConnection {
-    /// Replies gathered in a turn.
-    type Batch: Default + Send + 'static;
-
-    /// Takes a frame; `more` tells whether bytes follow it.
-    ///
-    /// # Errors
-    /// The frame is unrequested or malformed: the connection is poisoned.
-    fn received(&self, bytes: LinkSlice, more: bool, batch: &mut Self::Batch) -> Result<()>;
-
-    /// Notes that a part of a frame came.
-    ///
-    /// # Errors
-    /// The bytes are unrequested: the connection is poisoned.
-    fn began(&self) -> Result<()>;
-
-    /// Delivers the batch: nothing more is there for now.
-    fn deliver(&self, batch: &mut Self::Batch);
-
-    /// Sets the error for which the connection is about to end.
-    fn fault(&self, error: Error);
-
-    /// Retires the connection if it has no call; returns whether it may be closed.
-    fn rests(&self) -> bool;
+/// Reads the marks of a frame; decoders are users' code.
+pub(super) fn read_marks(inspect: Inspect, bytes: &LinkSlice) -> Result<Marks> {
+    Ok(guard::run(Place::Decode, || inspect(bytes))??)
 }
 
 /// Receives replies of the format `F`.
-pub(super) struct ReplyHandler<F: Frame, L: ReplyReceiver> {
-    state: Mutex<State<F, L>>,
+pub(super) struct ReplyHandler<F: Frame, M: Matching> {
+    state: Mutex<State<F, M>>,
 }
 
-struct State<F: Frame, L: ReplyReceiver> {
+struct State<F: Frame, M: Matching> {
     /// None once the connection is closed.
-    connection: Option<Arc<L>>,
+    connection: Option<Arc<CallConnection<M>>>,
     scan: F::Scan,
-    batch: L::Batch,
+    batch: M::Batch,
 }
 
-impl<F: Frame, L: ReplyReceiver> ReplyHandler<F, L> {
-    pub(super) fn new(connection: Arc<L>) -> Self {
-        let (scan, batch) = (Default::default(), L::Batch::default());
+impl<F: Frame, M: Matching> ReplyHandler<F, M> {
+    pub(super) fn new(connection: Arc<CallConnection<M>>) -> Self {
+        let (scan, batch) = (Default::default(), M::Batch::default());
         Self { state: Mutex::new(State { connection: Some(connection), scan, batch }) }
     }
 
-    fn connection(&self) -> Option<Arc<L>> {
+    fn connection(&self) -> Option<Arc<CallConnection<M>>> {
         self.state.lock().connection.clone()
     }
 }
 
 /// Takes frames until none is left or the budget is spent.
-fn work<F: Frame, L: ReplyReceiver>(
-    connection: &L,
+fn work<F: Frame, M: Matching>(
+    connection: &CallConnection<M>,
     scan: &mut F::Scan,
-    batch: &mut L::Batch,
+    batch: &mut M::Batch,
     step: &mut Step<'_, '_>,
 ) -> Result<After> {
     let max = step.conn.options().max_frame;
     let mut budget = Budget::new();
     loop {
-        match budget.next(step, |recv| frames::find::<F>(scan, recv, max))? {
+        match budget
+            .next(step, |recv| guard::run(Place::Scan, || frames::find::<F>(scan, recv, max))?)?
+        {
             Next::Request(n) => {
                 let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
                 let frame = recv.input.slice(n)?;
-                connection.received(frame, !recv.input.is_empty(), batch)?;
+                // The turn alone counts.
+                let received = connection.received.load(Relaxed) + n as u64;
+                connection.received.store(received, Relaxed);
+                M::received(connection, frame, !recv.input.is_empty(), batch)?;
             }
             // The next look knows that no more comes.
             Next::Eof => {}
             Next::Quiet => {
                 if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
-                    connection.began()?;
+                    M::began(connection)?;
                 }
                 return Ok(After::Wait);
             }
@@ -107,24 +87,22 @@ fn reason(error: &Error) -> CloseReason {
         ErrorKind::Limit => CloseReason::MemoryLimit,
         ErrorKind::Panic => CloseReason::Panic,
         ErrorKind::Eof => CloseReason::Eof,
+        ErrorKind::Truncated => CloseReason::Truncated,
         _ => CloseReason::Malformed,
     }
 }
 
-impl<F: Frame + 'static, L: ReplyReceiver> Handler for ReplyHandler<F, L> {
+impl<F: Frame + 'static, M: Matching> Handler for ReplyHandler<F, M> {
     fn step(&self, step: &mut Step<'_, '_>) -> After {
         let State { connection, scan, batch } = &mut *self.state.lock();
         let Some(connection) = connection else { return After::Abort(CloseReason::Local) };
-        // Scanners and decoders are users' code.
-        let worked = catch_unwind(AssertUnwindSafe(|| {
-            let worked = work::<F, L>(connection, scan, batch, step);
-            connection.deliver(batch);
-            worked
-        }))
-        .unwrap_or_else(|payload| Err(panic_error(&*payload)));
+        let worked = work::<F, M>(connection, scan, batch, step);
+        // What came before an error is delivered all the same.
+        let delivered = M::deliver(connection, batch);
+        let worked = worked.and_then(|after| delivered.map(|()| after));
         worked.unwrap_or_else(|error| {
             let reason = reason(&error);
-            connection.fault(error);
+            connection.poison(error);
             After::Abort(reason)
         })
     }
@@ -133,7 +111,7 @@ impl<F: Frame + 'static, L: ReplyReceiver> Handler for ReplyHandler<F, L> {
 
     fn failed(&self, _: &Connection, error: &Error) {
         if let Some(connection) = self.connection() {
-            connection.fault(error.clone());
+            connection.give_up(error.clone());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::hub::{CallConnection, Hub};
+use super::{call_connection::Matching, hub::Hub};
 
 /// Counters of a client: gauges of the moment first, then totals since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct ClientStats {
     pub in_flight: usize,
     /// Dials that were begun.
     pub dials: u64,
-    /// Dials that failed.
+    /// Dials that failed. A connection that the peer ended before its first reply is one of them.
     pub failed_dials: u64,
     /// Calls whose deadline passed.
     pub timeouts: u64,
@@ -38,7 +38,7 @@ pub struct ClientStats {
 }
 
 impl ClientStats {
-    pub(super) fn of<L: CallConnection>(hub: &Hub<L>) -> Self {
+    pub(super) fn of<M: Matching>(hub: &Hub<M>) -> Self {
         let (now, sums) = (hub.connections.gauges(), &hub.counters);
         Self {
             connections: now.connections,

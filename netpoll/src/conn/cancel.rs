@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{core::Conn, deadlines::Kind, state::GONE};
+use super::{core::Conn, deadlines::Kind, state::GONE, wait::News};
 use crate::{
     error::{Error, ErrorKind, Result},
     sched,
@@ -46,7 +46,8 @@ impl Cancel {
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + '_ {
         let deadline = self.deadline;
         let mut alarm = deadline.left().map(|left| sched::sleep_on(&self.conn.runtime, left));
-        let mut told = self.conn.until(move |conn| happened(conn, deadline).then_some(()));
+        let mut told =
+            self.conn.until(News::End, move |conn| happened(conn, deadline).then_some(()));
         poll_fn(move |cx| match (Pin::new(&mut told).poll(cx), &mut alarm) {
             (Poll::Pending, Some(alarm)) => Pin::new(alarm).poll(cx),
             (told, _) => told,

@@ -17,6 +17,7 @@ use super::{
     reason::CloseReason,
     send::Sent,
     state::{OVER, event, mark},
+    wait::News,
     writer::Writer,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     sched::timeout_on,
     sys::{Credentials, Endpoint},
+    transport::TransportFacts,
 };
 
 /// A connection's number: unique in its process, never used again.
@@ -113,6 +115,12 @@ impl Connection {
         }
     }
 
+    /// The results of its transport's handshake: the protocol agreed on, the server's name, the peer's
+    /// certificates. `None` for plain connections, and before the handshake is complete.
+    pub fn transport_facts(&self) -> Option<&TransportFacts> {
+        self.conn.transport_facts()
+    }
+
     /// Its options.
     pub fn options(&self) -> &ConnectionOptions {
         &self.conn.options.public
@@ -127,15 +135,27 @@ impl Connection {
     /// Asks the system whether the connection is alive and quiet: false if it was closed or reset, and
     /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
     pub fn probe(&self) -> bool {
+        if self.conn.layer().is_some() {
+            // What waits on the wire may be the transport's own.
+            return self.is_active()
+                && Reader::take(&self.conn).is_ok_and(|mut reader| {
+                    matches!(reader.poll_socket(), Ok(false)) && reader.is_empty()
+                });
+        }
         self.is_active()
             && self.conn.with_endpoint(Endpoint::peek).is_none_or(
                 |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
             )
     }
 
+    /// Returns true if the socket has bytes that were not read. One system call.
+    pub(crate) fn has_unread_input(&self) -> bool {
+        self.conn.with_endpoint(Endpoint::peek).is_some_and(|peeked| matches!(peeked, Ok(1..)))
+    }
+
     /// Ready when the connection has ended: with the reason. Under any executor.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + '_ {
-        self.conn.until(|conn| {
+        self.conn.until(News::End, |conn| {
             let finished = conn.state_word.load() & mark::FINISHED != 0;
             finished.then(|| conn.reason().unwrap_or(CloseReason::Local))
         })
@@ -188,10 +208,12 @@ impl Connection {
     /// `Closed` if the connection has ended or cannot send; `TimedOut` if there is no room within
     /// `write_timeout`. Nothing was sent then.
     pub fn send(&self, mut bytes: LinkBuffer) -> Result<()> {
+        // What is given away is flushed.
+        bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let timeout = self.conn.options.write_timeout;
-            self.conn.block_until(timeout, "writing", |_| self.conn.has_room())??;
+            self.conn.block_until(timeout, "writing", News::Room, |_| self.conn.has_room())??;
         }
         self.conn.send(&mut bytes);
         Ok(())
@@ -202,9 +224,11 @@ impl Connection {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_async(&self, mut bytes: LinkBuffer) -> Result<()> {
+        // What is given away is flushed.
+        bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
-            let room = self.conn.until(|_| self.conn.has_room());
+            let room = self.conn.until(News::Room, |_| self.conn.has_room());
             match self.conn.options.write_timeout {
                 None => room.await?,
                 Some(limit) => timeout_on(&self.conn.runtime, limit, room)
@@ -222,6 +246,8 @@ impl Connection {
     /// # Errors
     /// `Limit` while more than `write_high` bytes are pending, `Closed` as [`send`](Self::send).
     pub fn try_send(&self, mut bytes: LinkBuffer) -> Result<()> {
+        // What is given away is flushed.
+        bytes.flush();
         self.conn.check_sending()?;
         if self.conn.sent() == Sent::Full {
             let (pending, high) = (self.pending(), self.conn.options.write_high);

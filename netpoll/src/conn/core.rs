@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     deadlines::{Deadlines, Kind},
     handler::Handler,
+    layer::Layer,
     options::Settings,
     reason::CloseReason,
     receive_slot::ReceiveSlot,
@@ -32,7 +33,7 @@ use crate::{
     poller::{Event, Interest, Token},
     sched::{shard::Shard, shared::Shared, state_word::StateWord, turn::Source},
     sys::{Connecting, Endpoint},
-    transport::Transport,
+    transport::Role,
 };
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -61,8 +62,8 @@ pub(crate) struct Conn {
     pub(super) written: AtomicU64,
     pub(crate) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
-    /// See [`Conn::transport`].
-    transport: Option<Mutex<Box<dyn Transport>>>,
+    /// See [`Conn::layer`].
+    pub(super) layer: Option<Box<Layer>>,
     pub(super) waiters: Waiters,
     pub(super) token: OnceLock<Token>,
     pub(crate) id: u64,
@@ -84,6 +85,7 @@ impl Conn {
         endpoint: Endpoint,
         peer: PeerAddress,
         options: Arc<Settings>,
+        role: Role,
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
         runtime.check_open()?;
@@ -91,7 +93,7 @@ impl Conn {
         let recv = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            state_word: state::fresh(options.transport.is_some()),
+            state_word: state::fresh(options.transport.as_ref().map(|_| role)),
             endpoint: runtime.settings.faults.around(endpoint),
             runtime: runtime.clone(),
             shard,
@@ -100,10 +102,7 @@ impl Conn {
             local: OnceLock::new(),
             recv_at: (&raw const *recv).addr(),
             recv: ReceiveSlot::new(Some(recv)),
-            transport: match &options.transport {
-                Some(make) => Some(Mutex::new(make()?)),
-                None => None,
-            },
+            layer: options.transport.as_ref().map(|make| Box::new(Layer::new(make, role))),
             options,
             send: Mutex::default(),
             written: AtomicU64::new(0),
@@ -114,7 +113,13 @@ impl Conn {
             reason: OnceLock::new(),
             on_close: Mutex::default(),
         });
+        if conn.endpoint.cuts_reads(&conn.peer) {
+            conn.state_word.set(mark::CUT_READS);
+        }
         conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
+        if conn.state_word.load() & mark::HANDSHAKING != 0 {
+            conn.set_deadline(Kind::Handshake, conn.options.handshake_timeout);
+        }
         conn.count(1);
         if let Some(handler) = handler(&conn)
             && !conn.put_handler(handler)
@@ -148,12 +153,6 @@ impl Conn {
             conn.schedule(event::WAKE);
         }
         Ok(conn)
-    }
-
-    /// The layer between the wire and `recv`, `send`; none: plain bytes.
-    pub(super) fn transport(&self) -> Option<&Mutex<Box<dyn Transport>>> {
-        // A plain connection does not touch the field, which lies behind what its turns touch.
-        if self.state_word.load() & mark::TRANSPORT == 0 { None } else { self.transport.as_ref() }
     }
 
     pub(super) fn count(&self, by: isize) {

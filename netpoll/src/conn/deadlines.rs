@@ -22,12 +22,21 @@ pub(crate) enum Kind {
     Request,
     /// The peer's end, after this side has sent its own.
     Linger,
+    /// The end of the transport's handshake.
+    Handshake,
     /// The next look whether anybody holds a detached connection whose peer went.
     Unheld,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Idle, Kind::Frame, Kind::Write, Kind::Request, Kind::Linger, Kind::Unheld];
+const KINDS: [Kind; 7] = [
+    Kind::Idle,
+    Kind::Frame,
+    Kind::Write,
+    Kind::Request,
+    Kind::Linger,
+    Kind::Handshake,
+    Kind::Unheld,
+];
 
 /// See the module's documentation.
 // `fresh` comes first: most turns look at it alone.

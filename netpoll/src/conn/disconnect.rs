@@ -1,7 +1,7 @@
 //! The order of the end: `on_disconnect` once if the peer left first, then the close, once.
 //!
 //! ```text
-//!   poller, beside a turn                 turn that ends the connection
+//!   a turn beside the connection's own     turn that ends the connection
 //!   set DISCONNECTED, unless FINISHED     set FINISHED
 //!   on_disconnect                         DISCONNECTED without TOLD: leave
 //!   set TOLD                              neither: on_disconnect falls to it
@@ -12,6 +12,11 @@
 
 use super::{state::mark, write_lock};
 use crate::sched::state_word::StateWord;
+
+/// Returns `true` if a [`claim`] may succeed on `word`: a look that saves a turn.
+pub(super) fn may_claim(word: u32) -> bool {
+    word & mark::OPEN != 0 && word & (mark::DISCONNECTED | mark::FINISHED) == 0
+}
 
 /// Beside a turn: whether `on_disconnect` falls to the caller, who says so by [`told`] after it.
 pub(super) fn claim(state_word: &StateWord) -> bool {
@@ -73,7 +78,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             let model = Self {
-                state_word: fresh(false),
+                state_word: fresh(None),
                 recv: Mutex::new(Some(())),
                 queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),

@@ -10,6 +10,7 @@ use super::{
     reason::CloseReason,
     recv::Recv,
     state::{event, mark},
+    wait::News,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -24,7 +25,7 @@ impl Conn {
         }
         let _ = self.reason.set(reason);
         self.schedule(how | event::FLUSH);
-        self.wake_waiters(self.state_word.load());
+        self.wake_waiters(self.state_word.load(), News::ALL);
     }
 
     /// Why it ended or will; the first reason counts.
@@ -68,14 +69,20 @@ impl Conn {
         if self.state_word.load() & mark::ABORTING != 0 {
             // Best effort: without it the peer reads an end instead of an error.
             let _ = self.endpoint.reset_on_close();
+        } else if word & mark::HUNG_UP == 0 {
+            self.endpoint.shutdown();
         }
         self.endpoint.close();
+        self.drop_transport();
         self.send.lock().clear();
         self.pending.store(0, Relaxed);
         let reason = self.set_reason(CloseReason::Local);
-        self.wake_waiters(self.state_word.load());
+        self.wake_waiters(self.state_word.load(), News::ALL);
         let conn = Connection::unowned(self.clone());
         if let Some(handler) = self.handler() {
+            if let Some(error) = self.take_failure() {
+                handler.failed(&conn, &error);
+            }
             // The peer may have gone although this side's reason was the first.
             let gone = if reason.by_peer() { Some(reason) } else { peer_went(word) };
             if let Some(why) = gone
@@ -119,4 +126,37 @@ fn peer_went(word: u32) -> Option<CloseReason> {
 fn run_callback(conn: &Connection, reason: CloseReason, callback: OnClose) {
     // An error has been counted and logged.
     let _ = guard::run(Place::CloseCallback, || callback(conn, reason));
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{
+        io::Read,
+        net::{TcpListener, TcpStream},
+        os::fd::OwnedFd,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{PeerAddress, Runtime, sys::Endpoint, transport::Role};
+
+    /// As a forked child does, which a close alone would wait for.
+    #[test]
+    fn a_close_is_seen_though_another_process_holds_the_descriptor() {
+        let runtime = Runtime::builder().pollers(1).build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let ours = listener.accept().unwrap().0;
+        ours.set_nonblocking(true).unwrap();
+        let held = ours.try_clone().unwrap();
+        let endpoint = Endpoint::from(OwnedFd::from(ours));
+        let address = PeerAddress::Inet(peer.local_addr().unwrap());
+        let shared = runtime.shared();
+        let conn =
+            Conn::open(shared, endpoint, address, Arc::default(), Role::Client, |_| None).unwrap();
+        Connection::owned(conn).close();
+        assert_eq!(peer.read(&mut [0; 9]).unwrap(), 0);
+        drop(held);
+    }
 }

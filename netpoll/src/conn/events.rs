@@ -4,14 +4,17 @@ use std::{sync::Arc, task::Wake};
 
 use super::{
     core::Conn,
+    deadlines::Kind,
+    disconnect,
     reason::CloseReason,
     state::{event, mark},
+    wait::News,
 };
 use crate::{
-    poller::Event,
+    poller::{Event, Readiness},
     sched::{
         state_word::StateWord,
-        turn::{Ready, Source},
+        turn::{Ready, Scratch, Source, Turn},
     },
 };
 
@@ -23,23 +26,29 @@ impl Source for Conn {
             (now.is_readable(), mark::READABLE),
             (now.is_writable(), mark::WRITABLE),
             (now.is_read_closed(), mark::READ_CLOSED | mark::READABLE),
+            (now.contains(Readiness::URGENT), mark::CUT_READS | mark::READABLE),
             (now.is_hung_up(), mark::HUNG_UP | mark::READABLE | mark::WRITABLE),
         ] {
             bits |= if is { mark } else { 0 };
         }
         let before = self.state_word.notify(bits);
-        self.wake_waiters(before);
         let gone = bits & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
+        let news = [
+            (true, News::Setup),
+            (gone, News::End),
+            (bits & mark::READABLE != 0, News::Bytes),
+            (bits & mark::WRITABLE != 0, News::Room),
+        ];
+        let news =
+            news.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, news)| all | news.bit());
+        self.wake_waiters(before, news);
         // A handler that works or waits keeps the turn, or no handler may start and the turn lies aside:
         // what needs none is done here.
         if before & StateWord::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
             self.flush();
         }
-        if before & StateWord::RUNNING != 0
-            && gone
-            && let Some(handler) = self.handler()
-        {
-            self.disconnect(&**handler, bits);
+        if before & StateWord::RUNNING != 0 && gone && disconnect::may_claim(before) {
+            ready.push(Arc::new(Disconnect { conn: self.clone(), bits }));
         }
         if StateWord::must_queue(before) {
             ready.push(self);
@@ -54,7 +63,10 @@ impl Source for Conn {
             return self.arm();
         }
         let before = self.state_word.notify(event::TIMER);
-        self.wake_waiters(before);
+        // A request's deadline is what `Cancel` tells of; other timers concern the turn.
+        if self.deadlines.passed(Kind::Request, now) {
+            self.wake_waiters(before, News::End.bit());
+        }
         if StateWord::must_queue(before) {
             ready.push(self);
         }
@@ -62,6 +74,22 @@ impl Source for Conn {
 
     fn on_shutdown(self: Arc<Self>) {
         self.end(mark::ABORTING, CloseReason::Shutdown);
+    }
+}
+
+/// A turn that runs `on_disconnect` beside the connection's own, which is in a handler. The hook may
+/// wait, so that it is not called by the poller.
+struct Disconnect {
+    conn: Arc<Conn>,
+    /// How the peer went.
+    bits: u32,
+}
+
+impl Turn for Disconnect {
+    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
+        if let Some(handler) = self.conn.handler() {
+            self.conn.disconnect(&**handler, self.bits);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     handler::After,
     reason::CloseReason,
     recv::{Filled, Recv, Step},
-    state::mark,
+    state::{OVER, mark},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -114,7 +114,11 @@ impl Budget {
     ) -> Result<Next> {
         loop {
             let Some(recv) = &step.recv else { return Ok(Next::Over(After::Wait)) };
-            let there = recv.input.len();
+            let (there, before) = (recv.input.len(), recv.came);
+            if step.conn.conn.state_word.load() & (mark::CLOSING | OVER) != 0 {
+                // A handler has closed the connection: what was pipelined behind its request is not begun.
+                return Ok(Next::Over(After::Wait));
+            }
             if self.requests == 0 {
                 return Ok(Next::Over(After::Again));
             }
@@ -130,8 +134,11 @@ impl Budget {
             }
             match step.read(n - there) {
                 Ok(Filled::Some) => {
-                    let now = step.recv.as_ref().map_or(there, |recv| recv.input.len());
-                    self.bytes = self.bytes.saturating_sub(now - there);
+                    // Behind a transport both count: what came, and what it became.
+                    let (came, now) =
+                        step.recv.as_ref().map_or((before, there), |r| (r.came, r.input.len()));
+                    let n = ((came - before) as usize).max(now - there);
+                    self.bytes = self.bytes.saturating_sub(n);
                 }
                 Ok(Filled::Eof) if there == 0 => return Ok(Next::Over(After::Wait)),
                 Ok(Filled::Eof) => return Ok(Next::Eof),

@@ -9,6 +9,12 @@ use crate::error::Error;
 ///
 /// Users' code runs behind these methods, which catch its panics.
 pub(crate) trait Handler: Any + Send + Sync {
+    /// Judges a new connection, before its transport's handshake begins. `Some`: it ends so.
+    fn prepare(&self, conn: &Connection) -> Option<After> {
+        let _ = conn;
+        None
+    }
+
     /// Handles what there is: opens the connection if that was not done, takes frames from the input
     /// and answers them, goes on with a future that was woken.
     fn step(&self, step: &mut Step<'_, '_>) -> After;

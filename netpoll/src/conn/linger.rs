@@ -43,13 +43,14 @@ impl Conn {
         let mut left = match recv.linger {
             Some(left) => left,
             None => {
-                let unread = !recv.input.is_empty() || matches!(self.endpoint.peek(), Ok(1..));
+                let unread = recv.has_partial() || matches!(self.endpoint.peek(), Ok(1..));
                 if !unread || self.endpoint.shutdown_write().is_err() {
                     return Linger::Over;
                 }
                 // A peer that goes from now on was not the first.
                 disconnect::waive(&self.state_word);
                 self.set_deadline(Kind::Linger, Some(TIME));
+                recv.linger = Some(BYTES);
                 BYTES
             }
         };
@@ -58,8 +59,9 @@ impl Conn {
         }
         for _ in 0..READS {
             recv.input.clear();
+            let before = recv.came;
             match recv.read(self, None, READ) {
-                Ok(Filled::Some) => left = left.saturating_sub(recv.input.len()),
+                Ok(Filled::Some) => left = left.saturating_sub((recv.came - before) as usize),
                 // Both sides have sent their ends, or the connection broke: what came is read.
                 Ok(Filled::Nothing) if self.state_word.load() & mark::HUNG_UP != 0 => {
                     return Linger::Over;

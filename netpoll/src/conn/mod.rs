@@ -34,6 +34,8 @@ mod end;
 mod events;
 pub(crate) mod frames;
 pub(crate) mod handler;
+mod handshake;
+mod layer;
 mod linger;
 mod options;
 mod reader;
@@ -44,7 +46,7 @@ mod send;
 pub(crate) mod state;
 mod turn;
 mod typed;
-mod wait;
+pub(crate) mod wait;
 mod write_lock;
 mod writer;
 

@@ -13,11 +13,11 @@ use crate::{
 /// They find peers that vanished. They are not an idle timeout, because a live peer answers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Silence before the first probe.
+    /// Silence before the first probe: whole seconds from 1 to 32,767; other values count as the nearest.
     pub idle: Duration,
-    /// Time between probes.
+    /// Time between probes: whole seconds from 1 to 32,767; other values count as the nearest.
     pub interval: Duration,
-    /// Probes without an answer after which the connection is dead.
+    /// Probes without an answer after which the connection is dead: from 1 to 127.
     pub count: u32,
 }
 
@@ -38,6 +38,8 @@ macro_rules! connection_options {
                 "longest wait of a handler or reader that asks for bytes. `None`: no limit. Default: 30 s.";
             frame_timeout: Option<Duration>, impl Into<Option<Duration>>, Some(Duration::from_secs(30)),
                 "longest time from a frame's first byte to its last. `None`: no limit. Default: 30 s.";
+            handshake_timeout: Option<Duration>, impl Into<Option<Duration>>, Some(Duration::from_secs(10)),
+                "longest time for a transport's handshake. `None`: no limit. Default: 10 s.";
             write_timeout: Option<Duration>, impl Into<Option<Duration>>, Some(Duration::from_secs(30)),
                 "longest time in which the peer takes no byte of pending output. `None`: no limit. \
                  Default: 30 s.";
@@ -76,7 +78,6 @@ macro_rules! setters_of_builder {
     ($this:ident ($set:expr) $($name:ident: $type:ty, $takes:ty, $default:expr, $doc:expr;)*) => {
         $(
             #[doc = concat!("Sets the ", $doc)]
-            #[must_use]
             pub fn $name(mut self, value: $takes) -> Self {
                 let $this = &mut self;
                 $set.choose(|chosen| chosen.$name = Some(value.into()));
@@ -173,6 +174,7 @@ impl ConnectionOptions {
         let timeouts = [
             ("read_timeout", self.read_timeout),
             ("frame_timeout", self.frame_timeout),
+            ("handshake_timeout", self.handshake_timeout),
             ("write_timeout", self.write_timeout),
             ("idle_timeout", self.idle_timeout),
             ("user_timeout", self.user_timeout),

@@ -10,6 +10,7 @@ use super::{
     recv::{Filled, Recv},
     state::{OVER, event, mark},
     typed::Held,
+    wait::News,
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
@@ -153,7 +154,9 @@ impl Reader {
     pub fn fill(&mut self, n: usize) -> Result<()> {
         while !self.has(n)? {
             let timeout = self.longest_wait();
-            self.conn.block_until(timeout, "reading", |conn| wait_is_over(conn).then_some(()))?;
+            self.conn.block_until(timeout, "reading", News::Bytes, |conn| {
+                wait_is_over(conn).then_some(())
+            })?;
         }
         Ok(())
     }
@@ -164,7 +167,7 @@ impl Reader {
     /// As [`fill`](Self::fill).
     pub async fn fill_async(&mut self, n: usize) -> Result<()> {
         while !self.has(n)? {
-            let waits = self.conn.until(|conn| wait_is_over(conn).then_some(()));
+            let waits = self.conn.until(News::Bytes, |conn| wait_is_over(conn).then_some(()));
             match self.conn.options.read_timeout {
                 None => waits.await,
                 Some(limit) => {

@@ -18,6 +18,12 @@ pub enum CloseReason {
     IdleTimeout,
     /// A frame was not whole `frame_timeout` after its first byte.
     FrameTimeout,
+    /// A transport's handshake was not complete within `handshake_timeout`.
+    HandshakeTimeout,
+    /// A transport's handshake failed.
+    HandshakeFailed,
+    /// The wire ended before the peer's last word, so that something may be missing.
+    Truncated,
     /// A handler ran into a timeout: its request's, or of a read or write that it waited for.
     HandlerTimeout,
     /// The peer took no byte of the pending output for `write_timeout`.
@@ -39,7 +45,7 @@ pub enum CloseReason {
 impl CloseReason {
     /// Whether the peer ended it.
     pub fn by_peer(self) -> bool {
-        matches!(self, Self::Eof | Self::Reset)
+        matches!(self, Self::Eof | Self::Reset | Self::Truncated)
     }
 }
 
@@ -52,6 +58,9 @@ impl fmt::Display for CloseReason {
             Self::Shutdown => "the server shuts down",
             Self::IdleTimeout => "nothing was received for the idle timeout",
             Self::FrameTimeout => "a frame was not whole within the frame timeout",
+            Self::HandshakeTimeout => "the handshake was not complete within the handshake timeout",
+            Self::HandshakeFailed => "the handshake failed",
+            Self::Truncated => "the stream ended before the peer's last word",
             Self::HandlerTimeout => "a handler ran into a timeout",
             Self::WriteTimeout => "the peer took no bytes within the write timeout",
             Self::FrameTooLarge => "a frame is larger than max_frame",

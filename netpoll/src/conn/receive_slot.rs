@@ -75,7 +75,7 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             Arc::new(Self {
-                state_word: fresh(false),
+                state_word: fresh(None),
                 slot: ReceiveSlot::new(Some(Box::new(7))),
                 queued: Mutex::default(),
                 users: AtomicUsize::new(0),

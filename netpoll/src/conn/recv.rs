@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{core::Conn, deadlines::Kind, send::Sent, state::mark};
+use super::{core::Conn, deadlines::Kind, layer::Opened, send::Sent, state::mark, wait::News};
 use crate::{
     buf::LinkBuffer,
     conn::Connection,
@@ -48,6 +48,10 @@ pub(crate) struct Recv {
     pub(super) full: bool,
     /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
     pub(super) linger: Option<usize>,
+    /// Bytes that came over the wire in all.
+    pub(super) came: u64,
+    /// The transport has more to open, without new bytes.
+    unopened: bool,
     /// What came and is still to pass the connection's transport, if it has one.
     wire: LinkBuffer,
 }
@@ -90,6 +94,10 @@ impl Recv {
         if self.eof {
             return Ok(Filled::Eof);
         }
+        if self.unopened {
+            self.open(conn, self.input.len())?;
+            return Ok(Filled::Some);
+        }
         if !self.readable || self.broken || conn.is_over() {
             return Ok(Filled::Nothing);
         }
@@ -103,18 +111,22 @@ impl Recv {
         match read {
             Ok((0, _)) => {
                 self.eof = true;
+                if self.linger.is_none() {
+                    conn.wire_ended()?;
+                }
                 Ok(Filled::Eof)
             }
             Ok((n, asked)) => {
-                conn.open_wire(&mut self.wire, &mut self.input)?;
-                self.received += (self.input.len() - had) as u64;
-                // A short read emptied the socket; but an end that was announced is still to come.
-                self.readable = n == asked || word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
+                self.came += n as u64;
+                // A short read emptied the socket, as a rule; an end that was announced is still to come.
+                let doubt = mark::READ_CLOSED | mark::HUNG_UP | mark::CUT_READS;
+                self.readable = n == asked || word & doubt != 0;
                 if let Some(timeout) = conn.options.idle_timeout {
                     // What is read here came before, or not long after, the worker looked.
                     let now = looked.unwrap_or_else(|| conn.shard.clock.now_ms());
                     conn.deadlines.postpone(Kind::Idle, tick_after(now, timeout));
                 }
+                self.open(conn, had)?;
                 Ok(Filled::Some)
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -126,6 +138,40 @@ impl Recv {
                 conn.state_word.set(mark::HUNG_UP);
                 Err(Error::io(format!("reading from {conn}"), e))
             }
+        }
+    }
+
+    /// Passes what came through the transport, if there is one; `had` bytes of the input were there before.
+    #[inline]
+    fn open(&mut self, conn: &Arc<Conn>, had: usize) -> Result<()> {
+        let opened = match conn.layer() {
+            None => Ok(Opened::All),
+            // After this side's last word nothing has a meaning.
+            Some(_) if self.linger.is_some() => {
+                self.wire.clear();
+                Ok(Opened::All)
+            }
+            Some(_) => conn.open_wire(&mut self.wire, &mut self.input),
+        };
+        self.received += (self.input.len() - had) as u64;
+        self.unopened = matches!(opened, Ok(Opened::More));
+        if opened? == Opened::PeerClosed {
+            self.eof = true;
+            conn.wake_waiters(conn.state_word.set(mark::READ_CLOSED), News::End.bit());
+        }
+        Ok(())
+    }
+
+    /// Whether a part of a frame is there, or bytes of the wire that may become one.
+    pub(super) fn has_partial(&self) -> bool {
+        !self.input.is_empty() || !self.wire.is_empty()
+    }
+
+    /// Keeps what is left in little memory.
+    pub(super) fn compact(&mut self) {
+        self.input.compact_small();
+        if !self.wire.is_empty() {
+            self.wire.compact_small();
         }
     }
 
@@ -166,7 +212,7 @@ impl Recv {
 
     /// Where the bytes of the wire go.
     fn arriving(&mut self, conn: &Conn) -> &mut LinkBuffer {
-        if conn.transport().is_some() { &mut self.wire } else { &mut self.input }
+        if conn.layer().is_some() { &mut self.wire } else { &mut self.input }
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
     deadlines::Kind,
     reason::CloseReason,
     state::{OVER, event, mark},
+    wait::News,
     write_lock::{self, Outlet},
 };
 use crate::{
@@ -43,31 +44,15 @@ impl Conn {
     /// Sends what is readable in `bytes` after all that was given before, and leaves none of it there.
     /// What the socket does not take waits.
     pub(crate) fn send(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        let Some(transport) = self.transport() else { return self.send_wire(bytes) };
-        // Held until the output is in its place: what is sealed first goes out first.
-        let mut transport = transport.lock();
-        let mut wire = LinkBuffer::new();
-        match transport.seal(bytes, &mut wire) {
-            Ok(()) => {
-                wire.flush();
-                self.send_wire(&mut wire);
-            }
-            Err(error) => {
-                tracing::debug!(%error, connection = self.id, "a transport failed");
-                self.end(mark::ABORTING, CloseReason::Malformed);
-            }
-        }
-    }
-
-    /// As [`send`](Self::send), with the bytes of the wire.
-    fn send_wire(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        write_lock::send(self, bytes);
+        let Some(layer) = self.layer() else { return write_lock::send(self, bytes) };
+        self.seal(layer, bytes);
+        self.flush();
     }
 
     /// As [`send`](Self::send), for one of many that send at the same time: while the poller is at work it
     /// leaves the writing to the connection's turn, which writes for all of them at once.
     pub(crate) fn send_with_others(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        if self.transport().is_some() || self.shard.poller.is_parked() {
+        if self.layer().is_some() || self.shard.poller.is_parked() {
             return self.send(bytes);
         }
         self.put_in_line(bytes);
@@ -75,7 +60,7 @@ impl Conn {
     }
 
     /// Puts `bytes` behind what waits for the writer.
-    fn put_in_line(&self, bytes: &mut LinkBuffer) {
+    pub(super) fn put_in_line(&self, bytes: &mut LinkBuffer) {
         // Counted first: whoever finds them has not to find less pending.
         self.pending.fetch_add(bytes.len(), AcqRel);
         self.send.lock().join(bytes);
@@ -205,7 +190,7 @@ impl Conn {
         drop(waiting);
         self.deadlines.clear(Kind::Write);
         self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
-        self.wake_waiters(self.state_word.load());
+        self.wake_waiters(self.state_word.load(), News::ALL);
     }
 
     /// Whether all output has gone to the system.
@@ -236,27 +221,6 @@ impl Conn {
         Ok(())
     }
 
-    /// Turns what came over the wire into plain bytes, behind what `plain` has.
-    ///
-    /// # Errors
-    /// The transport's.
-    pub(super) fn open_wire(
-        self: &Arc<Self>,
-        wire: &mut LinkBuffer,
-        plain: &mut LinkBuffer,
-    ) -> Result<()> {
-        let Some(transport) = self.transport() else { return Ok(()) };
-        let mut transport = transport.lock();
-        let mut reply = LinkBuffer::new();
-        let opened = transport.open(wire, plain, &mut reply);
-        plain.flush();
-        reply.flush();
-        if !reply.is_empty() {
-            self.send_wire(&mut reply);
-        }
-        opened
-    }
-
     /// Whether there is room, for who waits for it: the low mark, so that a writer that had to wait
     /// does not come back for every byte.
     ///
@@ -275,10 +239,10 @@ impl Conn {
     }
 
     /// Tells the peer that nothing more comes, if nothing waits; only by a turn.
-    pub(super) fn shut_if_drained(&self) {
+    pub(super) fn shut_if_drained(self: &Arc<Self>) {
         let word = self.state_word.load() & (mark::SHUT | mark::SHUT_DONE | mark::HUNG_UP);
         let shut = word == mark::SHUT;
-        if shut && self.is_drained() {
+        if shut && self.has_sent_all() {
             self.state_word.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
             let _ = self.endpoint.shutdown_write();
@@ -307,7 +271,7 @@ impl Outlet for Arc<Conn> {
         let drained = word & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
         let waits = word & (mark::FULL | mark::WAITING) != 0;
         if waits && self.pending() <= self.options.write_low {
-            self.wake_waiters(word);
+            self.wake_waiters(word, News::Room.bit());
             if word & mark::FULL != 0 && self.state_word.clear(mark::FULL) & mark::FULL != 0 {
                 self.schedule(event::FLUSH);
             }

@@ -1,6 +1,6 @@
 //! The bits of a connection's state word: one [`StateWord`] says who has it and what happened to it.
 
-use crate::sched::state_word::StateWord;
+use crate::{sched::state_word::StateWord, transport::Role};
 
 /// Events: taken by the turn that begins.
 pub(crate) mod event {
@@ -18,6 +18,12 @@ pub(crate) mod event {
 pub(crate) mod mark {
     /// The handler is pure computation: its turns never lose their poller.
     pub(crate) const INLINE: u32 = 1 << 11;
+    /// The transport's handshake is not complete: only the transport reads and writes.
+    pub(crate) const HANDSHAKING: u32 = 1 << 8;
+    /// The transport has said its last word: nothing is sealed any more.
+    pub(crate) const LAST_WORD: u32 = 1 << 9;
+    /// A read that gives less than was asked for says nothing about what is left.
+    pub(crate) const CUT_READS: u32 = 1 << 10;
     /// A transport stands between the wire and the handler.
     pub(crate) const TRANSPORT: u32 = 1 << 12;
     /// `SHUT` was carried out.
@@ -67,6 +73,13 @@ pub(crate) const OVER: u32 = mark::ABORTING | mark::FINISHED;
 pub(crate) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
 
 /// The word of a connection whose socket was just made.
-pub(super) fn fresh(has_transport: bool) -> StateWord {
-    StateWord::new(mark::WRITABLE | if has_transport { mark::TRANSPORT } else { 0 })
+///
+/// `transport`: the role that its transport has, if it has one. A server's handshake begins with the first
+/// turn; a client's when the connection is made.
+pub(super) fn fresh(transport: Option<Role>) -> StateWord {
+    StateWord::new(match transport {
+        None => mark::WRITABLE,
+        Some(Role::Client) => mark::WRITABLE | mark::TRANSPORT,
+        Some(Role::Server) => mark::WRITABLE | mark::TRANSPORT | mark::HANDSHAKING,
+    })
 }

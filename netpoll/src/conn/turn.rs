@@ -15,6 +15,7 @@ use super::{
     reason::CloseReason,
     recv::{Intake, Recv, Step},
     state::{event, mark},
+    wait::News,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -59,6 +60,14 @@ impl Turn for Conn {
         }
     }
 
+    fn connection(&self) -> Option<u64> {
+        Some(self.id)
+    }
+
+    fn is_handler(&self) -> bool {
+        self.handler().is_none_or(|handler| !handler.brief())
+    }
+
     fn inline(&self) -> bool {
         self.state_word.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
     }
@@ -68,12 +77,12 @@ impl Connection {
     /// True: there is more to do at once.
     fn take_turn(&self, scratch: &mut Scratch, word: u32) -> bool {
         let conn = &self.conn;
+        if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
+            conn.flush();
+        }
         if word & event::TIMER != 0 {
             conn.check_write_timeout();
             conn.deadlines.clear(Kind::Unheld);
-        }
-        if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
-            conn.flush();
         }
         if word & event::FLUSH != 0 {
             conn.shut_if_drained();
@@ -81,10 +90,19 @@ impl Connection {
         // Flags that came since `begin` count: some of them this turn has set itself.
         let word = word | conn.state_word.load();
         let ends = word & (mark::ABORTING | mark::FINISHED) != 0
-            || word & mark::CLOSING != 0 && conn.is_drained();
+            || word & mark::CLOSING != 0 && conn.has_sent_all();
         if ends {
             let recv = conn.recv.take();
             return conn.end_turn(recv);
+        }
+        if word & mark::TRANSPORT != 0 {
+            let now = conn.state_word.load();
+            if now & (mark::HANDSHAKING | mark::CLOSING) == mark::HANDSHAKING {
+                return self.handshake(word);
+            }
+            if word & event::WAKE != 0 {
+                conn.send_own_output();
+            }
         }
         match conn.handler() {
             Some(handler) if word & mark::CLOSING == 0 => {
@@ -94,7 +112,9 @@ impl Connection {
             // What was received belongs to a reader, which may come at any time.
             _ => {
                 conn.look_after(word);
-                conn.wake_waiters(conn.state_word.load());
+                // Readers and writers look again; an end was told by who brought it.
+                let news = News::Bytes.bit() | News::Room.bit();
+                conn.wake_waiters(conn.state_word.load(), news);
                 false
             }
         }
@@ -113,8 +133,11 @@ impl Connection {
         if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
             conn.disconnect(&**handler, word);
         }
-        if word & event::TIMER != 0 && conn.check_receive_timeouts(handler, self, recv.as_deref()) {
-            return conn.end_turn(recv);
+        // What came in time is read and handled before a deadline is judged: nobody ran meanwhile, perhaps.
+        let timer = word & event::TIMER != 0;
+        let mut recv = recv;
+        if timer && let Some(recv) = &mut recv {
+            recv.readable = true;
         }
         let &mut Scratch { ref mut block, ref mut out, looked } = scratch;
         out.renew_spare();
@@ -124,6 +147,9 @@ impl Connection {
         {
             if conn.pending() > conn.options.write_low {
                 recv.full = true;
+                if timer && conn.check_receive_timeouts(handler, self, step.recv.as_deref()) {
+                    return conn.end_turn(step.recv);
+                }
                 return conn.await_low_mark(step.recv);
             }
             conn.state_word.clear(mark::FULL);
@@ -147,20 +173,20 @@ impl Connection {
             // A request was handled: the peer's silence begins now.
             conn.set_deadline(Kind::Idle, conn.options.idle_timeout);
         }
-        conn.settle(handler, recv, after)
+        conn.settle(handler, recv, after, timer)
     }
 }
 
 impl Conn {
     /// The connection is to end: with what was received, or later, when its reader gives it back.
-    fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> bool {
+    pub(super) fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> bool {
         let recv = recv.or_else(|| {
             // A future that has the reader, and that nobody polls any more.
             self.handler()?.give_up();
             self.recv.take()
         });
         let Some(mut recv) = recv else {
-            self.wake_waiters(self.state_word.load());
+            self.wake_waiters(self.state_word.load(), News::ALL);
             return false;
         };
         let lingers = self.linger(&mut recv);
@@ -177,10 +203,15 @@ impl Conn {
         handler: &Arc<dyn Handler>,
         recv: Option<Box<Recv>>,
         after: After,
+        timer: bool,
     ) -> bool {
         let Some(mut recv) = recv else {
             // A future or another thread has the reader.
             self.deadlines.clear(Kind::Frame);
+            if timer {
+                let conn = Connection::unowned(self.clone());
+                self.check_receive_timeouts(handler, &conn, None);
+            }
             return false;
         };
         recv.busy = matches!(after, After::Busy | After::Pending);
@@ -219,11 +250,18 @@ impl Conn {
                 return false;
             }
         }
+        // With more to read at once, the next turn judges.
+        if timer && !again {
+            let conn = Connection::unowned(self.clone());
+            if self.check_receive_timeouts(handler, &conn, Some(&recv)) {
+                return self.end_turn(Some(recv));
+            }
+        }
         self.put_back(Some(recv));
         again
     }
 
-    fn put_back(&self, recv: Option<Box<Recv>>) {
+    pub(super) fn put_back(&self, recv: Option<Box<Recv>>) {
         if recv.is_some() {
             self.recv.store(recv);
         }
@@ -242,7 +280,7 @@ impl Conn {
         self.state_word.set(mark::CLOSING);
         self.deadlines.clear(Kind::Frame);
         self.deadlines.clear(Kind::Idle);
-        if self.is_drained() {
+        if self.has_sent_all() {
             return self.end_turn(Some(recv));
         }
         self.put_back(Some(recv));
@@ -276,14 +314,14 @@ impl Conn {
 
     /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
     fn watch_frame(&self, recv: &mut Recv) {
-        if recv.input.is_empty() {
+        if !recv.has_partial() {
             recv.input.tidy();
             if recv.frame_at.take().is_some() {
                 self.deadlines.clear(Kind::Frame);
             }
             return;
         }
-        recv.input.compact_small();
+        recv.compact();
         let at = recv.consumed();
         if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != Some(at) {
             recv.frame_at = Some(at);
@@ -292,7 +330,14 @@ impl Conn {
     }
 
     fn check_write_timeout(self: &Arc<Self>) {
-        if self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0 {
+        let late =
+            || self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0;
+        if late() {
+            // The peer may have made room while nothing ran here, and the event is still on its way.
+            self.state_word.set(mark::WRITABLE);
+            self.flush();
+        }
+        if late() {
             self.deadlines.clear(Kind::Write);
             let error = self.timeout_error("writing", self.options.write_timeout);
             if let Some(handler) = self.handler() {
@@ -300,7 +345,7 @@ impl Conn {
             }
             self.set_reason(CloseReason::WriteTimeout);
             self.state_word.set(mark::ABORTING);
-            self.wake_waiters(self.state_word.load());
+            self.wake_waiters(self.state_word.load(), News::ALL);
         }
     }
 
@@ -317,7 +362,7 @@ impl Conn {
         if self.deadlines.passed(Kind::Frame, now) {
             self.deadlines.clear(Kind::Frame);
             // No deadline is set while a frame may not be read.
-            if recv.is_some_and(|recv| !recv.input.is_empty()) {
+            if recv.is_some_and(Recv::has_partial) {
                 let error = self.timeout_error("a frame", self.options.frame_timeout);
                 let said = |conn: &Self| (conn.written(), conn.pending());
                 let before = said(self);
@@ -329,7 +374,7 @@ impl Conn {
                 }
                 // A last frame that the handler sent reaches the peer before the end does.
                 self.state_word.set(mark::CLOSING);
-                return self.is_drained();
+                return self.has_sent_all();
             }
         }
         // What has come and was not read yet is no silence; the read sets the deadline anew.
@@ -343,12 +388,12 @@ impl Conn {
             }
             self.set_reason(CloseReason::IdleTimeout);
             self.state_word.set(mark::CLOSING);
-            return self.is_drained();
+            return self.has_sent_all();
         }
         false
     }
 
-    fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
+    pub(super) fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
         let limit = limit.unwrap_or_default();
         Error::new(ErrorKind::TimedOut, format!("{what}: not done within {limit:?} ({self})"))
     }

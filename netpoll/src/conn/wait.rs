@@ -6,14 +6,18 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use slab::Slab;
+
 use super::{core::Conn, state::mark};
 use crate::{
     error::{Error, ErrorKind, Result},
+    guard::{self, Place},
     primitive::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -21,54 +25,115 @@ use crate::{
     sched::{block_on, state_word::StateWord},
 };
 
-/// The list of waiters of one connection.
+/// A kind of news, by which waiters are listed: an event wakes those alone whom it concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The end of the connection, from either side, has come or is asked for.
+    End,
+    /// Bytes to read.
+    Bytes,
+    /// Room for output.
+    Room,
+    /// A step of the connect or of the handshake.
+    Setup,
+}
+
+impl News {
+    /// All of them, as [`bit`](Self::bit)s.
+    pub(crate) const ALL: u8 = 0xF;
+
+    pub(crate) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// The waiters of one connection: a list for each kind of news.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    list: Mutex<Vec<(u64, Waker)>>,
+    lists: Mutex<[Slab<(u64, Waker)>; 4]>,
     next: AtomicU64,
 }
 
 impl Waiters {
     /// See [`Conn::wake_waiters`]; `state_word` is that of the list's connection.
-    fn wake(&self, state_word: &StateWord, word: u32) {
+    fn wake(&self, state_word: &StateWord, word: u32, news: u8) {
         if word & mark::WAITING == 0 {
             return;
         }
         let woken = {
-            let mut list = self.list.lock();
-            state_word.clear(mark::WAITING);
-            std::mem::take(&mut *list)
+            let mut lists = self.lists.lock();
+            let woken = [News::End, News::Bytes, News::Room, News::Setup].map(|kind| {
+                if news & kind.bit() == 0 {
+                    Slab::new()
+                } else {
+                    mem::take(&mut lists[kind as usize])
+                }
+            });
+            if lists.iter().all(Slab::is_empty) {
+                state_word.clear(mark::WAITING);
+            }
+            woken
         };
-        for (_, waker) in woken {
-            waker.wake();
+        for (_, (_, waker)) in woken.into_iter().flatten() {
+            guard::wake(waker);
         }
     }
 
     /// See [`Conn::until`]; `state_word` is that of the list's connection.
-    fn until<'a, T, F>(&'a self, state_word: &'a StateWord, condition: F) -> Until<'a, F>
+    fn until<'a, T, F>(
+        &'a self,
+        state_word: &'a StateWord,
+        news: News,
+        condition: F,
+    ) -> Until<'a, F>
     where
         F: FnMut() -> Option<T>,
     {
-        Until { state_word, waiters: self, id: 0, condition }
+        Until { state_word, waiters: self, news, id: 0, key: 0, condition }
+    }
+
+    /// Lists `waker`, in the place of the entry `id` if that is still there.
+    fn list(&self, state_word: &StateWord, news: News, id: u64, key: usize, waker: Waker) -> usize {
+        let mut lists = self.lists.lock();
+        let list = &mut lists[news as usize];
+        let (key, old) = match list.get_mut(key) {
+            Some(entry) if entry.0 == id => (key, Some(mem::replace(&mut entry.1, waker))),
+            _ => (list.insert((id, waker)), None),
+        };
+        state_word.set(mark::WAITING);
+        drop(lists);
+        guard::discard(Place::Waker, old);
+        key
+    }
+
+    /// Takes the entry `id` out, if it is still there.
+    fn unlist(&self, news: News, id: u64, key: usize) {
+        let mut lists = self.lists.lock();
+        let list = &mut lists[news as usize];
+        let listed = list.get(key).is_some_and(|entry| entry.0 == id);
+        let entry = listed.then(|| list.remove(key));
+        drop(lists);
+        guard::discard(Place::Waker, entry);
     }
 }
 
 impl Conn {
-    /// Wakes all that wait, so that each looks at its condition. Costs a look at the word where
+    /// Wakes those that wait for one of `news`, so that each looks at its condition. Call it under no lock. Costs a look at the word where
     /// nobody waits.
-    pub(crate) fn wake_waiters(&self, word: u32) {
-        self.waiters.wake(&self.state_word, word);
+    pub(crate) fn wake_waiters(&self, word: u32, news: u8) {
+        self.waiters.wake(&self.state_word, word, news);
     }
 
-    /// Ready when `condition` gives something. It is looked at again after each event.
+    /// Ready when `condition` gives something. It is looked at again after each event of the kind `news`.
     pub(crate) fn until<T, F>(
         &self,
+        news: News,
         mut condition: F,
     ) -> Until<'_, impl FnMut() -> Option<T> + use<'_, T, F>>
     where
         F: FnMut(&Conn) -> Option<T>,
     {
-        self.waiters.until(&self.state_word, move || condition(self))
+        self.waiters.until(&self.state_word, news, move || condition(self))
     }
 
     /// Parks this thread until `condition` gives something; a worker gives its poller away first.
@@ -79,13 +144,14 @@ impl Conn {
         &self,
         timeout: Option<Duration>,
         what: &str,
+        news: News,
         condition: F,
     ) -> Result<T>
     where
         F: FnMut(&Conn) -> Option<T> + Unpin,
     {
         let deadline = timeout.map(|timeout| self.shard.clock.after(timeout));
-        block_on::wait_for(self.until(condition), deadline).ok_or_else(|| {
+        block_on::wait_for(self.until(news, condition), deadline).ok_or_else(|| {
             let limit = timeout.unwrap_or_default();
             Error::new(ErrorKind::TimedOut, format!("{what}: nothing within {limit:?} ({self})"))
         })
@@ -96,8 +162,10 @@ impl Conn {
 pub(crate) struct Until<'a, F> {
     state_word: &'a StateWord,
     waiters: &'a Waiters,
-    /// The entry in the list, once there is one.
+    news: News,
+    /// The number of its entry in the list, once there is one, and the entry's place.
     id: u64,
+    key: usize,
     condition: F,
 }
 
@@ -112,15 +180,11 @@ where
         if let Some(found) = (this.condition)() {
             return Poll::Ready(found);
         }
-        {
-            let mut list = this.waiters.list.lock();
-            if this.id == 0 {
-                this.id = this.waiters.next.fetch_add(1, Relaxed) + 1;
-            }
-            list.retain(|(id, _)| *id != this.id);
-            list.push((this.id, cx.waker().clone()));
-            this.state_word.set(mark::WAITING);
+        if this.id == 0 {
+            this.id = this.waiters.next.fetch_add(1, Relaxed) + 1;
         }
+        let waker = cx.waker().clone();
+        this.key = this.waiters.list(this.state_word, this.news, this.id, this.key, waker);
         match (this.condition)() {
             Some(found) => Poll::Ready(found),
             None => Poll::Pending,
@@ -131,7 +195,7 @@ where
 impl<F> Drop for Until<'_, F> {
     fn drop(&mut self) {
         if self.id != 0 {
-            self.waiters.list.lock().retain(|(id, _)| *id != self.id);
+            self.waiters.unlist(self.news, self.id, self.key);
         }
     }
 }
@@ -150,23 +214,25 @@ mod models {
 
     impl Model {
         fn new() -> Arc<Self> {
-            Arc::new(Self { state_word: fresh(false), waiters: Waiters::default() })
+            Arc::new(Self { state_word: fresh(None), waiters: Waiters::default() })
         }
 
         /// What the selector does: the mark, then the waiters by the word from before it.
         fn tell(&self, bits: u32) {
             let before = self.state_word.notify(bits);
-            self.waiters.wake(&self.state_word, before);
+            let news = if bits & mark::READABLE != 0 { News::Bytes } else { News::End };
+            self.waiters.wake(&self.state_word, before, news.bit());
         }
 
         fn until_set(&self, bit: u32) -> Until<'_, impl FnMut() -> Option<()>> {
             let set = move || (self.state_word.load() & bit != 0).then_some(());
-            self.waiters.until(&self.state_word, set)
+            let news = if bit == mark::READABLE { News::Bytes } else { News::End };
+            self.waiters.until(&self.state_word, news, set)
         }
 
         /// Whether somebody is listed: nobody stays in the list after its wait.
         fn is_deserted(&self) -> bool {
-            self.waiters.list.lock().is_empty()
+            self.waiters.lists.lock().iter().all(Slab::is_empty)
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
         self,
         ErrorKind::{TimedOut, WouldBlock},
     },
+    path::Path,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
@@ -18,17 +19,20 @@ use std::{
 pub(crate) use asking::ask;
 pub(crate) use lookup::look_up;
 
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsClient};
 use crate::{
     addr::{Address, PeerAddress, ToAddress},
     conn::{
         ChosenOptions, Connection, ConnectionOptions, Settings, connection_setters, core::Conn,
-        deadlines::Kind,
+        deadlines::Kind, wait::News,
     },
     error::{Error, ErrorKind, Result},
     sched::{Runtime, block_on, sleep_on},
+    shm,
     sys::{Connecting, Endpoint},
     timer::Moment,
-    transport::{self, Transport},
+    transport::{self, Role, Transport},
 };
 
 /// A maker of outgoing connections: to `host:port`, `[ipv6]:port`, `unix:/path` or `unix:@name`.
@@ -51,6 +55,7 @@ use crate::{
 pub struct Dialer {
     runtime: Option<Runtime>,
     timeout: Option<Duration>,
+    server_name: Option<String>,
     settings: Arc<Settings>,
 }
 
@@ -69,20 +74,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 impl Dialer {
     /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
-        Self { runtime: None, timeout: None, settings: Arc::default() }
+        Self { runtime: None, timeout: None, server_name: None, settings: Arc::default() }
     }
 
     connection_setters! { this, this }
 
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
-    #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
     /// Limits the time of a dial, over all addresses of a name. Default: 10 s.
-    #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -90,27 +93,46 @@ impl Dialer {
 
     /// Sets all options of the connections, except for those that this dialler's own setters set before or
     /// after.
-    #[must_use]
     pub fn options(mut self, options: ConnectionOptions) -> Self {
         Arc::make_mut(&mut self.settings).replace(options);
         self
     }
 
     /// Puts a transport between the wire and each connection.
-    #[must_use]
     pub fn transport<T: Transport>(self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.try_transport(move || Ok(make()))
     }
 
     /// Puts a transport between the wire and each connection, where making one may fail: then the dial
     /// fails with that error.
-    #[must_use]
     pub fn try_transport<T, F>(mut self, make: F) -> Self
     where
         T: Transport,
         F: Fn() -> Result<T> + Send + Sync + 'static,
     {
         Arc::make_mut(&mut self.settings).transport = Some(transport::maker(make));
+        self
+    }
+
+    /// Speaks TLS on each connection; a dial returns after the handshake. The server's certificate has to be
+    /// for the host that is dialled, unless `tls` names [another](crate::tls::TlsClient::with_server_name).
+    ///
+    /// ```no_run
+    /// use netpoll::{Dialer, tls::TlsClient};
+    /// let dialer = Dialer::new().tls(TlsClient::new()?);
+    /// let conn = dialer.dial("example.org:443")?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsClient) -> Self {
+        self.transport(move || tls::Session::client(&tls))
+    }
+
+    /// Sets the name by which a transport knows the server. Default: the host of the address.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
         self
     }
 
@@ -152,6 +174,10 @@ impl Dialer {
 
     /// Looks the address up and tries what it finds, one after the other.
     async fn connect(&self, address: &Address, until: Moment) -> Result<Connection> {
+        if let Address::SharedMemory(path) = address {
+            let connected = self.connect_shared(path, until).await;
+            return connected.map_err(|error| dialling(address, None, error));
+        }
         let peers = if address.needs_resolver() {
             let found = self.within(until, look_up(address)).await;
             let late = || self.late("the name was not resolved");
@@ -162,7 +188,8 @@ impl Dialer {
         let peers = peers.map_err(|error| dialling(address, None, error))?;
         let mut last = None;
         for (i, peer) in peers.iter().enumerate() {
-            match self.connect_to(peer, share(until, peers.len() - i)).await {
+            let name = self.server_name.as_deref().or_else(|| address.host());
+            match self.connect_to(peer, name, share(until, peers.len() - i)).await {
                 Ok(conn) => return Ok(conn),
                 Err(error) => last = Some(dialling(address, Some(peer), error)),
             }
@@ -172,7 +199,28 @@ impl Dialer {
         }))
     }
 
-    async fn connect_to(&self, peer: &PeerAddress, until: Moment) -> Result<Connection> {
+    /// Opens a stream in shared memory.
+    async fn connect_shared(&self, path: &Path, until: Moment) -> Result<Connection> {
+        let owner = self.owner();
+        let runtime = owner.shared();
+        let peer = PeerAddress::Path(path.to_owned());
+        let begin = || {
+            let (stream, faults) = (self.settings.stream(), &runtime.settings.faults);
+            Endpoint::connect_start(&peer, &stream, faults).map(|(endpoint, _)| endpoint)
+        };
+        let session = self.within(until, shm::connect(runtime, path, begin)).await;
+        let endpoint = session.unwrap_or_else(|| Err(self.late("no session")))?;
+        let settings = self.settings.clone();
+        let conn = Conn::open(runtime, endpoint, peer.clone(), settings, Role::Client, |_| None)?;
+        self.shake(Connection::owned(conn), None, until).await
+    }
+
+    async fn connect_to(
+        &self,
+        peer: &PeerAddress,
+        server_name: Option<&str>,
+        until: Moment,
+    ) -> Result<Connection> {
         let (conn, state) = loop {
             match self.begin_before(until, peer)? {
                 Some(begun) => break begun,
@@ -181,16 +229,38 @@ impl Dialer {
         };
         if state == Connecting::InProgress {
             let asked = conn.conn.clone();
-            let waits = conn.conn.until(move |_| asked.connected());
+            let waits = conn.conn.until(News::Setup, move |_| asked.connected());
             let told = self.within(until, waits).await;
-            return finish(conn, told.unwrap_or_else(|| Err(TimedOut.into())));
+            if let Err(error) = told.unwrap_or_else(|| Err(TimedOut.into())) {
+                conn.abort();
+                return Err(plain(error));
+            }
         }
-        finish(conn, Ok(()))
+        self.shake(conn, server_name, until).await
+    }
+
+    /// Has the transport of a connection that is made shake hands, if it has one.
+    async fn shake(
+        &self,
+        conn: Connection,
+        server_name: Option<&str>,
+        until: Moment,
+    ) -> Result<Connection> {
+        conn.conn.begin_handshake(server_name);
+        let shaken = self.within(until, conn.conn.until(News::Setup, Conn::shaken)).await;
+        if let Err(error) = shaken.unwrap_or_else(|| Err(self.late("no handshake"))) {
+            conn.abort();
+            return Err(error);
+        }
+        conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
+        conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
+        conn.conn.arm();
+        Ok(conn)
     }
 
     /// Waits for `future` until a deadline. Unlike a bare timer this works on a runtime that shuts down
     /// too, for a thread that watches the deadline itself.
-    async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
+    pub(crate) async fn within<F: Future>(&self, until: Moment, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut sleep = pin!(sleep_on(self.owner().shared(), until.left()));
         poll_fn(|cx| {
@@ -207,6 +277,7 @@ impl Dialer {
     pub(crate) fn overlaid(mut self, own: &Self) -> Self {
         self.runtime = own.runtime.clone().or(self.runtime);
         self.timeout = own.timeout.or(self.timeout);
+        self.server_name = own.server_name.clone().or(self.server_name);
         Arc::make_mut(&mut self.settings).extend(&own.settings);
         self
     }
@@ -224,6 +295,8 @@ impl Dialer {
         if choose_user {
             settings.public.user_timeout.get_or_insert(silent);
         }
+        // A client's connections are made by many threads, and belong to one runtime.
+        self.runtime.get_or_insert_with(Runtime::current);
         self
     }
 
@@ -237,13 +310,13 @@ impl Dialer {
         self.settings.check()
     }
 
-    fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
     }
 
     /// Returns the runtime of the connections.
-    pub(crate) fn owner(&self) -> &Runtime {
-        self.runtime.as_ref().unwrap_or_else(|| Runtime::global())
+    pub(crate) fn owner(&self) -> Runtime {
+        self.runtime.clone().unwrap_or_else(Runtime::current)
     }
 
     /// Begins to connect. Returns `None` if a Unix listener's accept queue is full and time is left to retry.
@@ -263,11 +336,19 @@ impl Dialer {
 
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
-        let runtime = self.owner().shared();
+        let owner = self.owner();
+        let runtime = owner.shared();
         let (endpoint, state) =
             Endpoint::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;
-        let conn = Conn::open(runtime, endpoint, peer.clone(), self.settings.clone(), |_| None)?;
+        let conn = Conn::open(
+            runtime,
+            endpoint,
+            peer.clone(),
+            self.settings.clone(),
+            Role::Client,
+            |_| None,
+        )?;
         // The dial has a deadline of its own.
         conn.deadlines.clear(Kind::Idle);
         Ok((Connection::owned(conn), state))
@@ -292,20 +373,4 @@ fn dialling(address: &Address, peer: Option<&PeerAddress>, error: Error) -> Erro
 fn plain(error: io::Error) -> Error {
     let text = error.to_string();
     Error::io("", error).with_message(text)
-}
-
-/// Finishes a connect that has ended as `told`.
-fn finish(conn: Connection, told: io::Result<()>) -> Result<Connection> {
-    match told {
-        Ok(()) => {
-            conn.conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
-            conn.conn.set_deadline(Kind::Idle, conn.conn.options.idle_timeout);
-            conn.conn.arm();
-            Ok(conn)
-        }
-        Err(error) => {
-            conn.abort();
-            Err(plain(error))
-        }
-    }
 }

@@ -13,6 +13,6 @@ use super::context;
 /// assert!(n > 0);
 /// ```
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    context::give_away();
+    context::give_away_unless_inline();
     f()
 }

@@ -1,6 +1,6 @@
 //! The settings of a runtime.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use super::{runtime::Runtime, shared::Shared};
 use crate::{
@@ -50,9 +50,9 @@ pub(crate) struct Settings {
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Builder(pub(super) Settings);
+pub struct RuntimeBuilder(pub(super) Settings);
 
-impl Default for Builder {
+impl Default for RuntimeBuilder {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Settings {
@@ -68,7 +68,7 @@ impl Default for Builder {
     }
 }
 
-impl Builder {
+impl RuntimeBuilder {
     /// Pollers, and so threads that run in parallel while nothing blocks. Default: the cores that
     /// this process may use.
     #[must_use]
@@ -109,8 +109,11 @@ impl Builder {
         self
     }
 
-    /// Bytes of buffers that the whole process may hold; what needs more fails with
+    /// Bytes of buffers that the whole process may hold. What needs more fails with
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit). Default: no limit.
+    ///
+    /// The limit is the process's, not the runtime's, and is set once: by the first
+    /// [`build`](Self::build) that has one. A later runtime may name the same limit and no other.
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.0.memory_limit = Some(bytes);
@@ -122,7 +125,8 @@ impl Builder {
     /// # Errors
     /// `Config` for a setting that cannot be, `Io` if pollers or threads cannot be made.
     pub fn build(self) -> Result<Runtime> {
-        let Settings { pollers, max_workers, buffer_size, handoff_after, .. } = self.0;
+        let Settings { pollers, max_workers, buffer_size, handoff_after, memory_limit, .. } =
+            self.0;
         let fault = if pollers == 0 {
             Some("pollers is 0: at least 1 is needed".into())
         } else if pollers > MAX_POLLERS {
@@ -135,21 +139,32 @@ impl Builder {
             Some(format!("buffer_size is {buffer_size}: at least 1024 bytes are needed"))
         } else if buffer_size > MAX_BUFFER {
             Some(format!("buffer_size is {buffer_size}: at most {MAX_BUFFER} bytes are possible"))
-        } else if let Some(limit) = self.0.memory_limit.filter(|limit| *limit < buffer_size) {
+        } else if let Some(limit) = memory_limit.filter(|limit| *limit < buffer_size) {
             Some(format!(
                 "memory_limit is {limit}: nothing could be read with less than buffer_size ({buffer_size})"
             ))
         } else if handoff_after < Duration::from_micros(10) {
             Some(format!("handoff_after is {handoff_after:?}: at least 10us are needed"))
         } else {
-            None
+            memory_limit.and_then(|limit| limit_memory(limit).err())
         };
         if let Some(fault) = fault {
             return Err(Error::new(ErrorKind::Config, fault));
         }
-        if let Some(limit) = self.0.memory_limit {
-            mem::set_limit(Some(limit));
-        }
         Ok(Runtime::new(Shared::start(self.0)?))
+    }
+}
+
+/// Sets the process's limit, unless it has another.
+fn limit_memory(bytes: usize) -> Result<(), String> {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    match *LIMIT.get_or_init(|| bytes) {
+        first if first == bytes => {
+            mem::set_limit(Some(bytes));
+            Ok(())
+        }
+        first => Err(format!(
+            "memory_limit is {bytes}: the process's limit was set to {first} by another runtime, and is set once"
+        )),
     }
 }

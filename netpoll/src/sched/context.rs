@@ -1,4 +1,4 @@
-//! Where this thread sits: the runtime that it works for, and the shard that its turn has been lent.
+//! The context of a thread: the runtime that it works for, and the shard that its turn may lose.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,26 +13,53 @@ use crate::{
 
 thread_local! {
     static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
-    /// The shard that runs this thread's turn, while it may be given away.
-    static LENT: Cell<Option<(usize, Ticket)>> = const { Cell::new(None) };
+    /// The connection whose turn this thread runs.
+    static CONNECTION: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What the turn that runs on this thread holds of a shard.
+    static HELD: Cell<Held> = const { Cell::new(Held::Nothing) };
 }
 
-/// This thread works for `shared` until the value is dropped.
+/// What a turn holds of the shard that runs it.
+#[derive(Clone, Copy)]
+enum Held {
+    /// Nothing: the thread is no worker, or its turn has lost the shard.
+    Nothing,
+    /// The shard is lent to the turn: the monitor may revoke it.
+    Lent(usize, Ticket),
+    /// The worker owns the shard throughout the turn: only the turn itself gives it away.
+    Owned(usize),
+    /// The same for an `inline` turn, which gives it away for the library's own waits alone.
+    Inline(usize),
+}
+
+/// Makes this thread a worker of `shared` until the value is dropped.
 pub(super) struct ThreadContext(());
 
 impl ThreadContext {
-    pub(super) fn take(shared: &Arc<Shared>) -> Self {
+    pub(super) fn enter(shared: &Arc<Shared>) -> Self {
         SHARED.set(Some(shared.clone()));
         shared.counters.join();
         Self(())
     }
 
-    pub(super) fn lent(&self, shard: usize, ticket: Ticket) {
-        LENT.set(Some((shard, ticket)));
+    /// Notes the connection whose turn this thread runs, if it is one's.
+    pub(super) fn runs(&self, connection: Option<u64>) {
+        CONNECTION.set(connection);
     }
 
-    pub(super) fn back(&self) {
-        LENT.set(None);
+    /// Notes that a turn begins to which the shard is lent.
+    pub(super) fn lent(&self, shard: usize, ticket: Ticket) {
+        HELD.set(Held::Lent(shard, ticket));
+    }
+
+    /// Notes that a turn begins during which the worker stays the owner.
+    pub(super) fn owned(&self, shard: usize, inline: bool) {
+        HELD.set(if inline { Held::Inline(shard) } else { Held::Owned(shard) });
+    }
+
+    /// Ends the turn. Returns `true` if the turn still held what it began with.
+    pub(super) fn end(&self) -> bool {
+        !matches!(HELD.replace(Held::Nothing), Held::Nothing)
     }
 }
 
@@ -42,38 +69,67 @@ impl Drop for ThreadContext {
     }
 }
 
-/// Before this thread waits: gives the shard that its turn holds to another worker.
-///
-/// Does nothing on a thread that is no worker, in a turn that has lost its shard already, and in an
-/// `inline` turn, which keeps it by contract.
-pub(super) fn give_away() {
-    let Some((index, ticket)) = LENT.take() else { return };
-    SHARED.with_borrow(|shared| {
-        let Some(shared) = shared else { return };
-        if shared.shards[index].ownership.revoke(ticket) {
-            shared.pool.lost();
-            counters::add(Counter::HandOversByWait, 1);
-            shared.staff(index);
-        }
-    });
+/// Gives the shard that this thread's turn holds to another worker, before the thread waits or computes
+/// for long on its own account. An `inline` turn keeps it by contract.
+pub(super) fn give_away_unless_inline() {
+    if !matches!(HELD.get(), Held::Inline(_)) {
+        give_away();
+    }
 }
 
-/// Whether the shard that this thread's turn was lent has been taken from it.
+/// Gives the shard that this thread's turn holds to another worker, before the thread waits for something
+/// that a poller may have to bring.
+///
+/// Does nothing on a thread that is no worker, and in a turn that has lost its shard already.
+pub(super) fn give_away() {
+    let held = HELD.replace(Held::Nothing);
+    let index = match held {
+        Held::Nothing => return,
+        Held::Lent(index, _) | Held::Owned(index) | Held::Inline(index) => index,
+    };
+    let Some(shared) = current() else { return };
+    let ownership = &shared.shards[index].ownership;
+    let gone = match held {
+        Held::Lent(_, ticket) => ownership.revoke(ticket),
+        _ => {
+            ownership.release();
+            true
+        }
+    };
+    if gone {
+        shared.pool.lost();
+        counters::add(Counter::HandOversByWait, 1);
+        shared.staff(index);
+    }
+}
+
+/// Returns `true` if the shard that this thread's turn was lent has been revoked.
 pub(crate) fn is_late() -> bool {
-    let Some((index, ticket)) = LENT.get() else { return true };
-    SHARED.with_borrow(|shared| {
-        shared
-            .as_ref()
-            .is_none_or(|shared| shared.shards[index].ownership.running() != Some(ticket))
-    })
+    match HELD.get() {
+        Held::Nothing => true,
+        Held::Owned(_) | Held::Inline(_) => false,
+        Held::Lent(index, ticket) => {
+            current().is_none_or(|shared| shared.shards[index].ownership.running() != Some(ticket))
+        }
+    }
+}
+
+/// The number of the connection whose turn this thread runs, if it runs one's.
+pub(crate) fn current_connection() -> Option<u64> {
+    CONNECTION.get()
 }
 
 /// The clock of the runtime whose worker this thread is; elsewhere the system's.
 pub(crate) fn clock() -> Clock {
-    SHARED.with_borrow(|shared| shared.as_ref().map(|s| s.settings.clock)).unwrap_or_default()
+    with(|shared| shared.settings.clock).unwrap_or_default()
 }
 
 /// The runtime whose worker this thread is.
 pub(crate) fn current() -> Option<Arc<Shared>> {
-    SHARED.with_borrow(Clone::clone)
+    with(Arc::clone)
+}
+
+/// `None` also in the destructor of a thread-local, when this module's own are gone.
+fn with<T>(f: impl FnOnce(&Arc<Shared>) -> T) -> Option<T> {
+    SHARED.try_with(|shared| shared.borrow().as_ref().map(f)).ok().flatten()
 }

@@ -22,6 +22,7 @@
 pub(crate) mod block_on;
 pub(crate) mod blocking;
 mod builder;
+pub(crate) mod completion;
 mod context;
 mod monitor;
 mod ownership;
@@ -41,11 +42,11 @@ mod worker_pool;
 
 pub use block_on::block_on;
 pub use blocking::blocking;
-pub use builder::{Builder, LoadBalance};
-pub(crate) use context::{clock, is_late};
-pub use runtime::Runtime;
+pub use builder::{LoadBalance, RuntimeBuilder};
+pub(crate) use context::{clock, current_connection, is_late};
+pub use runtime::{Runtime, spawn};
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub(crate) use sleep::{sleep_on, timeout_on};
 pub use stats::{Stats, Syscalls};
+pub(crate) use task::BoxFuture;
 pub use task::JoinHandle;
-pub(crate) use task::{BoxFuture, panic_error};

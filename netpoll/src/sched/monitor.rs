@@ -17,6 +17,7 @@ use std::{
 use super::{ownership::Ticket, shared::Shared};
 use crate::{
     counters::{self, Counter},
+    guard::{self, Place},
     mem,
     poller::Parking,
     sys,
@@ -34,6 +35,9 @@ const QUIET: u32 = 50;
 
 /// A driver that ran no turn for so long gives its cached memory back.
 const REST: Duration = Duration::from_secs(1);
+
+/// How often an owner is looked for while no thread can be made.
+const RESTAFF: Duration = Duration::from_millis(10);
 
 /// How often the shared cache of memory is made smaller by what nobody needed.
 const SHRINK: Duration = Duration::from_secs(1);
@@ -100,6 +104,9 @@ struct Looker {
     /// When the shared cache was last made smaller.
     shrunk: Instant,
     log: Throttle,
+    /// When owners for vacant shards were last looked for.
+    vacant: Instant,
+    no_thread: Throttle,
 }
 
 impl Looker {
@@ -113,6 +120,8 @@ impl Looker {
             quiet: 0,
             shrunk: Instant::now(),
             log: Throttle::every(Duration::from_secs(1)),
+            vacant: Instant::now(),
+            no_thread: Throttle::every(Duration::from_secs(1)),
         }
     }
 
@@ -129,7 +138,8 @@ impl Looker {
             if shared.is_stopped() {
                 return;
             }
-            self.look(&shared);
+            self.restaff(&shared);
+            let _ = guard::run(Place::Worker, || self.look(&shared));
             if self.shrunk.elapsed() >= SHRINK {
                 mem::shrink();
                 self.shrunk = Instant::now();
@@ -139,6 +149,22 @@ impl Looker {
             } else {
                 drop(shared);
                 thread::park_timeout(self.interval);
+            }
+        }
+    }
+
+    /// Finds owners for shards that lost theirs when no thread could be made.
+    fn restaff(&mut self, shared: &Shared) {
+        if self.vacant.elapsed() < RESTAFF || !shared.pool.has_vacant() {
+            return;
+        }
+        self.vacant = Instant::now();
+        match shared.restaff() {
+            Ok(()) => tracing::info!("all shards have workers again"),
+            Err(error) => {
+                if let Some(skipped) = self.no_thread.admit(shared.settings.clock) {
+                    tracing::error!(%error, skipped, "no thread for a worker: a shard waits for one");
+                }
             }
         }
     }

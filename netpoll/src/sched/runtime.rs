@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    builder::Builder,
+    builder::RuntimeBuilder,
+    context,
     shared::Shared,
     stats::Stats,
     task::{self, JoinHandle},
@@ -32,20 +33,20 @@ pub struct Runtime(Arc<Owner>);
 
 /// Shuts the runtime down with the last handle. Workers and connections hold what is inside, so that
 /// they do not keep it running.
-struct Owner(Arc<Shared>);
+pub(super) struct Owner(Arc<Shared>);
 
 static GLOBAL: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::default().build().expect("the default runtime: pollers and threads can be made")
+    RuntimeBuilder::default().build().expect("the default runtime: pollers and threads can be made")
 });
 
 impl Runtime {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Owner(shared)))
+        Self::of(shared)
     }
 
     /// The settings to build a runtime from.
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
     }
 
     /// The default runtime, which starts when it is first used and runs to the process's end.
@@ -54,6 +55,40 @@ impl Runtime {
     /// On first use, if its pollers and threads cannot be made.
     pub fn global() -> &'static Runtime {
         &GLOBAL
+    }
+
+    /// Returns the runtime whose worker runs this code. On any other thread that is the
+    /// [default runtime](Self::global).
+    ///
+    /// Servers, clients and diallers that are given no runtime take this one.
+    ///
+    /// ```
+    /// use netpoll::Runtime;
+    /// let runtime = Runtime::builder().pollers(1).build()?;
+    /// let pollers = runtime.spawn(async { Runtime::current().stats().pollers });
+    /// assert_eq!(netpoll::block_on(pollers)?, 1);
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// On the first use of the default runtime, if its pollers and threads cannot be made.
+    pub fn current() -> Runtime {
+        match context::current() {
+            Some(shared) => Self::of(shared),
+            None => Self::global().clone(),
+        }
+    }
+
+    /// A handle to the runtime of `shared`, whose handles may all be gone.
+    fn of(shared: Arc<Shared>) -> Self {
+        let mut owner = shared.owner.lock();
+        if let Some(owner) = owner.upgrade() {
+            return Self(owner);
+        }
+        let made = Arc::new(Owner(shared.clone()));
+        *owner = Arc::downgrade(&made);
+        drop(owner);
+        Self(made)
     }
 
     /// Starts `future` on this runtime's workers. A panic in it becomes the handle's error.
@@ -73,11 +108,16 @@ impl Runtime {
     /// Closes all connections and listeners, drops all spawned futures, and ends the threads.
     ///
     /// Returns when all is gone, or at `deadline` with the number of workers that are still in a
-    /// handler; those end when their handler returns. To let requests end first, shut the servers
-    /// down before.
+    /// handler; those end when their handler returns. A second call returns with the first, or at its own
+    /// deadline. To let requests end first, shut the servers down before.
     pub fn shutdown(&self, deadline: Duration) -> usize {
         let clock = self.shared().settings.clock;
         self.shared().shutdown(clock.after(deadline))
+    }
+
+    /// Returns true if both are handles to the same runtime.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.shared(), other.shared())
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -85,8 +125,30 @@ impl Runtime {
     }
 }
 
+/// Starts `future` on the [current runtime](Runtime::current)'s workers. A panic in it becomes the handle's
+/// error.
+///
+/// ```
+/// let task = netpoll::spawn(async { 6 * 7 });
+/// assert_eq!(netpoll::block_on(task)?, 42);
+/// # Ok::<(), netpoll::Error>(())
+/// ```
+///
+/// # Panics
+/// On the first use of the default runtime, if its pollers and threads cannot be made.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let shared = context::current().unwrap_or_else(|| Runtime::global().shared().clone());
+    task::spawn(&shared, shared.place(), future)
+}
+
 impl Drop for Owner {
     fn drop(&mut self) {
+        if self.0.check_open().is_err() {
+            return;
+        }
         // By the system's time: whoever drops the last handle may be who turns a test's clock on.
         let left = self.0.shutdown(Clock::default().after(Duration::from_secs(1)));
         if left > 0 {

@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::{
     block_on,
     builder::{LoadBalance, Settings},
     context,
     monitor::Monitor,
+    runtime::Owner,
     shard::Shard,
     task::Tasks,
     worker_pool::WorkerPool,
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     counters::Group,
     error::{Error, ErrorKind, Result},
+    guard,
     poller::Token,
     random::scatter,
     timer::{Clock, Moment},
@@ -54,11 +56,16 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) gauges: Gauges,
     pub(super) tasks: Tasks,
+    /// What the handles to this runtime share.
+    pub(super) owner: Mutex<Weak<Owner>>,
     phase: AtomicU8,
     turn_of: AtomicUsize,
     /// Told when the last source of a shard goes while the runtime closes.
     emptied: Mutex<Option<Waker>>,
     monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// The result of a shutdown that is over.
+    left: Mutex<Option<usize>>,
+    shut: Condvar,
 }
 
 /// Counts that many threads change, seldom enough for a locked instruction.
@@ -87,14 +94,14 @@ impl Shared {
             settings,
             gauges: Gauges::default(),
             tasks: Tasks::default(),
+            owner: Mutex::default(),
             phase: AtomicU8::new(RUNNING),
             turn_of: AtomicUsize::new(0),
             emptied: Mutex::default(),
             monitor_thread: Mutex::new(None),
+            left: Mutex::new(None),
+            shut: Condvar::new(),
         });
-        for shard in &shared.shards {
-            shared.staff(shard.index);
-        }
         let waits = shared.me.clone();
         shared.settings.clock.on_change(move || {
             let shared = waits.upgrade();
@@ -103,15 +110,38 @@ impl Shared {
             });
             shared.is_some()
         });
-        let monitor =
-            shared.monitor.start(&shared).map_err(|e| Error::io("starting the monitor", e))?;
-        *shared.monitor_thread.lock() = Some(monitor);
+        if let Err(error) = shared.start_threads() {
+            shared.phase.store(STOPPED, SeqCst);
+            shared.stop(Clock::default().after(LEAVING));
+            return Err(error);
+        }
         Ok(shared)
     }
 
-    /// Finds `shard`, which has no driver, a new one.
+    fn start_threads(self: &Arc<Self>) -> Result<()> {
+        let monitor = self.monitor.start(self).map_err(|e| Error::io("starting the monitor", e))?;
+        *self.monitor_thread.lock() = Some(monitor);
+        for shard in &self.shards {
+            self.pool.staff(&self.me, shard.index).map_err(|e| {
+                let (n, of) = (shard.index + 1, self.shards.len());
+                Error::io(format_args!("starting the thread of poller {n} of {of}"), e)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Finds a new owner for `shard`, which has none: at once, or when a thread can be made.
     pub(super) fn staff(&self, shard: usize) {
-        self.pool.staff(&self.me, shard);
+        if let Err(error) = self.pool.staff(&self.me, shard) {
+            tracing::error!(%error, shard, "no thread for a worker: a shard waits for one");
+            // It tries again; it may sleep, since a worker that waits does nothing.
+            self.monitor.keep_awake();
+        }
+    }
+
+    /// See [`WorkerPool::restaff`].
+    pub(super) fn restaff(&self) -> io::Result<()> {
+        self.pool.restaff(&self.me)
     }
 
     /// The shard for a new connection.
@@ -174,17 +204,38 @@ impl Shared {
         }
         if self.phase.load(SeqCst) != RUNNING && shard.poller.is_empty() {
             let told = self.emptied.lock().take();
-            told.into_iter().for_each(Waker::wake);
+            told.into_iter().for_each(guard::wake);
         }
     }
 
     /// See the module `sched`. Returns the number of workers that were still in a handler at
     /// `until` and were left behind.
     pub(super) fn shutdown(&self, until: Moment) -> usize {
-        if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
-            return 0;
-        }
         context::give_away();
+        if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
+            return self.await_shutdown(until);
+        }
+        let left = self.close(until);
+        *self.left.lock() = Some(left);
+        self.shut.notify_all();
+        left
+    }
+
+    /// Waits for the shutdown that another caller began. Returns its result, or at `until` the number of
+    /// workers that are in a handler.
+    fn await_shutdown(&self, until: Moment) -> usize {
+        let mut left = self.left.lock();
+        while left.is_none() && !until.has_passed() {
+            // In steps: the deadline may be on a clock that a test turns.
+            self.shut.wait_for(&mut left, TELL_AGAIN.min(until.left()));
+        }
+        left.unwrap_or_else(|| {
+            let busy = self.shards.iter().filter(|shard| shard.ownership.running().is_some());
+            self.pool.late() + busy.count()
+        })
+    }
+
+    fn close(&self, until: Moment) -> usize {
         self.tasks.cancel_all();
         let registered = || self.shards.iter().map(|shard| shard.poller.len()).sum::<usize>();
         loop {
@@ -204,6 +255,11 @@ impl Shared {
         // It may hold this runtime.
         self.emptied.lock().take();
         self.phase.store(STOPPED, SeqCst);
+        self.stop(until)
+    }
+
+    /// Ends and joins the threads, after the phase was set.
+    fn stop(&self, until: Moment) -> usize {
         self.monitor.keep_awake();
         for shard in &self.shards {
             shard.poller.wake();

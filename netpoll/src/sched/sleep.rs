@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    guard,
     poller::{Event, Token},
     primitive::{
         Mutex,
@@ -93,7 +94,22 @@ impl Future for Sleep {
 
 impl Armed {
     fn new(shared: Option<Arc<Shared>>, at: u64) -> Self {
-        let shared = shared.unwrap_or_else(|| Runtime::global().shared().clone());
+        if let Some(shared) = shared {
+            let own = Self::at(shared, at);
+            // A shutdown that begins after this line finds the alarm and rings it.
+            if own.shared.check_open().is_ok() {
+                return own;
+            }
+            if own.shard.clock != Clock::default() {
+                // No other runtime has this clock.
+                own.alarm.ring();
+                return own;
+            }
+        }
+        Self::at(Runtime::global().shared().clone(), at)
+    }
+
+    fn at(shared: Arc<Shared>, at: u64) -> Self {
         let shard = shared.place().clone();
         let alarm = Arc::new(Alarm::default());
         let token = shard.poller.insert(alarm.clone());
@@ -110,16 +126,17 @@ impl Drop for Armed {
 
 impl Alarm {
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        *self.waker.lock() = Some(cx.waker().clone());
+        let waker = cx.waker().clone();
+        let before = self.waker.lock().replace(waker);
+        drop(before);
         // It may have rung since the look at the clock, before the waker was there.
         if self.rung.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn ring(&self) {
         self.rung.store(true, Release);
-        if let Some(waker) = self.waker.lock().take() {
-            waker.wake();
-        }
+        let waker = self.waker.lock().take();
+        waker.into_iter().for_each(guard::wake);
     }
 }
 

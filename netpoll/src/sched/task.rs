@@ -1,7 +1,6 @@
 //! Spawned futures: turns like any other, polled by the workers.
 
 use std::{
-    any::Any,
     fmt,
     future::Future,
     pin::Pin,
@@ -18,7 +17,6 @@ use super::{
     turn::{Scratch, Turn},
 };
 use crate::{
-    counters::{self, Counter},
     error::{Error, ErrorKind, Result},
     guard::{self, Place},
     primitive::Mutex,
@@ -129,6 +127,10 @@ impl Turn for Task {
         if again {
             self.queue();
         }
+    }
+
+    fn is_handler(&self) -> bool {
+        false
     }
 }
 
@@ -254,6 +256,21 @@ impl<T> Future for JoinHandle<T> {
     }
 }
 
+impl<T> Drop for JoinHandle<T> {
+    /// Drops a result that was not taken in the same way here as where the task ends later.
+    fn drop(&mut self) {
+        let mut join = self.join.lock();
+        if let Join::Waiting(waker) = &mut *join {
+            let waker = waker.take();
+            drop(join);
+            return guard::discard(Place::Waker, waker);
+        }
+        let left = std::mem::replace(&mut *join, Join::Taken);
+        drop(join);
+        guard::discard(Place::ResultDrop, left);
+    }
+}
+
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JoinHandle")
@@ -298,17 +315,6 @@ impl Shared {
     pub(crate) fn spawn_detached(self: &Arc<Self>, future: BoxFuture<()>) {
         drop(spawn(self, self.place(), future));
     }
-}
-
-/// The error for a panic with `payload`, which is counted.
-pub(crate) fn panic_error(payload: &(dyn Any + Send)) -> Error {
-    counters::add(Counter::Panics, 1);
-    let text = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a value that is no text");
-    Error::new(ErrorKind::Panic, format!("a handler panicked: {text}"))
 }
 
 #[cfg(all(test, loom))]

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::Ordering::Acquire;
 
-use super::{builder::Builder, shard::Shard, shared::Shared};
+use super::{builder::RuntimeBuilder, shard::Shard, shared::Shared};
 use crate::{
     counters::Counter,
     sys::testing::Faults,
     timer::{Clock, Hand},
 };
 
-impl Builder {
+impl RuntimeBuilder {
     /// What befalls this runtime's sockets and listeners. Default: nothing but what the system does.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {

@@ -24,9 +24,20 @@ pub(crate) trait Turn: Send + Sync {
     /// Begins to fetch what this refers to and its turn touches: it runs next.
     fn fetch_parts(&self) {}
 
-    /// True: this turn is pure computation; its poller is never taken over.
+    /// The number of the connection whose handlers the turn runs, if it is one's.
+    fn connection(&self) -> Option<u64> {
+        None
+    }
+
+    /// Returns `true` if this turn is pure computation: the monitor does not revoke its shard.
     fn inline(&self) -> bool {
         false
+    }
+
+    /// Returns `true` if this turn may run a handler, and so needs a place among the `max_workers`. The
+    /// runtime's own work (replies to clients' calls, dials, accepts) and spawned futures need none.
+    fn is_handler(&self) -> bool {
+        true
     }
 }
 
@@ -73,11 +84,4 @@ pub(crate) struct Scratch {
     pub(crate) looked: Option<u64>,
     /// Where a turn's answers go. Between turns it has no bytes, and the block that they were written to.
     pub(crate) out: LinkBuffer,
-}
-
-impl Scratch {
-    /// Gives all memory up.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }

@@ -3,17 +3,20 @@
 use std::{
     io,
     sync::{Arc, Weak},
+    thread,
     time::Duration,
 };
 
 use super::{
     context::ThreadContext,
+    ownership::Ticket,
     shard::Shard,
     shared::Shared,
-    turn::{Ready, Scratch, Source, TOUCHED, fetch},
+    turn::{Ready, Scratch, Source, TOUCHED, Turn, fetch},
 };
 use crate::{
     counters::{self, Counter},
+    guard::{self, Place},
     mem,
     poller::Events,
 };
@@ -25,6 +28,9 @@ const WORTH_A_WAKE: usize = 32;
 /// A queue this long is worth a look by a worker that is awake and has nothing to do.
 const WORTH_A_THEFT: usize = 2;
 
+/// The first pause after a selector failed; it doubles up to 128 times as long.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
 /// Events that one look at a poller takes.
 const EVENTS: usize = 256;
 
@@ -32,7 +38,9 @@ const EVENTS: usize = 256;
 pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
     let Some(shared) = shared.upgrade() else { return };
     let mut worker = Worker {
-        context: ThreadContext::take(&shared),
+        context: ThreadContext::enter(&shared),
+        running: Running::Nothing,
+        failures: 0,
         scratch: Scratch::default(),
         events: Events::with_capacity(EVENTS),
         ready: Ready::new(),
@@ -42,26 +50,39 @@ pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
     while let Some(index) = next {
         let shard = worker.shared.shards[index].clone();
         if shard.ownership.claim() {
-            worker.drive(&shard);
+            worker.own(&shard);
         }
-        worker.scratch.clear();
-        mem::trim();
+        worker.clear();
         next = worker.shared.pool.next_shard();
     }
     if worker.shared.is_stopped() {
         worker.finish_leftovers();
     }
     if worker.shared.pool.leaves() && worker.shared.is_stopped() {
-        worker.shared.shards.iter().for_each(|shard| shard.queue.close());
+        let shards = worker.shared.shards.iter();
+        // Whatever the turns hold goes with them.
+        let _ = guard::run(Place::Worker, || shards.for_each(|shard| shard.queue.close()));
     }
 }
 
 struct Worker {
     shared: Arc<Shared>,
     context: ThreadContext,
+    running: Running,
+    /// Looks in a row at which the selector failed.
+    failures: u32,
     scratch: Scratch,
     events: Events<Arc<dyn Source>>,
     ready: Ready,
+}
+
+/// The turn that runs, for when a panic ends it.
+enum Running {
+    Nothing,
+    /// The worker stays the owner of its shard.
+    Owned,
+    /// The shard is lent to the turn.
+    Lent(Ticket),
 }
 
 /// What came of an attempt to steal.
@@ -72,7 +93,26 @@ enum Theft {
 }
 
 impl Worker {
-    /// Drives `shard` until a turn of this worker's loses it, or the runtime stops.
+    /// Drives `shard` until a turn loses it, or the runtime stops. A panic that no other guard caught
+    /// costs the turn that it came from, and neither the shard nor the worker.
+    fn own(&mut self, shard: &Arc<Shard>) {
+        while let Err(panicked) = guard::run(Place::Worker, || self.drive(shard)) {
+            tracing::error!(shard = shard.index, "a worker goes on after a panic: {panicked}");
+            // What the turn wrote belongs to nobody.
+            self.clear();
+            let held = self.context.end();
+            let keeps = match std::mem::replace(&mut self.running, Running::Nothing) {
+                Running::Nothing => true,
+                Running::Owned => held,
+                Running::Lent(ticket) => shard.ownership.reclaim(ticket),
+            };
+            if !keeps {
+                return self.help();
+            }
+        }
+    }
+
+    /// See [`own`](Self::own).
     fn drive(&mut self, shard: &Arc<Shard>) {
         loop {
             if !self.run_ready(shard) {
@@ -86,11 +126,7 @@ impl Worker {
                 Theft::Ran => true,
                 Theft::Nothing => false,
             };
-            if let Err(error) = self.look(shard, stole) {
-                // Nothing can be waited for any more; the shard is left to whoever tries next.
-                tracing::error!(%error, shard = shard.index, "the selector failed");
-                return shard.ownership.release();
-            }
+            self.look(shard, stole);
         }
     }
 
@@ -98,17 +134,18 @@ impl Worker {
     /// the shard is lost.
     fn run_ready(&mut self, shard: &Arc<Shard>) -> bool {
         for _ in 0..shard.queue.len() + shard.queue.deferred() {
-            if !self.shared.pool.may_start() {
-                match shard.queue.pop_fresh() {
-                    None => return true,
-                    Some(turn) => {
-                        turn.clone().run_io();
-                        shard.queue.defer(turn);
-                    }
+            let turn = if self.shared.pool.may_start() {
+                shard.queue.pop()
+            } else {
+                // At the limit: deferred turns stay, which are handlers' all.
+                shard.queue.pop_fresh().and_then(|turn| self.admit(shard, turn))
+            };
+            let Some(turn) = turn else {
+                if shard.queue.len() == 0 {
+                    return true;
                 }
                 continue;
-            }
-            let Some(turn) = shard.queue.pop() else { return true };
+            };
             if !self.run(shard, turn) {
                 return false;
             }
@@ -116,18 +153,45 @@ impl Worker {
         true
     }
 
+    /// At the limit of handlers: gives `turn` back if it runs none, and else defers it after it has done
+    /// what needs no handler.
+    fn admit(&self, shard: &Shard, turn: Arc<dyn Turn>) -> Option<Arc<dyn Turn>> {
+        if !turn.is_handler() {
+            return Some(turn);
+        }
+        turn.clone().run_io();
+        shard.queue.defer(turn);
+        None
+    }
+
     /// Runs one turn, with `shard` lent to it. False: the shard is lost.
-    fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn super::turn::Turn>) -> bool {
+    fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn Turn>) -> bool {
         counters::add(Counter::Turns, 1);
-        if turn.inline() {
+        self.context.runs(turn.connection());
+        let inline = turn.inline();
+        // At the limit of handlers, tasks and the runtime's own work keep their shard until they wait: no
+        // more threads come of them.
+        if inline || !self.shared.pool.may_start() {
+            self.running = Running::Owned;
+            self.context.owned(shard.index, inline);
             turn.run(&mut self.scratch);
-            return true;
+            self.running = Running::Nothing;
+            return self.context.end();
         }
         let ticket = shard.ownership.lend();
+        self.running = Running::Lent(ticket);
         self.context.lent(shard.index, ticket);
         turn.run(&mut self.scratch);
-        self.context.back();
+        self.context.end();
+        self.running = Running::Nothing;
         shard.ownership.reclaim(ticket)
+    }
+
+    /// Gives up all memory that is kept between turns.
+    fn clear(&mut self) {
+        // A lent block's destructor is its lender's.
+        guard::discard(Place::BytesDrop, std::mem::take(&mut self.scratch));
+        mem::trim();
     }
 
     /// With nothing of its own to do, runs a turn of another shard's.
@@ -153,28 +217,55 @@ impl Worker {
     }
 
     /// Waits for events, if nothing is ready and no `hurry`, and hands them and the timers out.
-    fn look(&mut self, shard: &Arc<Shard>, hurry: bool) -> io::Result<()> {
+    fn look(&mut self, shard: &Arc<Shard>, hurry: bool) {
         let busy = hurry || shard.queue.len() > 0 || self.may_go_on(shard);
         let timeout = if busy { Some(Duration::ZERO) } else { self.park(shard) };
         let waited = shard
             .poller
             .poll_ahead(&mut self.events, timeout, |source| fetch::<TOUCHED, _>(&**source));
         shard.poller.park_end();
-        if waited? == 0 && shard.rests() {
-            self.scratch.clear();
-            mem::trim();
+        let seen = match waited {
+            Ok(seen) => {
+                self.failures = 0;
+                seen
+            }
+            Err(error) => {
+                self.selector_failed(shard, &error);
+                0
+            }
+        };
+        if seen == 0 && shard.rests() {
+            self.clear();
         } else {
             self.shared.monitor.keep_awake();
         }
-        for (source, event) in self.events.drain() {
-            source.on_event(event, &mut self.ready);
+        let mut events = self.events.drain();
+        // After a panic with the events behind it: an edge is not told twice.
+        while let Err(panicked) = guard::run(Place::Worker, || {
+            events.by_ref().for_each(|(source, event)| source.on_event(event, &mut self.ready));
+        }) {
+            tracing::error!(shard = shard.index, "an event is lost by a panic: {panicked}");
         }
+        drop(events);
         self.fire_timers(shard);
         shard.queue.extend(&mut self.ready);
         if shard.queue.len() > WORTH_A_WAKE {
             self.shared.wake_another(shard.index);
         }
-        Ok(())
+    }
+
+    /// The selector failed, perhaps for want of memory. The shard keeps its worker, which goes on with
+    /// timers and turns and asks again after a pause.
+    #[cold]
+    fn selector_failed(&mut self, shard: &Shard, error: &io::Error) {
+        let pause = SHORTEST_PAUSE * (1 << self.failures.min(7));
+        self.failures += 1;
+        // Once for each doubling.
+        if self.failures.is_power_of_two() {
+            let (shard, failures) = (shard.index, self.failures);
+            tracing::error!(%error, shard, failures, ?pause, "the selector failed: trying again");
+        }
+        thread::sleep(pause);
     }
 
     /// Announces a wait; how long it may be.
@@ -206,10 +297,15 @@ impl Worker {
             }
             wheel.expire(now, |key| due.push(key));
         }
-        for key in due {
-            if let Some(source) = shard.poller.source(key.into()) {
-                source.on_timer(now, &mut self.ready);
+        let mut due = due.into_iter();
+        while let Err(panicked) = guard::run(Place::Worker, || {
+            for key in due.by_ref() {
+                if let Some(source) = shard.poller.source(key.into()) {
+                    source.on_timer(now, &mut self.ready);
+                }
             }
+        }) {
+            tracing::error!(shard = shard.index, "a timer is lost by a panic: {panicked}");
         }
     }
 
@@ -217,7 +313,7 @@ impl Worker {
     fn finish_leftovers(&mut self) {
         for shard in self.shared.shards.clone().iter() {
             while let Some(turn) = shard.queue.pop() {
-                turn.run(&mut self.scratch);
+                self.run_late(turn);
             }
         }
     }
@@ -231,12 +327,19 @@ impl Worker {
         while let Some(turn) = self.next_deferred() {
             self.shared.pool.lost();
             counters::add(Counter::Turns, 1);
-            turn.run(&mut self.scratch);
+            self.run_late(turn);
             self.shared.pool.back();
         }
     }
 
-    fn next_deferred(&self) -> Option<Arc<dyn super::turn::Turn>> {
+    /// Runs a turn without a shard.
+    fn run_late(&mut self, turn: Arc<dyn Turn>) {
+        if guard::run(Place::Worker, || turn.run(&mut self.scratch)).is_err() {
+            self.clear();
+        }
+    }
+
+    fn next_deferred(&self) -> Option<Arc<dyn Turn>> {
         if !self.shared.pool.may_start() {
             return None;
         }

@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, OnceLock, Weak, atomic::AtomicUsize},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
@@ -90,16 +91,20 @@ impl WorkerPool {
     }
 
     /// Finds an owner for a shard that has none: a standby, or a new thread.
-    pub(super) fn staff(&self, shared: &Weak<Shared>, shard: usize) {
+    ///
+    /// # Errors
+    /// No thread can be made. The shard is noted as vacant, for [`Self::restaff`] and for the next worker
+    /// that comes free.
+    pub(super) fn staff(&self, shared: &Weak<Shared>, shard: usize) -> io::Result<()> {
         let mut state = self.state.lock();
         if let Some(parked) = state.standbys.pop() {
             parked.shard.set(shard).expect("a parked worker has no shard yet");
             drop(state);
             parked.called.notify_one();
-            return;
+            return Ok(());
         }
         if state.stopped {
-            return;
+            return Ok(());
         }
         let shared = shared.clone();
         let spawned = thread::Builder::new()
@@ -110,13 +115,29 @@ impl WorkerPool {
                 // Under the lock, which the thread takes before it ends.
                 self.alive.fetch_add(1, Relaxed);
                 state.threads.insert(handle.thread().id(), handle);
+                Ok(())
             }
             Err(error) => {
                 state.vacant.push(shard);
-                drop(state);
-                tracing::error!(%error, shard, "no thread for a worker: a shard waits for one");
+                Err(error)
             }
         }
+    }
+
+    /// Tries once more to find owners for the vacant shards.
+    ///
+    /// # Errors
+    /// No thread can be made yet.
+    pub(super) fn restaff(&self, shared: &Weak<Shared>) -> io::Result<()> {
+        loop {
+            let Some(shard) = self.state.lock().vacant.pop() else { return Ok(()) };
+            self.staff(shared, shard)?;
+        }
+    }
+
+    /// Returns `true` if a shard has no owner for want of a thread.
+    pub(super) fn has_vacant(&self) -> bool {
+        !self.state.lock().vacant.is_empty()
     }
 
     /// The next shard for a worker that has none. Waits as a standby; `None`: the thread ends.

@@ -5,14 +5,16 @@ use std::{
     time::Duration,
 };
 
-use super::open::OpenConnections;
+use super::{lifecycle::Lifecycle, open::OpenConnections};
 use crate::{
     addr::PeerAddress,
     conn::{Settings, core::Conn},
+    error::Error,
     listen::AcceptHandler,
     sched::shared::Shared,
     service::{ConnectionHandler, ConnectionOwner, Service},
     sys::Endpoint,
+    transport::Role,
 };
 
 /// The settings that all connections of a server share, whichever listener accepts them.
@@ -22,31 +24,43 @@ pub(super) struct Acceptance<S> {
     pub(super) settings: Arc<Settings>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) open: Arc<OpenConnections>,
+    pub(super) lifecycle: Arc<Lifecycle>,
 }
 
 impl<S: Service> AcceptHandler for Acceptance<S> {
     fn accepted(&self, endpoint: Endpoint, peer: PeerAddress) {
         self.runtime.gauges.accepted.fetch_add(1, Relaxed);
-        if !self.open.admit() {
+        if !self.open.admit(&peer) {
             return;
         }
         let owner: Arc<dyn ConnectionOwner> = self.open.clone();
         let handler = ConnectionHandler::new(self.service.clone(), owner, self.request_timeout);
         let mut made = false;
-        let opened = Conn::open(&self.runtime, endpoint, peer, self.settings.clone(), |conn| {
-            made = true;
-            self.open.insert(conn);
-            Some(Arc::new(handler))
-        });
+        let opened = Conn::open(
+            &self.runtime,
+            endpoint,
+            peer,
+            self.settings.clone(),
+            Role::Server,
+            |conn| {
+                made = true;
+                self.open.insert(conn);
+                Some(Arc::new(handler))
+            },
+        );
         if let Err(error) = opened {
             if !made {
                 self.open.release();
             }
-            tracing::warn!(%error, "an accepted connection was lost");
+            self.open.events.lost(&error);
         }
     }
 
     fn shed(&self, clients: usize) {
         self.runtime.gauges.refused.fetch_add(clients as u64, Relaxed);
+    }
+
+    fn failed(&self, error: Error) {
+        self.lifecycle.listener_failed(error);
     }
 }

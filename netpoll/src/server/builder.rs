@@ -2,15 +2,24 @@
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use super::{acceptance::Acceptance, event_loop::EventLoop, open::OpenConnections};
+use super::{
+    acceptance::Acceptance,
+    event_loop::{Drain, EventLoop},
+    lifecycle::Lifecycle,
+    listeners,
+    open::OpenConnections,
+};
+#[cfg(feature = "tls")]
+use crate::tls::{self, TlsServer};
 use crate::{
     addr::{Address, ToAddress},
     conn::{ConnectionOptions, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
-    listen::Acceptor,
+    listen::{Acceptor, Sessions},
     sched::Runtime,
     service::Service,
-    sys::{ListenOptions, Listener, take_inherited},
+    shm,
+    sys::{ListenOptions, Listener},
     transport::{self, Transport},
 };
 
@@ -31,8 +40,10 @@ pub struct EventLoopBuilder<S> {
     backlog: u32,
     reuse_port: bool,
     socket_mode: Option<u32>,
+    ipv6_only: Option<bool>,
     max_connections: usize,
     request_timeout: Option<Duration>,
+    drain: Drain,
     settings: Settings,
     #[cfg(feature = "udp")]
     pub(super) datagrams: crate::udp::DatagramOptions,
@@ -52,8 +63,10 @@ impl<S: Service> EventLoopBuilder<S> {
             backlog: 4096,
             reuse_port: false,
             socket_mode: None,
+            ipv6_only: None,
             max_connections: usize::MAX,
             request_timeout: S::TIMEOUT,
+            drain: Drain::default(),
             settings: Settings::default(),
             #[cfg(feature = "udp")]
             datagrams: <_>::default(),
@@ -62,7 +75,7 @@ impl<S: Service> EventLoopBuilder<S> {
 
     connection_setters! { this, this.settings }
 
-    /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::global`].
+    /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::current`].
     #[must_use]
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
@@ -148,6 +161,15 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
+    /// Sets whether listeners on IPv6 addresses leave IPv4 clients alone (IPV6_V6ONLY), which concerns
+    /// `[::]` only. Default: the system's rule, which on Linux takes both, unless the server listens on
+    /// `0.0.0.0` with the same port too.
+    #[must_use]
+    pub fn ipv6_only(mut self, yes: bool) -> Self {
+        self.ipv6_only = Some(yes);
+        self
+    }
+
     /// Sets the permissions of the files of Unix sockets, such as `0o660`: only processes that may write to
     /// the file can connect. Default: those that the process's umask leaves.
     ///
@@ -173,6 +195,23 @@ impl<S: Service> EventLoopBuilder<S> {
     #[must_use]
     pub fn request_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.request_timeout = timeout.into();
+        self
+    }
+
+    /// Sets the longest time for a drain that [`serve_until`](EventLoop::serve_until) begins: connections
+    /// that are open after it are aborted. Default: 30 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain.timeout = timeout;
+        self
+    }
+
+    /// Sets the time between the moment at which [`serve_until`](EventLoop::serve_until) is told to stop,
+    /// when the server is [not ready](crate::ServerHandle::is_ready) any more, and the drain. Until then it
+    /// still accepts, so that a balancer has time to notice. Default: none.
+    #[must_use]
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain.delay = delay;
         self
     }
 
@@ -202,6 +241,46 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
+    /// Speaks TLS on each connection. `on_prepare` runs before the handshake, `on_connect` after it, and
+    /// [`Connection::transport_facts`](crate::Connection::transport_facts) tells its results.
+    ///
+    /// ```no_run
+    /// use netpoll::{EventLoop, tls::TlsServer};
+    /// # use netpoll::service::Service;
+    /// # fn serve(service: impl Service) -> netpoll::Result<()> {
+    /// let tls = TlsServer::from_pem_files("server.pem", "server.key")?;
+    /// EventLoop::builder(service).listen("0.0.0.0:443").tls(tls.clone()).bind()?.serve()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: TlsServer) -> Self {
+        self.try_transport(move || tls::Session::server(&tls))
+    }
+
+    /// Speaks TLS as `make` says, whose error is that of [`bind`](Self::bind): for `#[server(tls = make)]`.
+    #[cfg(feature = "tls")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tls_by(mut self, make: impl FnOnce() -> Result<TlsServer>) -> Self {
+        match make() {
+            Ok(tls) => self.tls(tls),
+            Err(error) => {
+                self.listen.push(Err(error.context("TLS")));
+                self
+            }
+        }
+    }
+
+    /// Refuses `#[server(tls = make)]` where the library was built without TLS.
+    #[cfg(not(feature = "tls"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tls_by(self, _: impl super::NeedsFeatureTls) -> Self {
+        self
+    }
+
     /// Listens and starts to serve.
     ///
     /// # Errors
@@ -217,37 +296,44 @@ impl<S: Service> EventLoopBuilder<S> {
             backlog: self.backlog,
             reuse_port: self.reuse_port,
             socket_mode: self.socket_mode,
+            ipv6_only: self.ipv6_only,
             stream: self.settings.stream(),
         };
-        let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
+        let (mut streams, mut shared, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
         for address in &self.listen {
             let address = address.clone()?;
             if address.is_datagram() {
                 datagrams.push(address);
-                continue;
-            }
-            if !S::STREAMS {
+            } else if matches!(address, Address::SharedMemory(_)) && S::STREAMS {
+                shm::check()?;
+                shared.push(address);
+            } else if S::STREAMS {
+                streams.push(address);
+            } else {
                 let why =
                     format!("the server handles datagrams alone: listen on udp://, not {address}");
                 return Err(Error::new(ErrorKind::Config, why));
             }
-            for peer in address.resolve()? {
-                listeners.push(Listener::bind(&peer, &options)?);
-            }
         }
+        let mut listeners = listeners::bind(&streams, &options)?;
+        let sessions = listeners::bind(&shared, &options)?;
         for adopted in self.adopted.drain(..) {
             let listener = adopted.try_clone().and_then(|fd| Listener::adopt(fd, &options));
             listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
         }
         if self.inherit {
-            for inherited in take_inherited(&options)? {
-                let (name, address) = (inherited.name, inherited.listener.address());
-                tracing::info!(?name, %address, "inherited a listener");
-                listeners.push(inherited.listener);
-            }
+            listeners.extend(listeners::inherit(&options)?);
         }
-        if listeners.is_empty() && datagrams.is_empty() {
-            let why = "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")";
+        if listeners.is_empty() && sessions.is_empty() && datagrams.is_empty() {
+            let why = match self.inherit {
+                true => {
+                    "nothing to listen on: LISTEN_FDS is not set for this process (or its listeners were \
+                         taken before), so there is nothing to inherit; start it by a systemd socket unit, or call listen(\"host:port\")"
+                }
+                false => {
+                    "nothing to listen on: call listen(\"host:port\") or listen(\"unix:/path\")"
+                }
+            };
             return Err(Error::new(ErrorKind::Config, why));
         }
         #[cfg(not(feature = "udp"))]
@@ -257,25 +343,43 @@ impl<S: Service> EventLoopBuilder<S> {
         }
         #[cfg(feature = "udp")]
         let datagram_options = self.datagrams.clone();
-        let (runtime, open, acceptance) = self.acceptance()?;
+        let drain = self.drain;
+        let (runtime, acceptance) = self.acceptance(listeners.len() + sessions.len())?;
         #[cfg(feature = "udp")]
         let service = acceptance.service.clone();
+        let (open, lifecycle) = (acceptance.open.clone(), acceptance.lifecycle.clone());
         let mut acceptors = Vec::new();
+        let mut failed = None;
         for listener in listeners {
-            acceptors.push(Acceptor::start(runtime.shared(), listener, acceptance.clone())?);
+            match Acceptor::new(runtime.shared(), listener, acceptance.clone()) {
+                Ok(acceptor) => acceptors.push(acceptor),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        let event_loop = EventLoop::new(runtime, acceptors, open);
+        for listener in sessions {
+            let handler = Sessions::before(runtime.shared(), acceptance.clone());
+            match Acceptor::new(runtime.shared(), listener, handler) {
+                Ok(acceptor) => acceptors.push(acceptor),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        // From here on a server that is dropped closes its listeners and connections.
+        let event_loop = EventLoop::new(runtime, acceptors, open, lifecycle).with_drain(drain);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        event_loop.start()?;
         #[cfg(feature = "udp")]
         let event_loop = event_loop.listen_datagrams(&service, &datagrams, datagram_options)?;
         Ok(event_loop)
     }
 
-    /// Makes all of the server but its listeners.
-    pub(super) fn acceptance(self) -> Result<(Runtime, Arc<OpenConnections>, Arc<Acceptance<S>>)> {
+    /// Makes all of the server but its listeners, of which there are so many.
+    pub(super) fn acceptance(self, listeners: usize) -> Result<(Runtime, Arc<Acceptance<S>>)> {
         self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
-            (None, None, None) => Runtime::global().clone(),
+            (None, None, None) => Runtime::current(),
             (None, pollers, workers) => own_runtime(pollers, workers)?,
         };
         let open = Arc::new(OpenConnections::new(runtime.shared(), self.max_connections));
@@ -284,9 +388,10 @@ impl<S: Service> EventLoopBuilder<S> {
             runtime: runtime.shared().clone(),
             settings: Arc::new(self.settings),
             request_timeout: self.request_timeout,
-            open: open.clone(),
+            lifecycle: Lifecycle::start(runtime.shared(), &open, listeners),
+            open,
         });
-        Ok((runtime, open, acceptance))
+        Ok((runtime, acceptance))
     }
 
     fn check(&self) -> Result<()> {

@@ -75,6 +75,27 @@ impl EventLoop {
     }
 }
 
+#[cfg(feature = "testing")]
+impl EventLoop {
+    /// Serves the datagrams of `endpoint` too.
+    pub(super) fn serve_endpoint<S: Service>(
+        mut self,
+        server: &Arc<S>,
+        endpoint: Arc<dyn crate::udp::Endpoint>,
+        options: DatagramOptions,
+    ) -> Result<Self> {
+        options.check()?;
+        let Some(service) = S::datagrams(server) else {
+            return Err(Error::new(ErrorKind::Config, "the server has no `on_datagram`"));
+        };
+        let runtime = self.runtime().shared().clone();
+        let shard = runtime.place().clone();
+        let socket = Serving::start(&runtime, &shard, endpoint, Arc::new(options), service.0)?;
+        self.add_sockets(vec![socket]);
+        Ok(self)
+    }
+}
+
 impl ServerHandle {
     /// What the server's datagram sockets count.
     pub fn datagrams(&self) -> DatagramStats {

@@ -2,23 +2,24 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::Arc,
-    task::{Poll, Waker},
+    task::Poll,
     time::Duration,
 };
 
-use parking_lot::Mutex;
-
-use super::{builder::EventLoopBuilder, open::OpenConnections, report::ShutdownReport};
+use super::{
+    builder::EventLoopBuilder, lifecycle::Lifecycle, open::OpenConnections, report::ShutdownReport,
+};
 use crate::{
     addr::PeerAddress,
     conn::Connection,
     error::Result,
     listen::Acceptor,
-    sched::{Runtime, block_on},
+    sched::{self, Runtime, block_on},
     service::Service,
-    timer::Clock,
+    timer::{Clock, Moment},
 };
 
 /// How long a listener may take until its next turn, in which it closes: a deadline of zero does not skip
@@ -62,6 +63,22 @@ pub struct EventLoop {
     handle: ServerHandle,
     /// Shuts down when the server is dropped.
     armed: bool,
+    drain: Drain,
+}
+
+/// The times of a drain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    /// Before it, while the server is not ready and still accepts.
+    pub(super) delay: Duration,
+    /// Its longest time.
+    pub(super) timeout: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, timeout: Duration::from_secs(30) }
+    }
 }
 
 /// A handle to a running server; clones are handles to the same one.
@@ -73,21 +90,13 @@ struct Running {
     acceptors: Vec<Arc<Acceptor>>,
     addresses: Vec<PeerAddress>,
     open: Arc<OpenConnections>,
-    ended: Mutex<Ended>,
+    lifecycle: Arc<Lifecycle>,
     #[cfg(feature = "udp")]
     sockets: Vec<Arc<crate::udp::Serving>>,
 }
 
-#[derive(Default)]
-struct Ended {
-    /// Once it is there.
-    report: Option<ShutdownReport>,
-    /// Who waits for it.
-    waiters: Vec<Waker>,
-}
-
 impl EventLoop {
-    /// The settings of a server for `service`.
+    /// Returns the settings of a server for `service`.
     pub fn builder<S: Service>(service: S) -> EventLoopBuilder<S> {
         EventLoopBuilder::new(service)
     }
@@ -96,6 +105,7 @@ impl EventLoop {
         runtime: Runtime,
         acceptors: Vec<Arc<Acceptor>>,
         open: Arc<OpenConnections>,
+        lifecycle: Arc<Lifecycle>,
     ) -> Self {
         let addresses = acceptors.iter().map(|acceptor| acceptor.address().clone()).collect();
         let running = Running {
@@ -103,30 +113,81 @@ impl EventLoop {
             acceptors,
             addresses,
             open,
-            ended: Mutex::default(),
+            lifecycle,
             #[cfg(feature = "udp")]
             sockets: Vec::new(),
         };
-        Self { handle: ServerHandle(Arc::new(running)), armed: true }
+        Self { handle: ServerHandle(Arc::new(running)), armed: true, drain: Drain::default() }
     }
 
-    /// Where it listens, with the ports that the system chose.
+    pub(super) fn with_drain(mut self, drain: Drain) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Starts to accept at all listeners.
+    pub(super) fn start(&self) -> Result<()> {
+        self.handle.0.acceptors.iter().try_for_each(Acceptor::start)
+    }
+
+    /// Returns the addresses on which it listens, with the ports that the system chose.
     pub fn addresses(&self) -> &[PeerAddress] {
         self.handle.addresses()
     }
 
-    /// A handle, through which other threads look at the server and shut it down.
+    /// Returns a handle, by which other threads observe the server and shut it down.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
 
-    /// Waits until somebody shuts the server down: with the report of that.
+    /// Waits until the server, or its runtime, is shut down, and returns the shutdown's report.
     ///
     /// # Errors
-    /// None today; kept for listeners that fail for good.
+    /// The error of the last listener, if all listeners have failed for good: nobody can connect any more.
+    /// Open connections are served until a handle, or the runtime, shuts them down.
     pub fn serve(mut self) -> Result<ShutdownReport> {
         self.armed = false;
-        Ok(self.handle.wait())
+        block_on(self.handle.0.lifecycle.left().wait())
+    }
+
+    /// Serves until `stop` is ready, then drains, and returns the drain's report.
+    ///
+    /// The phases: the server is not ready any more and still accepts
+    /// ([`drain_delay`](EventLoopBuilder::drain_delay)); it takes the last clients of the accept queue and
+    /// closes its listeners; connections close as soon as they have nothing to do; those that are open after
+    /// [`drain_timeout`](EventLoopBuilder::drain_timeout) are aborted. With
+    /// [`signal::shutdown`](crate::signal::shutdown) as `stop` it is a signal that begins them.
+    ///
+    /// It returns earlier if the server, or its runtime, is shut down meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`serve`](Self::serve).
+    pub fn serve_until<F: Future>(mut self, stop: F) -> Result<ShutdownReport> {
+        self.armed = false;
+        let (handle, drain) = (self.handle.clone(), self.drain);
+        let lifecycle = &handle.0.lifecycle;
+        let clock = handle.0.runtime.shared().settings.clock;
+        let mut left = pin!(lifecycle.left().wait());
+        let mut stop = pin!(stop);
+        let ended = block_on(poll_fn(|cx| match left.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => stop.as_mut().poll(cx).map(|_| None),
+        }));
+        if let Some(result) = ended {
+            return result;
+        }
+        let since = handle.now();
+        lifecycle.retire();
+        tracing::info!(?drain, live = handle.live(), "the server stops");
+        if !drain.delay.is_zero() {
+            let until = clock.after(drain.delay);
+            if let Some(result) = sched::block_on::wait_for(lifecycle.left().wait(), Some(until)) {
+                return result;
+            }
+        }
+        let report = handle.shut_down_since(since, drain.timeout);
+        tracing::info!(%report, "the server has stopped");
+        Ok(report)
     }
 }
 
@@ -163,67 +224,86 @@ impl Drop for EventLoop {
 }
 
 impl ServerHandle {
-    /// Where the server listens.
+    /// Returns the addresses on which the server listens.
     pub fn addresses(&self) -> &[PeerAddress] {
         &self.0.addresses
     }
 
-    /// The runtime that it runs on.
+    /// Returns the runtime on which the server runs.
     pub fn runtime(&self) -> &Runtime {
         &self.0.runtime
     }
 
-    /// Connections alive.
+    /// Returns true while the server accepts clients: false from the beginning of a shutdown on, and once
+    /// all listeners have failed.
+    pub fn is_ready(&self) -> bool {
+        self.0.lifecycle.is_ready()
+    }
+
+    /// Returns the number of open connections.
     pub fn live(&self) -> usize {
         self.0.open.count()
     }
 
-    /// The connections alive.
+    /// Returns the open connections.
     pub fn connections(&self) -> Vec<Connection> {
         self.0.open.list()
     }
 
-    /// Shuts the server down: stops accepting, lets connections end as soon as their requests are
-    /// answered and their output is sent, cuts those that have not after `deadline`, and reports.
-    /// Later calls wait for the first and give its report.
+    /// Returns the open connections, with the time since each was accepted.
+    pub fn ages(&self) -> Vec<(Connection, Duration)> {
+        self.0.open.ages()
+    }
+
+    /// Shuts the server down and reports.
+    ///
+    /// It stops accepting, after it has taken those clients that wait in the accept queue; closes
+    /// connections as soon as their requests are answered and their output is sent; and aborts those that
+    /// are open at `deadline`. A deadline of zero drops the accept queue and aborts at once.
+    ///
+    /// Later calls wait for the first and return its report. A handler may call this: the connection of its
+    /// own request is not waited for, and closes after the request is answered.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        self.shut_down_since(self.now(), deadline)
+    }
+
+    fn now(&self) -> Moment {
+        self.0.runtime.shared().settings.clock.after(Duration::ZERO)
+    }
+
+    /// Shuts down, in a shutdown that began at `since`.
+    fn shut_down_since(&self, since: Moment, deadline: Duration) -> ShutdownReport {
+        self.0.lifecycle.retire();
         let until = self.0.runtime.shared().settings.clock.after(deadline);
         let turn = Clock::default().after(TURN);
         for acceptor in &self.0.acceptors {
-            acceptor.close(turn);
-            acceptor.close(until);
+            acceptor.close(!deadline.is_zero());
+        }
+        for acceptor in &self.0.acceptors {
+            acceptor.wait_closed(turn);
+            acceptor.wait_closed(until);
         }
         #[cfg(feature = "udp")]
         super::datagrams::begin_close(&self.0.sockets);
-        let drained = self.0.open.drain(until);
+        let own = sched::current_connection();
+        let begun = self.0.open.begin_drain();
+        let drained = begun.map(|before| self.0.open.finish_drain(before, until, own));
         #[cfg(feature = "udp")]
         super::datagrams::finish_close(&self.0.sockets, until);
         match drained {
-            None => self.wait(),
-            Some(report) => {
-                let waiters = {
-                    let mut ended = self.0.ended.lock();
-                    ended.report = Some(report.clone());
-                    std::mem::take(&mut ended.waiters)
-                };
-                waiters.into_iter().for_each(Waker::wake);
-                report
+            Some(mut report) => {
+                report.took = self.now().since(since);
+                self.0.lifecycle.end(report)
             }
+            // A handler whose own request the other call waits for gets what there is.
+            None if own.is_some() => self.0.lifecycle.ended().get().unwrap_or_default(),
+            None => self.wait(),
         }
     }
 
-    /// Waits until the server is shut down: with the report of that.
+    /// Waits until the server, or its runtime, is shut down, and returns the shutdown's report.
     pub fn wait(&self) -> ShutdownReport {
-        block_on(poll_fn(|cx| {
-            let mut ended = self.0.ended.lock();
-            if let Some(report) = &ended.report {
-                return Poll::Ready(report.clone());
-            }
-            if !ended.waiters.iter().any(|known| known.will_wake(cx.waker())) {
-                ended.waiters.push(cx.waker().clone());
-            }
-            Poll::Pending
-        }))
+        block_on(self.0.lifecycle.ended().wait())
     }
 }
 

@@ -5,6 +5,9 @@ mod builder;
 #[cfg(feature = "udp")]
 mod datagrams;
 mod event_loop;
+mod events;
+mod lifecycle;
+mod listeners;
 mod open;
 mod registry;
 mod report;
@@ -16,3 +19,13 @@ pub use builder::EventLoopBuilder;
 pub use event_loop::{EventLoop, ServerHandle};
 pub use report::{Cut, ShutdownReport};
 pub use serve::serve;
+
+/// The bound of `tls = make` where the library was built without TLS: nothing meets it.
+#[cfg(not(feature = "tls"))]
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`tls` needs the feature `tls` of the crate `netpoll`",
+    label = "this build of netpoll has no TLS",
+    note = "write `netpoll = { .., features = [\"tls\"] }` in Cargo.toml"
+)]
+pub trait NeedsFeatureTls {}

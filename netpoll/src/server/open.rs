@@ -6,18 +6,20 @@ use std::{
 };
 
 use super::{
+    events::Events,
     registry::Registry,
     report::{Cut, ShutdownReport},
 };
 use crate::{
+    addr::PeerAddress,
     conn::{
         CloseReason, Connection,
         core::Conn,
         state::{event, mark},
     },
+    error::Error,
     sched::shared::Shared,
     service::ConnectionOwner,
-    throttle::Throttle,
     timer::{Clock, Moment},
 };
 
@@ -27,8 +29,8 @@ const ABORTING: Duration = Duration::from_millis(100);
 /// The open connections of a server, whatever its service.
 pub(super) struct OpenConnections {
     runtime: Arc<Shared>,
-    registry: Registry<Arc<Conn>>,
-    full: Throttle,
+    registry: Registry<Entry>,
+    pub(super) events: Events,
 }
 
 impl OpenConnections {
@@ -36,7 +38,7 @@ impl OpenConnections {
         Self {
             runtime: runtime.clone(),
             registry: Registry::new(max),
-            full: Throttle::every(Duration::from_secs(1)),
+            events: Events::new(runtime.settings.clock),
         }
     }
 
@@ -45,49 +47,69 @@ impl OpenConnections {
     }
 
     pub(super) fn list(&self) -> Vec<Connection> {
-        self.registry.snapshot().into_iter().map(Connection::unowned).collect()
+        self.registry.snapshot().into_iter().map(|open| Connection::unowned(open.conn)).collect()
     }
 
-    /// Lets each connection close as soon as it has nothing to do, and aborts those that are open at
-    /// `until`. `None` if another call drains.
-    pub(super) fn drain(&self, until: Moment) -> Option<ShutdownReport> {
+    /// Returns the open connections, with the time since each was accepted.
+    pub(super) fn ages(&self) -> Vec<(Connection, Duration)> {
+        let now = self.now();
+        let age = |open: Entry| (Connection::unowned(open.conn), now.since(open.since));
+        self.registry.snapshot().into_iter().map(age).collect()
+    }
+
+    fn now(&self) -> Moment {
+        self.runtime.settings.clock.after(Duration::ZERO)
+    }
+
+    /// Returns true once a drain has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.registry.is_draining()
+    }
+
+    /// Returns the report of a shutdown that cuts all connections that are open now.
+    pub(super) fn report_of_all(&self) -> ShutdownReport {
+        let cut = self.registry.snapshot().iter().map(cut).collect();
+        ShutdownReport { cut, ..ShutdownReport::default() }
+    }
+
+    /// Begins the drain, in which each connection closes as soon as it has nothing to do. Returns the
+    /// number of connections that were open, or `None` if a drain had begun before.
+    pub(super) fn begin_drain(&self) -> Option<usize> {
         if !self.registry.begin_drain() {
             return None;
         }
         let open = self.registry.snapshot();
-        open.iter().for_each(|conn| conn.schedule(event::WAKE));
-        let before = open.len();
-        drop(open);
-        self.registry.wait_until_empty(Some(until));
-        let left = self.registry.snapshot();
-        let cut: Vec<_> = left
-            .iter()
-            .map(|conn| Cut {
-                id: Connection::unowned(conn.clone()).id(),
-                peer: conn.peer.clone(),
-                pending: conn.pending(),
-            })
-            .collect();
-        left.iter().for_each(|conn| conn.end(mark::ABORTING, CloseReason::Shutdown));
+        open.iter().for_each(|open| open.conn.schedule(event::WAKE));
+        Some(open.len())
+    }
+
+    /// Waits for the end of the drain of `before` connections, and aborts those that are open at `until`,
+    /// but for `own`: the one whose handler waits here.
+    pub(super) fn finish_drain(
+        &self,
+        before: usize,
+        until: Moment,
+        own: Option<u64>,
+    ) -> ShutdownReport {
+        self.registry.wait_until_only(own, Some(until));
+        let mut left = self.registry.snapshot();
+        left.retain(|open| Some(open.conn.id) != own);
+        let cut: Vec<_> = left.iter().map(cut).collect();
+        left.iter().for_each(|open| open.conn.end(mark::ABORTING, CloseReason::Shutdown));
         drop(left);
         // A handler that does not return is not waited for.
-        self.registry.wait_until_empty(Some(Clock::default().after(ABORTING)));
-        Some(ShutdownReport { drained: before.saturating_sub(cut.len()), cut })
+        self.registry.wait_until_only(own, Some(Clock::default().after(ABORTING)));
+        let drained = before.saturating_sub(cut.len());
+        ShutdownReport { drained, cut, ..ShutdownReport::default() }
     }
 
     /// Reserves a slot for a connection; false, counted and logged, if all are in use.
-    pub(super) fn admit(&self) -> bool {
+    pub(super) fn admit(&self, peer: &PeerAddress) -> bool {
         if self.registry.reserve() {
             return true;
         }
         self.refused();
-        if let Some(skipped) = self.full.admit(self.runtime.settings.clock) {
-            tracing::warn!(
-                max_connections = self.registry.max(),
-                skipped,
-                "a client was sent away: too many"
-            );
-        }
+        self.events.full(self.registry.max(), peer);
         false
     }
 
@@ -98,7 +120,26 @@ impl OpenConnections {
 
     /// Adds a connection, for which a slot was reserved.
     pub(super) fn insert(&self, conn: &Arc<Conn>) {
-        self.registry.insert(conn.id, conn.clone());
+        let entry = Entry { conn: conn.clone(), since: self.now() };
+        self.registry.insert(conn.id, entry);
+        self.events.accepted(&Connection::unowned(conn.clone()));
+    }
+}
+
+/// A connection in the registry.
+#[derive(Clone)]
+struct Entry {
+    conn: Arc<Conn>,
+    /// When it was accepted.
+    since: Moment,
+}
+
+fn cut(open: &Entry) -> Cut {
+    let conn = &open.conn;
+    Cut {
+        id: Connection::unowned(conn.clone()).id(),
+        peer: conn.peer.clone(),
+        pending: conn.pending(),
     }
 }
 
@@ -111,7 +152,12 @@ impl ConnectionOwner for OpenConnections {
         self.registry.is_draining()
     }
 
+    fn failed(&self, conn: &Connection, error: &Error) {
+        self.events.failed(conn, error);
+    }
+
     fn closed(&self, conn: &Connection) {
+        self.events.closed(conn, conn.conn.reason());
         self.registry.remove(conn.conn.id);
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    guard,
     primitive::{
         Mutex,
         atomic::{
@@ -77,16 +78,17 @@ impl<T: Clone> Registry<T> {
 
     /// Removes a connection and releases its slot, if it is in the registry.
     pub(super) fn remove(&self, id: u64) {
-        let is_last = {
+        let may_be_last = {
             let mut open = self.open.lock();
             if open.remove(&id).is_some() {
                 self.release();
             }
-            open.is_empty()
+            // One may be left whose handler is who waits.
+            open.len() <= 1
         };
-        if is_last && self.is_draining() {
+        if may_be_last && self.is_draining() {
             let waiter = mem::take(&mut *self.waiter.lock());
-            waiter.into_iter().for_each(Waker::wake);
+            waiter.into_iter().for_each(guard::wake);
         }
     }
 
@@ -100,12 +102,14 @@ impl<T: Clone> Registry<T> {
         !self.draining.swap(true, AcqRel)
     }
 
-    /// Waits until no connection is left, or until `until`. Only for the thread that began the drain.
-    pub(super) fn wait_until_empty(&self, until: Option<Moment>) {
+    /// Waits until no connection is left but `own`, or until `until`. Only for the thread that began the
+    /// drain.
+    pub(super) fn wait_until_only(&self, own: Option<u64>, until: Option<Moment>) {
+        let only = || self.open.lock().keys().all(|id| Some(*id) == own);
         let emptied = poll_fn(|cx| {
             // Stored before the check, so that a removal after the check finds it.
             *self.waiter.lock() = Some(cx.waker().clone());
-            if self.len() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if only() { Poll::Ready(()) } else { Poll::Pending }
         });
         block_on::wait_for(emptied, until);
         self.waiter.lock().take();
@@ -131,7 +135,7 @@ mod models {
         fn tell(&self) {
             self.told.store(true, Release);
             let told = mem::take(&mut *self.waits.lock());
-            told.into_iter().for_each(Waker::wake);
+            told.into_iter().for_each(guard::wake);
         }
 
         /// Its turns: it closes once the server drains, and checks that when it is woken.
@@ -168,7 +172,7 @@ mod models {
             });
             assert!(registry.begin_drain());
             registry.snapshot().iter().for_each(|conn| conn.tell());
-            registry.wait_until_empty(None);
+            registry.wait_until_only(None, None);
             for thread in threads {
                 thread.join().unwrap();
             }

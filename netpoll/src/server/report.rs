@@ -1,6 +1,6 @@
 //! What a shutdown says.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{addr::PeerAddress, conn::ConnectionId};
 
@@ -12,6 +12,8 @@ pub struct ShutdownReport {
     pub drained: usize,
     /// Connections that were cut at the deadline.
     pub cut: Vec<Cut>,
+    /// Time from the call, with the drain's delay, to the end of the last connection.
+    pub took: Duration,
 }
 
 /// A connection that was cut.
@@ -28,8 +30,9 @@ pub struct Cut {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} connections drained, {} cut", self.drained, self.cut.len())?;
-        for cut in &self.cut {
+        let Self { drained, cut, took } = self;
+        write!(f, "{drained} connections drained, {} cut, in {took:.1?}", cut.len())?;
+        for cut in cut {
             write!(
                 f,
                 "\n  connection {} with {}: {} bytes not sent",

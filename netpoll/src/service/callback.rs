@@ -40,6 +40,8 @@ impl ConnectionOwner for Unowned {
         false
     }
 
+    fn failed(&self, _: &Connection, _: &Error) {}
+
     fn closed(&self, _: &Connection) {}
 }
 

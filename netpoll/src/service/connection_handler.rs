@@ -53,6 +53,9 @@ pub(crate) trait ConnectionOwner: Send + Sync {
     /// Returns whether connections are to end as soon as they are idle.
     fn drains(&self) -> bool;
 
+    /// Called for each error that `on_error` is told of.
+    fn failed(&self, conn: &Connection, error: &Error);
+
     /// Called when the connection has ended.
     fn closed(&self, conn: &Connection);
 }
@@ -85,6 +88,8 @@ pub(super) struct State<S: Service> {
 
 pub(super) enum Phase<T> {
     Fresh,
+    /// `on_prepare` has let it in.
+    Prepared,
     Opening(BoxFuture<Result<T>>),
     Open,
     Busy(BoxFuture<Done>),
@@ -140,22 +145,33 @@ impl<S: Service> ConnectionHandler<S> {
         self.again.store(true, Release);
     }
 
+    /// Runs `on_prepare`. `Some`: it refuses the connection.
+    fn judge(&self, state: &mut State<S>, conn: &Connection) -> Option<After> {
+        let error = match guarded(Place::OnPrepare, || self.service.on_prepare(conn)) {
+            Ok(()) => {
+                state.phase = Phase::Prepared;
+                return None;
+            }
+            Err(error) => error,
+        };
+        tracing::debug!(%error, peer = %conn.peer(), "a connection was refused");
+        if error.kind() == ErrorKind::Panic {
+            self.on_error(conn, &error);
+        }
+        self.owner.refused();
+        state.phase = Phase::Over;
+        Some(After::Abort(CloseReason::HandlerError))
+    }
+
     /// Runs `on_connect` as far as it gets. Returns `None` once the connection is open.
     fn open(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
         let conn = step.conn;
-        if let Phase::Fresh = state.phase {
-            match guarded(Place::OnPrepare, || self.service.on_prepare(conn)) {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::debug!(%error, peer = %conn.peer(), "a connection was refused");
-                    if error.kind() == ErrorKind::Panic {
-                        self.on_error(conn, &error);
-                    }
-                    self.owner.refused();
-                    state.phase = Phase::Over;
-                    return Some(After::Abort(CloseReason::HandlerError));
-                }
-            }
+        if let Phase::Fresh = state.phase
+            && let Some(after) = self.judge(state, conn)
+        {
+            return Some(after);
+        }
+        if let Phase::Prepared = state.phase {
             let (service, own) = (self.service.clone(), conn.clone());
             state.phase = Phase::Opening(Box::pin(async move { service.on_connect(&own).await }));
         }
@@ -178,6 +194,10 @@ impl<S: Service> ConnectionHandler<S> {
 }
 
 impl<S: Service> Handler for ConnectionHandler<S> {
+    fn prepare(&self, conn: &Connection) -> Option<After> {
+        self.judge(&mut self.state.lock(), conn)
+    }
+
     fn step(&self, step: &mut Step<'_, '_>) -> After {
         let state = &mut *self.state.lock();
         if let Some(after) = self.open(state, step).or_else(|| self.go_on(state, step)) {

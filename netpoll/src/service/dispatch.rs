@@ -95,7 +95,9 @@ impl<S: Service> ConnectionHandler<S> {
     /// Ends a turn that has read all there is.
     fn quiet(&self, step: &Step<'_, '_>) -> After {
         let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
-        if idle && self.owner.drains() && !self.has_pending() {
+        // A request that arrives as the drain begins, or came with a connection from the accept queue, is
+        // answered.
+        if idle && self.owner.drains() && !self.has_pending() && !step.conn.has_unread_input() {
             return After::Close(CloseReason::Shutdown);
         }
         After::Wait

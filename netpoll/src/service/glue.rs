@@ -4,10 +4,13 @@ pub use super::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoReply, NoHook,
     OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Request, Service,
     coded::By,
+    fault::Fault,
     free::Alone,
     hook_set::HookSet,
     reply::{Numbered, Plain, Puts},
+    routed::{RouteLimit, RoutePlace, answer, argument, enter, into_payload, route_deadline},
     sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants},
+    within::within,
 };
 #[cfg(feature = "udp")]
 pub use super::{
@@ -20,7 +23,7 @@ pub use super::{
 pub use crate::{
     conn::{CloseReason, Connection, ConnectionOptions},
     error::{Error, Result},
-    frame::Sequenced,
+    frame::{Routed, Sequenced},
 };
 use crate::{error::ErrorKind, frame::Frame};
 
@@ -151,4 +154,20 @@ pub fn logged(result: Result<()>) {
     if let Err(error) = result {
         tracing::warn!(%error, "on_error");
     }
+}
+
+/// What stands in it, where the library has datagrams.
+#[cfg(feature = "udp")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_udp {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// What stands in it, where the library has datagrams.
+#[cfg(not(feature = "udp"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_udp {
+    ($($item:item)*) => {};
 }

@@ -22,6 +22,19 @@
 //! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
 //! handler takes and gives the frames of the [`Codec`](crate::frame::Codec) `C`.
 //!
+//! **Routes.** With `frame = F` on `#[server]` of an impl block there are several handlers of requests.
+//! `#[on_request(Command::Get)]` takes the requests of a variant of an enum: its last argument is what the
+//! variant holds. `#[on_request("add")]` takes the requests whose [`route`](crate::frame::Routed) is that
+//! literal: its last argument is decoded from the payload ([`FromPayload`]), its result becomes the payload of
+//! a `reply = R` ([`IntoPayload`]), and malformed arguments, a panic, a missed `timeout` and a full
+//! `concurrent` of the route are answered by a [`Fault`]. A handler without a route takes the rest. If any
+//! handler is `concurrent`, or the server is (`concurrent = N`), all requests of a connection are handled side
+//! by side.
+//!
+//! **`#[netpoll::service]`** on a trait makes a server and a client of its methods, by [`rpc`](crate::rpc):
+//! `Trait::serve(implementation)` and `TraitClient`, with a method that blocks and an `async` one for each.
+//! Arguments and results are serde types, in the format that `payload = Json` names (`Postcard` by default).
+//!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
 //! `frame_timeout`, `write_timeout`, `idle_timeout`, `max_connections`, `pollers`, `workers`,
 //! `transport`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
@@ -79,6 +92,7 @@ mod connection_handler;
 pub mod datagram;
 mod dispatch;
 mod extract;
+mod fault;
 mod free;
 #[doc(hidden)]
 pub mod glue;
@@ -91,10 +105,18 @@ mod in_flight_models;
 mod last_hook;
 mod loan;
 mod outcome;
+mod payload;
+#[cfg(any(feature = "json", feature = "postcard"))]
+#[doc(hidden)]
+pub mod remote;
+#[cfg(any(feature = "json", feature = "postcard"))]
+mod remote_client;
 mod replies;
 mod reply;
 mod request;
+mod routed;
 mod sessions;
+mod within;
 
 use std::{future::Future, time::Duration};
 
@@ -103,8 +125,22 @@ pub use coded::Coded;
 #[cfg(feature = "udp")]
 pub use datagram::DatagramService;
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
+pub use fault::Fault;
 pub use free::Free;
 pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
+#[cfg(feature = "json")]
+pub use payload::Json;
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use payload::PayloadFormat;
+#[cfg(feature = "postcard")]
+pub use payload::Postcard;
+#[cfg(feature = "prost")]
+pub use payload::Prost;
+pub use payload::{FromPayload, IntoPayload};
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote::{MethodDescription, MethodError, MethodServer, Methods, ServiceDescription};
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote_client::{CallError, MethodClient, NoError};
 pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Reply};
 pub use request::Request;

@@ -42,6 +42,7 @@ impl<S: Service> ConnectionHandler<S> {
             ErrorKind::Malformed => CloseReason::Malformed,
             ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
             ErrorKind::Limit => CloseReason::MemoryLimit,
+            ErrorKind::Truncated => CloseReason::Truncated,
             ErrorKind::TimedOut => CloseReason::HandlerTimeout,
             _ => CloseReason::HandlerError,
         })
@@ -78,6 +79,11 @@ impl<S: Service> ConnectionHandler<S> {
     }
 
     pub(super) fn on_error(&self, conn: &Connection, error: &Error) {
+        let placed = error.kind() == ErrorKind::FrameTooLarge;
+        let placed =
+            placed.then(|| error.clone().with_message(format!("{error} on {}", conn.peer())));
+        let error = placed.as_ref().unwrap_or(error);
+        self.owner.failed(conn, error);
         report(&*self.service, conn, error);
     }
 }

@@ -47,15 +47,17 @@ pub(crate) fn take_inherited(options: &ListenOptions) -> Result<Vec<Inherited>> 
     if declared.count == 0 || TAKEN.swap(true, SeqCst) {
         return Ok(Vec::new());
     }
-    let mut found = Vec::new();
-    for number in 0..declared.count {
-        let name = declared.names.get(number as usize).cloned();
-        let listener = claim(FIRST + number)
-            .and_then(|fd| Listener::adopt(fd, options))
-            .map_err(|e| Error::io(format!("inherited descriptor {}", FIRST + number), e))?;
-        found.push(Inherited { name, listener });
-    }
-    Ok(found)
+    // All of them first: if one cannot be used the others are closed too, and no client waits at a
+    // listener that nobody accepts at.
+    let claimed: Vec<_> = (FIRST..FIRST + declared.count).map(|fd| (fd, claim(fd))).collect();
+    let names = declared.names.into_iter().map(Some).chain(std::iter::repeat(None));
+    let adopted = claimed.into_iter().zip(names).map(|((number, fd), name)| {
+        let listener = fd.and_then(|fd| Listener::adopt(fd, options));
+        let listener =
+            listener.map_err(|e| Error::io(format!("inherited descriptor {number}"), e))?;
+        Ok(Inherited { name, listener })
+    });
+    adopted.collect()
 }
 
 /// Takes `fd` over if it is open.

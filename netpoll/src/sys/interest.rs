@@ -40,11 +40,15 @@ impl Readiness {
     /// The connection is gone both ways, by an error or by the peer's close.
     pub const HUNG_UP: Self = Self(8);
 
-    const NAMES: [(Self, &str); 4] = [
+    /// Urgent data (TCP's out-of-band byte) is among what waits: reads end before it and after it.
+    pub const URGENT: Self = Self(16);
+
+    const NAMES: [(Self, &str); 5] = [
         (Self::READABLE, "readable"),
         (Self::WRITABLE, "writable"),
         (Self::READ_CLOSED, "read_closed"),
         (Self::HUNG_UP, "hung_up"),
+        (Self::URGENT, "urgent"),
     ];
 
     /// Whether all of `other` is in this set.

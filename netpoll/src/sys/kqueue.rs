@@ -1,8 +1,9 @@
 //! [`Selector`] and [`Waker`] over kqueue: macOS and FreeBSD.
 //!
 //! A source is registered for two filters, reading and writing, so that one source may have two
-//! events in a batch. A filter tells of the peer's end by `EV_EOF`: on the reading filter, that it
-//! sends no more; on the writing filter, that it takes no more.
+//! events in a batch. The reading filter tells by `EV_EOF` that the peer sends no more. The writing
+//! filter has `EV_EOF` also after this side's own `shutdown(SHUT_WR)`, so that only an error in `fflags`
+//! means that the connection is gone.
 #![allow(unsafe_code)]
 
 use std::{
@@ -54,10 +55,13 @@ impl Selector {
         match what {
             Interest::Stream => {
                 let flags = libc::EV_ADD | libc::EV_CLEAR;
-                self.change(&mut [
-                    change(fd, libc::EVFILT_READ, flags, 0, token),
-                    change(fd, libc::EVFILT_WRITE, flags, 0, token),
-                ])
+                self.change(&mut [change(fd, libc::EVFILT_READ, flags, 0, token)])?;
+                let writes = self.change(&mut [change(fd, libc::EVFILT_WRITE, flags, 0, token)]);
+                writes.inspect_err(|_| {
+                    // The caller takes the source for not registered.
+                    let _ =
+                        self.change(&mut [change(fd, libc::EVFILT_READ, libc::EV_DELETE, 0, 0)]);
+                })
             }
             Interest::Datagrams => {
                 let flags = libc::EV_ADD | libc::EV_CLEAR;
@@ -164,7 +168,7 @@ impl RawEvents {
                 readiness: Readiness::READABLE.when(reads)
                     | Readiness::WRITABLE.when(writes)
                     | Readiness::READ_CLOSED.when(reads && ended)
-                    | Readiness::HUNG_UP.when(writes && ended || failed),
+                    | Readiness::HUNG_UP.when(failed),
             }
         })
     }

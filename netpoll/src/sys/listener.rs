@@ -5,6 +5,7 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
+use parking_lot::Mutex;
 use socket2::{SockRef, Type};
 
 use super::{
@@ -30,6 +31,8 @@ pub(crate) struct ListenOptions {
     pub(crate) reuse_port: bool,
     /// Permissions of a Unix socket's file, if the umask is not to decide.
     pub(crate) socket_mode: Option<u32>,
+    /// IPV6_V6ONLY of listeners on IPv6, if the system's rule is not to decide.
+    pub(crate) ipv6_only: Option<bool>,
     /// Options of every accepted connection.
     pub(crate) stream: StreamOptions,
 }
@@ -37,8 +40,22 @@ pub(crate) struct ListenOptions {
 impl Default for ListenOptions {
     fn default() -> Self {
         let stream = StreamOptions::default();
-        Self { backlog: 4096, reuse_port: false, socket_mode: None, stream }
+        Self { backlog: 4096, reuse_port: false, socket_mode: None, ipv6_only: None, stream }
     }
+}
+
+/// The addresses of this process's listeners.
+static OWN: Mutex<Vec<PeerAddress>> = Mutex::new(Vec::new());
+
+/// Returns true if this process listens on `address`, or on the same port of all interfaces.
+fn is_own(address: &PeerAddress) -> bool {
+    OWN.lock().iter().any(|own| match (own.inet(), address.inet()) {
+        (Some(own), Some(asked)) => {
+            let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
+            own.port() == asked.port() && (any || own.ip() == asked.ip())
+        }
+        _ => own == address,
+    })
 }
 
 /// A listening socket, non-blocking; closed once, as a [`Socket`] is, with its file removed.
@@ -60,6 +77,9 @@ impl Listener {
     pub(crate) fn bind(address: &PeerAddress, options: &ListenOptions) -> Result<Self> {
         Self::try_bind(address, options).map_err(|e| {
             let hint = match e.kind() {
+                io::ErrorKind::AddrInUse if is_own(address) => {
+                    " (this process already listens there)"
+                }
                 io::ErrorKind::AddrInUse => " (another program listens there)",
                 io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
                 io::ErrorKind::PermissionDenied => " (ports below 1024 and paths need rights)",
@@ -76,6 +96,9 @@ impl Listener {
         if !wanted.is_unix() {
             // A port of which old connections linger may be listened on again.
             socket.set_reuse_address(true)?;
+            if let (Some(only), true) = (options.ipv6_only, wanted.is_ipv6()) {
+                socket.set_only_v6(only)?;
+            }
             if options.reuse_port {
                 socket.set_reuse_port(true)?;
             }
@@ -111,6 +134,7 @@ impl Listener {
         file: Option<SocketFile>,
     ) -> io::Result<Self> {
         let address = from_system(&SockRef::from(&fd).local_addr()?);
+        OWN.lock().push(address.clone());
         let stream = (!os::ACCEPT_INHERITS).then(|| options.stream.clone());
         Ok(Self { socket: fd.into(), address, stream, file, before_accept: None })
     }
@@ -157,7 +181,14 @@ impl Listener {
         if let Some(file) = &self.file {
             file.remove();
         }
-        self.socket.close()
+        let closes = self.socket.close();
+        if closes {
+            let mut own = OWN.lock();
+            if let Some(at) = own.iter().position(|address| *address == self.address) {
+                own.swap_remove(at);
+            }
+        }
+        closes
     }
 }
 

@@ -24,6 +24,7 @@ mod limits;
 mod listener;
 mod options;
 mod prefetch;
+pub(crate) mod signal;
 mod sockaddr;
 mod socket;
 mod socket_file;
@@ -47,6 +48,8 @@ pub(crate) use endpoint::{Endpoint, FaultLayer};
 pub(crate) use inherited::take_inherited;
 pub use interest::{Interest, Readiness};
 pub use limits::raise_fd_limit;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Region, effective_user, receive_descriptors, send_descriptors};
 pub(crate) use listener::{ListenOptions, Listener};
 pub(crate) use options::{Keepalive, StreamOptions};
 pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack};

@@ -1,13 +1,17 @@
 //! [`PeerAddress`] to and from the system's form.
 
-use std::{io, os::unix::ffi::OsStrExt};
+use std::{io, mem::offset_of, os::unix::ffi::OsStrExt};
 
 use socket2::{Domain, SockAddr};
 
 use super::os;
 use crate::addr::PeerAddress;
 
-/// The system's form of `address`.
+/// Bytes of the longest path of a Unix socket, without its final zero byte.
+const MAX_PATH: usize =
+    size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
+
+/// Returns the system's form of `address`.
 ///
 /// # Errors
 /// A path or name that is too long, an abstract name where the system has none, no name at all.
@@ -17,6 +21,11 @@ pub(super) fn to_system(address: &PeerAddress) -> io::Result<SockAddr> {
         PeerAddress::Path(path) => {
             if path.as_os_str().as_bytes().first().is_none_or(|&b| b == 0) {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
+            }
+            let length = path.as_os_str().len();
+            if length > MAX_PATH {
+                let why = format!("the path has {length} bytes: at most {MAX_PATH} are possible");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
             SockAddr::unix(path)
         }

@@ -137,12 +137,21 @@ impl Socket {
 
     /// Ends the sending direction: the peer reads what was sent and then the end.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        self.shut(libc::SHUT_WR)
+    }
+
+    fn shut(&self, how: libc::c_int) -> io::Result<()> {
         let fd = self.raw()?;
         retry(Counter::SysClose, || {
             // SAFETY: it takes two numbers and touches no memory of the process.
-            size(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize)
+            size(unsafe { libc::shutdown(fd, how) } as isize)
         })
         .map(drop)
+    }
+
+    /// Ends both directions, for the peer to see it even if another process holds the descriptor too.
+    pub(crate) fn shutdown(&self) -> io::Result<()> {
+        self.shut(libc::SHUT_RDWR)
     }
 
     /// Closes the descriptor; gives whether this call did it.

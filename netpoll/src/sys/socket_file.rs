@@ -5,7 +5,7 @@ use std::{
     io,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     time::SystemTime,
 };
 
@@ -92,8 +92,60 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {}
         _ => return Err(io::ErrorKind::AddrInUse.into()),
     }
-    if identify(&fs::symlink_metadata(path)?) != identify(&old) {
-        return Err(io::ErrorKind::AddrInUse.into());
+    take_away(path, identify(&old))
+}
+
+/// Removes the file at `path` if it is `stale`.
+///
+/// Another process may replace the same stale file at this moment. So it is renamed first: what was renamed
+/// is looked at where nobody else can replace it, and given back if it is that process's new file.
+fn take_away(path: &Path, stale: Identity) -> io::Result<()> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, SeqCst);
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".stale-{}-{number}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    match fs::rename(path, &aside) {
+        Ok(()) => {}
+        // The other process has taken it away.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
     }
-    fs::remove_file(path)
+    let is_stale = fs::symlink_metadata(&aside).is_ok_and(|file| identify(&file) == stale);
+    let given_back = if is_stale { Ok(()) } else { fs::hard_link(&aside, path) };
+    fs::remove_file(&aside)?;
+    match given_back {
+        Ok(()) if is_stale => Ok(()),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("netpoll-{name}-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    /// Two processes find the same stale file. One has replaced it when the other removes it.
+    #[test]
+    fn a_file_that_another_process_has_just_made_is_given_back() {
+        let path = scratch("raced");
+        drop(UnixListener::bind(&path).unwrap());
+        let stale = identify(&fs::symlink_metadata(&path).unwrap());
+        take_away(&path, stale).unwrap();
+        assert!(!path.exists());
+        let new = UnixListener::bind(&path).unwrap();
+        let error = take_away(&path, stale).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        UnixStream::connect(&path).expect("the other process's listener is reached");
+        new.accept().unwrap();
+        fs::remove_file(&path).unwrap();
+        take_away(&path, stale).expect("nothing is there");
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::PATIENCE;
 use crate::{
-    sched::{Builder, Runtime},
+    sched::{Runtime, RuntimeBuilder},
     timer::Hand,
 };
 
@@ -54,7 +54,7 @@ impl VirtualClock {
 
     /// The settings of a runtime that goes by this clock.
     #[must_use]
-    pub fn drive(&self, runtime: Builder) -> Builder {
+    pub fn drive(&self, runtime: RuntimeBuilder) -> RuntimeBuilder {
         runtime.turned_by(self.0)
     }
 

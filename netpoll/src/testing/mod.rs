@@ -43,6 +43,8 @@ use std::time::Duration;
 mod clock;
 mod link;
 mod listener;
+#[cfg(feature = "udp")]
+mod network;
 mod pair;
 mod peer;
 mod port;
@@ -52,6 +54,8 @@ mod server;
 pub use clock::{VirtualClock, settle};
 pub use link::Link;
 pub use listener::Listener;
+#[cfg(feature = "udp")]
+pub use network::{Network, NetworkStats};
 pub use pair::pair;
 pub use peer::MemoryPeer;
 pub use port::Port;

@@ -8,6 +8,7 @@ use crate::{
     conn::{Connection, ConnectionOptions, Settings, core::Conn},
     error::Result,
     sched::Runtime,
+    transport::Role,
 };
 
 /// A connection as a [`Dialer`](crate::Dialer) makes it, and its other end.
@@ -33,7 +34,14 @@ pub fn pair(
 ) -> Result<(Connection, MemoryPeer)> {
     let (endpoint, peer) = link.make();
     let settings = Arc::new(Settings::from(options));
-    let conn = Conn::open(runtime.shared(), endpoint, PeerAddress::Unnamed, settings, |_| None)?;
+    let conn = Conn::open(
+        runtime.shared(),
+        endpoint,
+        PeerAddress::Unnamed,
+        settings,
+        Role::Client,
+        |_| None,
+    )?;
     conn.runtime.gauges.dialled.fetch_add(1, Relaxed);
     Ok((Connection::owned(conn), peer))
 }

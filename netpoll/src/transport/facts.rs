@@ -20,6 +20,8 @@ pub struct TransportFacts {
     pub server_name: Option<String>,
     /// The peer's certificates in DER form, its own first. Empty if it was not asked for any.
     pub peer_certificates: Vec<Bytes>,
+    /// The subject of the peer's own certificate as RFC 4514 writes it, such as `CN=alice, O=Example`.
+    pub peer_subject: Option<String>,
     /// The version of the transport's protocol, such as `TLSv1.3`.
     pub version: Option<&'static str>,
     /// The name of what protects the bytes, such as a cipher suite.

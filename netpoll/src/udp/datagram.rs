@@ -121,6 +121,10 @@ impl Held {
         Ok(Self { bytes: block.into_slice(), origin: datagram.origin })
     }
 
+    pub(crate) fn into_bytes(self) -> Slice {
+        self.bytes
+    }
+
     pub(crate) fn datagram(&self) -> Datagram<'_> {
         Datagram { bytes: &self.bytes, origin: self.origin }
     }

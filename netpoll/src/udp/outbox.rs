@@ -19,7 +19,7 @@ use crate::{
 const OVERHEAD: usize = 64;
 
 /// Bytes of replies that are sent before their turn has gathered more.
-const GATHER: usize = 256 * 1024;
+pub(super) const GATHER: usize = 256 * 1024;
 
 /// Heads that are kept room for while there are none.
 const KEPT: usize = 64;
@@ -107,6 +107,14 @@ impl Outbox {
         let Destination { to, from, ecn } = to;
         self.heads.push_back(Head { to, from, ecn, len: len as u32 });
         Ok(())
+    }
+
+    /// Adds `frame` as a datagram to the peer of a connected socket.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub(crate) fn put_connected(&mut self, frame: &impl Encode) -> Result<()> {
+        self.put(Destination::CONNECTED, frame)
     }
 
     /// Takes the datagrams of `other`, which come after those that are here.
@@ -256,7 +264,7 @@ impl Destination {
     }
 
     /// The peer of a connected socket.
-    pub(crate) const CONNECTED: Self = Self { to: None, from: None, ecn: 0 };
+    const CONNECTED: Self = Self { to: None, from: None, ecn: 0 };
 }
 
 /// What a handler puts its replies into: those of a turn are sent when there are many, others wait

@@ -1,7 +1,7 @@
 //! A server's socket: registered with one poller, received from and answered in turns.
 //!
 //! All I/O is done by turns, of which one runs at a time; they hold [`State`]. Events are bits of the
-//! gate:
+//! state_word:
 //!
 //! | event | set by | what the turn does |
 //! | --- | --- | --- |
@@ -33,21 +33,22 @@ use super::{
     datagram::{Datagram, Held},
     endpoint::Endpoint,
     options::DatagramOptions,
-    outbox::{Outbox, Outlet, Relief, Sent},
+    outbox::{GATHER, Outbox, Outlet, Relief, Sent},
     receive::{Appetite, Batch, Limits, Received, receive},
     tally::{DatagramStats, Tally},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    frame::Encode,
     guard,
     poller::{Event, Interest, Readiness, Token},
     sched::{
         BoxFuture,
-        gate::Gate,
-        home::Home,
-        park,
+        block_on::wait_for,
+        shard::Shard,
         shared::Shared,
-        turn::{Desk, Ready, Source, Turn},
+        state_word::StateWord,
+        turn::{Ready, Scratch, Source, Turn},
     },
     sys::udp::{BATCH, UdpSocket},
     throttle::Throttle,
@@ -79,8 +80,8 @@ pub(crate) enum Mode {
     Turn,
     /// As `Turn`, for pure computation: the poller is never taken over.
     Inline,
-    /// As futures, so many at once.
-    Tasks(usize),
+    /// As futures, `max` at once; each is first tried in the turn, or a task from the start.
+    Tasks { max: usize, at_once: bool },
 }
 
 /// The outcome of a datagram.
@@ -105,19 +106,27 @@ pub(crate) trait Handler: Send + Sync {
     /// Handles `datagram` as a future, which puts replies of up to `max` bytes into an outbox.
     fn start(&self, datagram: Held, max: usize) -> BoxFuture<(Outbox, Handled)>;
 
+    /// Errors are told to [`failed`](Self::failed) once a second at most, and else each.
+    fn throttled(&self) -> bool {
+        true
+    }
+
+    /// The socket is closed.
+    fn closed(&self) {}
+
     /// A datagram from `peer` could not be handled, or sent to it, for `error`.
     fn failed(&self, peer: Option<SocketAddr>, local: SocketAddr, error: &Error);
 }
 
 /// See the module's documentation.
 pub(crate) struct Serving {
-    gate: Gate,
+    state_word: StateWord,
     mode: Mode,
     local: SocketAddr,
     handler: Arc<dyn Handler>,
     options: Arc<DatagramOptions>,
     runtime: Arc<Shared>,
-    home: Arc<Home>,
+    shard: Arc<Shard>,
     /// Stands for the socket in the timer wheel.
     timer: OnceLock<Token>,
     state: Mutex<State>,
@@ -175,10 +184,10 @@ pub(crate) fn bind_all(
         Error::io(format!("cannot listen on udp://{address}{hint}"), error)
     };
     let many = options.socket_per_poller && !options.copies();
-    let count = if many { runtime.homes.len() } else { 1 };
+    let count = if many { runtime.shards.len() } else { 1 };
     let mut of_system = options.of_system();
     // Futures are counted one by one, so that a message must not be many of them.
-    of_system.gather &= !matches!(handler.mode(), Mode::Tasks(_));
+    of_system.gather &= !matches!(handler.mode(), Mode::Tasks { .. });
     let first = UdpSocket::bind(address, &of_system).map_err(fail)?;
     for &(group, interface) in &options.multicast {
         first.join(group, interface).map_err(|e| {
@@ -197,9 +206,9 @@ pub(crate) fn bind_all(
     }
     let mut serving: Vec<Arc<Serving>> = Vec::with_capacity(count);
     for (i, socket) in sockets.into_iter().enumerate() {
-        let home = if count > 1 { &runtime.homes[i] } else { runtime.place() };
+        let shard = if count > 1 { &runtime.shards[i] } else { runtime.place() };
         let started =
-            Serving::start(runtime, home, Arc::new(socket), options.clone(), handler.clone());
+            Serving::start(runtime, shard, Arc::new(socket), options.clone(), handler.clone());
         match started {
             Ok(started) => serving.push(started),
             Err(error) => {
@@ -212,13 +221,13 @@ pub(crate) fn bind_all(
 }
 
 impl Serving {
-    /// Serves `endpoint` at `home`.
+    /// Serves `endpoint` at `shard`.
     ///
     /// # Errors
     /// `Closed` if the runtime shuts down, `Io` if it cannot be registered.
     pub(crate) fn start(
         runtime: &Arc<Shared>,
-        home: &Arc<Home>,
+        shard: &Arc<Shard>,
         endpoint: Arc<dyn Endpoint>,
         options: Arc<DatagramOptions>,
         handler: Arc<dyn Handler>,
@@ -234,13 +243,13 @@ impl Serving {
             last: None,
         };
         let serving = Arc::new(Self {
-            gate: Gate::new(0),
+            state_word: StateWord::new(0),
             mode: handler.mode(),
             local: endpoint.local(),
             handler,
             options,
             runtime: runtime.clone(),
-            home: home.clone(),
+            shard: shard.clone(),
             timer: OnceLock::new(),
             state: Mutex::new(state),
             replied: Mutex::default(),
@@ -251,10 +260,10 @@ impl Serving {
             ended: Mutex::default(),
             errors: Throttle::every(Duration::from_secs(1)),
         });
-        let token = home.poller.insert(serving.clone());
+        let token = shard.poller.insert(serving.clone());
         serving.timer.set(token).expect("a socket starts once");
         let registered = match endpoint.fd() {
-            Some(fd) => home.poller.register(fd, Interest::Datagrams, serving.clone()).map(Some),
+            Some(fd) => shard.poller.register(fd, Interest::Datagrams, serving.clone()).map(Some),
             None => Ok(None),
         };
         match registered {
@@ -272,6 +281,57 @@ impl Serving {
             }
         }));
         Ok(serving)
+    }
+
+    /// Has the turn send what is in `outbox`.
+    pub(crate) fn send_later(self: &Arc<Self>, outbox: Outbox) {
+        self.finish(outbox);
+        self.schedule(REPLIED);
+    }
+
+    /// Sends `frames` by `endpoint`, this socket's, to its peer; those without room wait.
+    ///
+    /// # Errors
+    /// The first that cannot be encoded or is refused; those before it are sent.
+    pub(crate) fn send_all<F: Encode>(
+        self: &Arc<Self>,
+        endpoint: &dyn Endpoint,
+        frames: &mut dyn Iterator<Item = F>,
+    ) -> Result<()> {
+        let mut outbox = Outbox::default();
+        let mut failed = None;
+        loop {
+            let put = frames.next().map(|frame| outbox.put_connected(&frame));
+            let ends = !matches!(put, Some(Ok(())));
+            if let Some(Err(error)) = put {
+                failed = Some(error);
+            }
+            if !ends && outbox.size() < GATHER {
+                continue;
+            }
+            let sent = outbox.send(endpoint, &self.tally, |_, error| {
+                failed.get_or_insert(Error::io("sending a datagram", error));
+            });
+            if matches!(sent, Sent::Blocked) {
+                self.send_later(std::mem::take(&mut outbox));
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if ends {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts datagrams that were sent without a turn.
+    pub(crate) fn count_sent(&self, n: u64) {
+        self.tally.sent(n);
+    }
+
+    /// Counts datagrams that the system refused to send without a turn.
+    pub(crate) fn count_unsent(&self, n: u64) {
+        self.tally.unsent(n);
     }
 
     /// The address that it is bound to.
@@ -301,7 +361,7 @@ impl Serving {
             }
             Poll::Pending
         });
-        park::wait_for(closed, Some(until)).is_some()
+        wait_for(closed, Some(until)).is_some()
     }
 
     /// Adds what it counts to `stats`.
@@ -337,14 +397,18 @@ impl Serving {
     }
 
     fn schedule(self: &Arc<Self>, event: u32) {
-        if Gate::must_queue(self.gate.notify(event)) {
-            self.home.push(self.clone());
+        if StateWord::must_queue(self.state_word.notify(event)) {
+            self.shard.push(self.clone());
         }
     }
 
     /// Tells `on_error`, once a second.
     fn tell(&self, peer: Option<SocketAddr>, error: impl FnOnce() -> Error) {
-        if let Some(skipped) = self.errors.admit(self.home.clock) {
+        let admitted = match self.handler.throttled() {
+            true => self.errors.admit(self.shard.clock),
+            false => Some(0),
+        };
+        if let Some(skipped) = admitted {
             let mut error = error();
             if skipped > 0 {
                 let message = format!("{error} (and {skipped} before it)");
@@ -359,7 +423,7 @@ impl Serving {
         let (mut spent, mut failures) = (0, 0);
         loop {
             let free = match self.mode {
-                Mode::Tasks(max) => max.saturating_sub(self.running.load(Acquire)),
+                Mode::Tasks { max, .. } => max.saturating_sub(self.running.load(Acquire)),
                 Mode::Turn | Mode::Inline => BATCH,
             };
             if free == 0 || state.last == Some(0) {
@@ -425,7 +489,7 @@ impl Serving {
                         Outlet::new(&mut state.outbox, self.options.max_waiting, Some(relief));
                     self.handler.handle(datagram, out)
                 }
-                Mode::Tasks(_) => self.launch(state, &datagram),
+                Mode::Tasks { at_once, .. } => self.launch(state, &datagram, at_once),
             };
             if let Err(fault) = handled {
                 self.count(datagram.peer(), fault);
@@ -454,14 +518,23 @@ impl Serving {
     }
 
     /// Begins to handle `datagram` as a future. It goes on as a task only if it is not ready at once.
-    fn launch(self: &Arc<Self>, state: &mut State, datagram: &Datagram<'_>) -> Handled {
+    fn launch(
+        self: &Arc<Self>,
+        state: &mut State,
+        datagram: &Datagram<'_>,
+        at_once: bool,
+    ) -> Handled {
         let held = match Held::copy(datagram) {
             Ok(held) => held,
             Err(error) => return Err(Fault::Failed(error)),
         };
         let peer = datagram.peer();
         let mut future = self.handler.start(held, self.options.max_waiting);
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        let tried = match at_once {
+            true => future.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+            false => Poll::Pending,
+        };
+        match tried {
             Poll::Ready((outbox, handled)) => {
                 state.outbox.append(outbox);
                 handled
@@ -470,7 +543,7 @@ impl Serving {
                 self.running.fetch_add(1, AcqRel);
                 let place = Place(self.clone());
                 self.runtime.spawn_at(
-                    &self.home,
+                    &self.shard,
                     Box::pin(async move {
                         let (outbox, handled) = future.await;
                         place.0.finish(outbox);
@@ -521,9 +594,9 @@ impl Serving {
     fn watch(self: &Arc<Self>, state: &mut State, endpoint: &dyn Endpoint, interest: Interest) {
         let Some(fd) = endpoint.fd() else { return };
         if let Some(token) = state.registered.take() {
-            self.runtime.remove(&self.home, token, Some(fd));
+            self.runtime.remove(&self.shard, token, Some(fd));
         }
-        match self.home.poller.register(fd, interest, self.clone()) {
+        match self.shard.poller.register(fd, interest, self.clone()) {
             Ok(token) => state.registered = Some(token),
             Err(error) => {
                 // There was memory for the timer: it tries again.
@@ -536,7 +609,7 @@ impl Serving {
     /// Has a timer schedule the turn after a while.
     fn arm(&self) {
         if let Some(token) = self.timer.get() {
-            self.home.arm(self.home.clock.tick_after(PAUSE), *token);
+            self.shard.arm(self.shard.clock.tick_after(PAUSE), *token);
         }
     }
 
@@ -552,10 +625,10 @@ impl Serving {
         let Some(endpoint) = state.endpoint.take() else { return };
         self.overflowed.store(endpoint.dropped() as usize, Relaxed);
         if let Some(token) = state.registered.take() {
-            self.runtime.remove(&self.home, token, endpoint.fd());
+            self.runtime.remove(&self.shard, token, endpoint.fd());
         }
         if let Some(token) = self.timer.get() {
-            self.runtime.remove(&self.home, *token, None);
+            self.runtime.remove(&self.shard, *token, None);
         }
         state.outbox = Outbox::default();
         self.waiting.store(0, Relaxed);
@@ -563,6 +636,7 @@ impl Serving {
 
     /// Tells those who wait that the socket is closed.
     fn announce(&self) {
+        self.handler.closed();
         let waiters = {
             let mut ended = self.ended.lock();
             ended.closed = true;
@@ -572,7 +646,7 @@ impl Serving {
     }
 
     /// The turn's work. True: there is more.
-    fn work(self: &Arc<Self>, events: u32, state: &mut State, desk: &mut Desk) -> bool {
+    fn work(self: &Arc<Self>, events: u32, state: &mut State, scratch: &mut Scratch) -> bool {
         if events & ABORT != 0 {
             self.shut(state);
         }
@@ -591,9 +665,9 @@ impl Serving {
         if events & READABLE != 0 {
             state.more = true;
         }
-        let lends = state.outbox.is_empty() && desk.out.is_empty();
+        let lends = state.outbox.is_empty() && scratch.out.is_empty();
         if lends {
-            state.outbox.lend_bytes(std::mem::take(&mut desk.out));
+            state.outbox.lend_bytes(std::mem::take(&mut scratch.out));
         }
         self.send(state, &*endpoint);
         let again = state.more && self.receive(state, &*endpoint);
@@ -601,7 +675,7 @@ impl Serving {
         if state.outbox.is_empty() {
             let bytes = state.outbox.take_bytes();
             if lends {
-                desk.out = bytes;
+                scratch.out = bytes;
             }
         }
         if state.last.is_some() && !again && self.is_drained(state) {
@@ -612,22 +686,22 @@ impl Serving {
 }
 
 impl Turn for Serving {
-    fn run(self: Arc<Self>, desk: &mut Desk) {
-        let events = self.gate.begin();
+    fn run(self: Arc<Self>, scratch: &mut Scratch) {
+        let events = self.state_word.begin();
         let (again, closed) = {
             let state = &mut *self.state.lock();
-            (self.work(events, state, desk), state.endpoint.is_none())
+            (self.work(events, state, scratch), state.endpoint.is_none())
         };
         if closed {
             self.announce();
         }
         if again {
             // The next turn goes on where this one stopped.
-            let _queued = self.gate.notify(READABLE);
+            let _queued = self.state_word.notify(READABLE);
         }
-        if self.gate.end(again) {
-            let home = self.home.clone();
-            home.push(self);
+        if self.state_word.end(again) {
+            let shard = self.shard.clone();
+            shard.push(self);
         }
     }
 
@@ -654,13 +728,13 @@ impl Source for Serving {
         if readiness.is_writable() {
             events |= WRITABLE;
         }
-        if events != 0 && Gate::must_queue(self.gate.notify(events)) {
+        if events != 0 && StateWord::must_queue(self.state_word.notify(events)) {
             ready.push(self);
         }
     }
 
     fn on_timer(self: Arc<Self>, _now: u64, ready: &mut Ready) {
-        if Gate::must_queue(self.gate.notify(READABLE)) {
+        if StateWord::must_queue(self.state_word.notify(READABLE)) {
             ready.push(self);
         }
     }

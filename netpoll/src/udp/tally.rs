@@ -54,7 +54,8 @@ tally! {
     truncated => DatagramsTruncated,
     /// Handlers that failed or panicked.
     failed => DatagramsFailed,
-    /// Replies that were dropped since more than `max_waiting` bytes waited.
+    /// Replies that were dropped since more than `max_waiting` bytes waited; of a client, datagrams that
+    /// it received and nobody took.
     dropped => DatagramsDropped,
     /// Datagrams that the system refused to send.
     unsent => DatagramsUnsent,

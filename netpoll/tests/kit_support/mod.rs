@@ -9,7 +9,7 @@ use std::{
 };
 
 use netpoll::{
-    Builder, EventLoop, EventLoopBuilder, Runtime, Service,
+    EventLoop, EventLoopBuilder, Runtime, RuntimeBuilder, Service,
     testing::{Fault, Faults, Server, VirtualClock, settle},
 };
 
@@ -27,7 +27,7 @@ impl Bed {
         Self::with(Runtime::builder().pollers(2).max_workers(16))
     }
 
-    pub fn with(builder: Builder) -> Self {
+    pub fn with(builder: RuntimeBuilder) -> Self {
         let clock = VirtualClock::new();
         Self { clock, runtime: clock.drive(builder).build().unwrap() }
     }

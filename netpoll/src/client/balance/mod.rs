@@ -47,12 +47,14 @@ pub(super) struct Endpoint {
     listed: AtomicBool,
     /// True if an answered call changes nothing.
     well: AtomicBool,
+    /// True if it was ejected, and no call has been answered since.
+    probation: AtomicBool,
 }
 
 impl Endpoint {
     pub(super) fn new(index: usize, address: String) -> Self {
-        let (load, listed, well) = (AtomicUsize::new(0), true.into(), true.into());
-        Self { index, address, load, listed, well }
+        let (load, probation) = (AtomicUsize::new(0), false.into());
+        Self { index, address, load, listed: true.into(), well: true.into(), probation }
     }
 
     /// Returns whether it may get more calls.
@@ -63,6 +65,11 @@ impl Endpoint {
     /// Returns whether it is healthy and no call has failed since one was answered.
     pub(super) fn is_well(&self) -> bool {
         self.well.load(Relaxed)
+    }
+
+    /// Returns whether it was ejected, and no call has been answered since: it is dialled slowly.
+    pub(super) fn is_on_probation(&self) -> bool {
+        self.probation.load(Relaxed)
     }
 
     /// Adds calls in flight. The lock of `Connections` is held.
@@ -239,5 +246,6 @@ impl Balance {
 impl Entry {
     fn note(&self) {
         self.endpoint.well.store(self.health.is_well(), Relaxed);
+        self.endpoint.probation.store(self.health.is_on_probation(), Relaxed);
     }
 }

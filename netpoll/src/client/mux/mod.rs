@@ -1,9 +1,11 @@
-//! Call connections that carry many calls, whose replies find them by number.
+//! The matching of a mux: many calls on each connection, whose replies find them by number.
 //!
 //! A call gets its number when the connection takes it ([`table`]). Its caller, woken if it waited, writes
 //! the number into the request and sends it: the output of many threads leaves in few writes
 //! ([`Connection::send`]). The turn gathers the replies that it reads, takes their calls from the table
 //! under one lock, and wakes each caller once.
+//!
+//! A goodbye retires the connection, and so does a lack of sequence numbers, which late replies hold.
 
 mod numbers;
 mod sequence;
@@ -12,7 +14,7 @@ mod table;
 use std::{
     iter,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -21,19 +23,16 @@ pub use sequence::{MuxFrame, SequenceNumber};
 use table::{Abandoned, Sorted, Table};
 
 use super::{
-    balance::Endpoint,
-    call::Call,
-    call_error,
+    call_connection::{CallConnection, CallOf, Inspect, Matching, Started},
     call_future::PendingWrite,
     health::Outcome,
-    hub::{CallConnection, Hub, Started},
-    reply_handler::ReplyReceiver,
+    reply_handler::read_marks,
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
-    conn::{CloseReason, Connection, Sent, handler::Handler},
-    error::{Error, ErrorKind, Result},
-    frame::DecodeError,
+    conn::{Sent, handler::Handler},
+    error::Result,
+    guard::{self, Place},
 };
 
 /// Number of calls from which a connection is busy: one more request may wait to be sent with others.
@@ -42,31 +41,24 @@ const MANY: usize = 4;
 /// The user's function for frames that answer no call.
 pub(super) type OnPush = Box<dyn Fn(LinkSlice) + Send + Sync>;
 
-/// Reads the number of a frame.
-pub(super) type Number = fn(&LinkSlice) -> Result<u64, DecodeError>;
-
 /// Data that all connections of a client share.
 pub(super) struct Spec {
-    pub(super) handler: fn(Arc<Muxed>) -> Arc<dyn Handler>,
-    /// The number of a reply.
-    pub(super) number: Number,
+    pub(super) handler: fn(Arc<CallConnection<ByNumber>>) -> Arc<dyn Handler>,
+    /// Reads the marks of a reply.
+    pub(super) inspect: Inspect,
     pub(super) on_push: Option<OnPush>,
     /// The largest number.
     pub(super) max_number: u64,
 }
 
-/// A connection with many calls.
-pub(super) struct Muxed {
-    hub: Arc<Hub<Self>>,
-    conn: Connection,
-    endpoint: Arc<Endpoint>,
-    table: Table<Self>,
-    /// Number of its calls; may be slightly outdated.
+/// Many calls, by number.
+pub(super) struct ByNumber {
+    table: Table<CallConnection<Self>>,
+    /// Number of the calls; may be slightly outdated.
     load: AtomicUsize,
-    fault: OnceLock<Error>,
 }
 
-impl Muxed {
+impl CallConnection<ByNumber> {
     /// Sends a request, after those before it.
     pub(super) fn send(&self, mut bytes: LinkBuffer) -> Result<PendingWrite> {
         self.conn.conn.check_sending()?;
@@ -74,7 +66,7 @@ impl Muxed {
             let conn = self.conn.clone();
             return Ok(Some(Box::pin(async move { conn.send_async(bytes).await })));
         }
-        if self.load.load(Relaxed) < MANY {
+        if self.calls.load.load(Relaxed) < MANY {
             self.conn.conn.send(&mut bytes);
         } else {
             self.conn.conn.send_with_others(&mut bytes);
@@ -82,131 +74,108 @@ impl Muxed {
         Ok(None)
     }
 
-    fn push(&self, bytes: LinkSlice) {
+    fn push(&self, bytes: LinkSlice) -> Result<()> {
         self.hub.counters.pushes.fetch_add(1, Relaxed);
-        if let Some(on_push) = &self.hub.spec.on_push {
-            on_push(bytes);
+        match &self.hub.spec.on_push {
+            Some(on_push) => Ok(guard::run(Place::ClientHook, || on_push(bytes))?),
+            None => Ok(()),
         }
     }
 }
 
-impl CallConnection for Muxed {
+impl Matching for ByNumber {
     type Spec = Spec;
+    type Batch = Vec<(u64, LinkSlice)>;
 
-    fn open(hub: &Arc<Hub<Self>>, conn: Connection, endpoint: Arc<Endpoint>) -> Arc<Self> {
-        let table = Table::new(hub.spec.max_number);
-        let (hub, load, fault) = (hub.clone(), AtomicUsize::new(0), OnceLock::new());
-        Arc::new(Self { hub, conn, endpoint, table, load, fault })
+    fn new(spec: &Spec) -> Self {
+        Self { table: Table::new(spec.max_number), load: AtomicUsize::new(0) }
     }
 
-    fn attach(self: &Arc<Self>) {
-        self.conn.conn.set_handler((self.hub.spec.handler)(self.clone()));
+    fn handler(spec: &Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler> {
+        spec.handler
     }
 
-    fn conn(&self) -> &Connection {
-        &self.conn
-    }
-
-    fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.endpoint
-    }
-
-    fn start(self: &Arc<Self>, call: Arc<Call<Self>>) -> Started<Self> {
-        let (started, load) = self.table.start(self, call);
+    fn start(
+        connection: &Arc<CallConnection<Self>>,
+        call: Arc<CallOf<Self>>,
+    ) -> Started<CallConnection<Self>> {
+        let calls = &connection.calls;
+        let (started, load) = calls.table.start(connection, call);
         if matches!(started, Started::Taken) {
-            self.load.store(load, Relaxed);
+            calls.load.store(load, Relaxed);
         }
         started
     }
 
     fn abandon(
-        self: &Arc<Self>,
-        call: &Arc<Call<Self>>,
+        connection: &Arc<CallConnection<Self>>,
+        call: &Arc<CallOf<Self>>,
         number: u64,
         sent: bool,
         outcome: Outcome,
     ) {
-        let Abandoned { had, spent } = self.table.abandon(number, sent);
+        let Abandoned { had, spent } = connection.calls.table.abandon(number, sent);
         if !had {
             return;
         }
-        self.hub.connections.endpoints.ended(&self.endpoint, outcome);
+        connection.not_answered(outcome);
+        let connections = &connection.hub.connections;
+        let mut actions = connections.release(connection.id(), iter::once(&**call));
         if spent {
-            let why = "too many calls went unanswered for its sequence numbers";
-            self.fault(Error::new(ErrorKind::Limit, why));
-            self.conn.abort();
+            tracing::debug!(
+                peer = %connection.conn.peer(),
+                "a client's connection is retired: late replies hold half of its sequence numbers"
+            );
+            actions.join(connection.drain());
         }
-        let actions = self.hub.connections.release(self.conn.conn.id, iter::once(&**call));
-        self.hub.carry_out(actions);
+        connection.hub.carry_out(actions);
     }
 
-    fn ended(self: &Arc<Self>, reason: CloseReason) {
-        let calls = self.table.close();
-        let mut actions = self.hub.connections.gone(self.conn.conn.id);
-        for call in calls {
-            self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Failed);
-            if call.take_back() {
-                self.hub.counters.retries.fetch_add(1, Relaxed);
-                actions.join(self.hub.connections.again(&call));
-            } else {
-                call.complete(Err(call_error::of(
-                    &self.endpoint.address,
-                    self.fault.get(),
-                    reason,
-                )));
+    fn close(connection: &CallConnection<Self>) -> Vec<(Arc<CallOf<Self>>, bool)> {
+        connection.calls.table.close().into_iter().map(|call| (call, false)).collect()
+    }
+
+    fn received(
+        connection: &CallConnection<Self>,
+        bytes: LinkSlice,
+        _: bool,
+        batch: &mut Self::Batch,
+    ) -> Result<()> {
+        let marks = read_marks(connection.hub.spec.inspect, &bytes)?;
+        if marks.goodbye {
+            connection.hub.carry_out(connection.drain());
+            if marks.only_goodbye {
+                return Ok(());
             }
         }
-        self.hub.carry_out(actions);
-        if self.hub.spec.on_push.is_some() {
-            self.hub.keep_one();
-        }
-    }
-}
-
-impl ReplyReceiver for Muxed {
-    type Batch = Vec<(u64, LinkSlice)>;
-
-    fn received(&self, bytes: LinkSlice, _: bool, batch: &mut Self::Batch) -> Result<()> {
-        let number = (self.hub.spec.number)(&bytes)?;
-        batch.push((number, bytes));
+        batch.push((marks.number, bytes));
         Ok(())
     }
 
-    fn began(&self) -> Result<()> {
+    fn began(_: &CallConnection<Self>) -> Result<()> {
         Ok(())
     }
 
-    fn deliver(&self, batch: &mut Self::Batch) {
+    fn deliver(connection: &CallConnection<Self>, batch: &mut Self::Batch) -> Result<()> {
         if batch.is_empty() {
-            return;
+            return Ok(());
         }
-        let Sorted { replies, late, pushes, left } = self.table.sort(batch.drain(..));
-        self.load.store(left, Relaxed);
+        let (hub, calls) = (&connection.hub, &connection.calls);
+        let Sorted { replies, late, pushes, left } = calls.table.sort(batch.drain(..));
+        calls.load.store(left, Relaxed);
         if late > 0 {
-            self.hub.counters.late.fetch_add(late, Relaxed);
+            hub.counters.late.fetch_add(late, Relaxed);
         }
         if !replies.is_empty() {
             // Before their callers are told, who may call again at once.
-            let calls = replies.iter().map(|(call, _)| &**call);
-            let actions = self.hub.connections.release(self.conn.conn.id, calls);
+            let ended = replies.iter().map(|(call, _)| &**call);
+            let actions = hub.connections.release(connection.id(), ended);
             for (call, bytes) in replies {
-                self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
+                connection.answered();
                 call.complete(Ok(bytes));
             }
-            self.hub.carry_out(actions);
+            hub.carry_out(actions);
         }
-        for bytes in pushes {
-            self.push(bytes);
-        }
-    }
-
-    fn fault(&self, error: Error) {
-        tracing::debug!(%error, peer = %self.conn.peer(), "a client's connection is poisoned");
-        let _ = self.fault.set(error);
-        self.hub.counters.poisoned.fetch_add(1, Relaxed);
-    }
-
-    fn rests(&self) -> bool {
-        self.hub.connections.retire_idle(self.conn.conn.id)
+        pushes.into_iter().try_for_each(|bytes| connection.push(bytes))
     }
 }

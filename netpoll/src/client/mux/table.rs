@@ -11,8 +11,9 @@ use crate::{
     buf::LinkSlice,
     client::{
         call::{Call, Place},
-        hub::Started,
+        call_connection::Started,
     },
+    guard,
     primitive::Mutex,
 };
 
@@ -65,7 +66,7 @@ impl<L> Table<L> {
             state.numbers.len()
         };
         if let Some(caller) = woken {
-            caller.wake();
+            guard::wake(caller);
         }
         (Started::Taken, load)
     }
@@ -129,7 +130,10 @@ mod models {
     /// Ends the connection; returns the number of calls that it ended.
     fn end(table: &Table<()>) -> usize {
         let calls = table.close();
-        calls.iter().filter(|call| !call.take_back() && call.complete(Err(closed()))).count()
+        calls
+            .iter()
+            .filter(|call| !call.take_back(false, || false) && call.complete(Err(closed())))
+            .count()
     }
 
     fn begun(table: &Table<()>) -> (Arc<Call<()>>, u64) {
@@ -187,7 +191,7 @@ mod models {
             let (other, theirs) = (table.clone(), call.clone());
             let ends = thread::spawn(move || {
                 let calls = other.close();
-                let back = calls.iter().filter(|call| call.take_back()).count();
+                let back = calls.iter().filter(|call| call.take_back(false, || false)).count();
                 drop(theirs);
                 (calls.len(), back)
             });

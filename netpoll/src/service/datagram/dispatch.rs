@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     frame::Arena,
     guard::{self, Place},
-    sched::{BoxFuture, clock, park, timeout},
+    sched::{BoxFuture, block_on::wait_for, clock, timeout},
     service::Dispatch,
     udp::{Datagram, Ecn, Fault, Handled, Handler, Held, Mode, Origin, Outbox, Outlet},
 };
@@ -46,8 +46,8 @@ where
     fn mode(&self) -> Mode {
         match D::DISPATCH {
             Dispatch::Inline => Mode::Inline,
-            Dispatch::Async => Mode::Tasks(1),
-            Dispatch::Concurrent { max, .. } => Mode::Tasks(max),
+            Dispatch::Async => Mode::Tasks { max: 1, at_once: true },
+            Dispatch::Concurrent { max, .. } => Mode::Tasks { max, at_once: !D::BLOCKS },
             _ => Mode::Turn,
         }
     }
@@ -89,8 +89,8 @@ where
 
     fn failed(&self, peer: Option<SocketAddr>, local: SocketAddr, error: &Error) {
         let told = guard::run(Place::OnError, || {
-            let mut parts = DatagramParts::new(&*self.server, peer, local, Ecn::default(), None);
-            E::on_datagram_error(&mut parts, error)
+            let parts = DatagramParts::new(&*self.server, peer, local, Ecn::default(), None);
+            E::on_datagram_error(parts, error)
         });
         if let Ok(Err(error)) = told {
             tracing::warn!(%error, "on_error");
@@ -127,7 +127,7 @@ fn complete<S, D: OnDatagram<S>>(
         Poll::Ready(result) => result,
         Poll::Pending => {
             let until = D::TIMEOUT.map(|limit| clock().after(limit));
-            park::wait_for(future, until).unwrap_or_else(|| Err(late::<S, D>(origin)))
+            wait_for(future, until).unwrap_or_else(|| Err(late::<S, D>(origin)))
         }
     }
 }

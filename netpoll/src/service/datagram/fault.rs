@@ -22,11 +22,11 @@ pub trait OnDatagramError<S> {
     ///
     /// # Errors
     /// They are logged.
-    fn on_datagram_error(parts: &mut DatagramParts<'_, S>, error: &Error) -> Result<()>;
+    fn on_datagram_error(parts: DatagramParts<'_, S>, error: &Error) -> Result<()>;
 }
 
 impl<S> OnDatagramError<S> for NoHook {
-    fn on_datagram_error(parts: &mut DatagramParts<'_, S>, error: &Error) -> Result<()> {
+    fn on_datagram_error(parts: DatagramParts<'_, S>, error: &Error) -> Result<()> {
         log(parts, error)
     }
 }
@@ -35,7 +35,7 @@ impl<S> OnDatagramError<S> for NoHook {
 ///
 /// # Errors
 /// None.
-pub fn log<S>(parts: &DatagramParts<'_, S>, error: &Error) -> Result<()> {
+pub fn log<S>(parts: DatagramParts<'_, S>, error: &Error) -> Result<()> {
     let local = parts.local();
     tracing::warn!(%error, %local, "a datagram was dropped");
     Ok(())

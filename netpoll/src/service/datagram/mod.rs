@@ -103,6 +103,13 @@ pub trait OnDatagram<S> {
     /// time; datagrams have no order to keep.
     const DISPATCH: Dispatch = Dispatch::Sync;
 
+    /// Whether it may block its thread, as a `fn` does: where datagrams are handled side by side each
+    /// is then a task from the start, and not first tried in the turn.
+    const BLOCKS: bool = false;
+
+    /// Whether there is a handler: not for the hook that is not there.
+    const SERVES: bool = true;
+
     /// How long one may be handled: a future is dropped then, and a wait of a sync handler's ends.
     const TIMEOUT: Option<Duration> = None;
 
@@ -144,6 +151,28 @@ impl DatagramService {
         E: OnDatagramError<S> + 'static,
     {
         Self(dispatch::handler::<S, D, E>(server))
+    }
+
+    /// As [`new`](Self::new), if `D` is a hook that is there.
+    #[doc(hidden)]
+    pub fn of<S, D, E>(server: &Arc<S>) -> Option<Self>
+    where
+        S: Send + Sync + 'static,
+        D: OnDatagram<S> + 'static,
+        E: OnDatagramError<S> + 'static,
+    {
+        D::SERVES.then(|| Self::new::<S, D, E>(server))
+    }
+}
+
+/// The hook that is not there.
+impl<S: Sync> OnDatagram<S> for super::NoHook {
+    type Payload = &'static [u8];
+    type At<'a> = &'a [u8];
+    const SERVES: bool = false;
+
+    async fn on_datagram<'a>(_: &'a S, _: DatagramCall<'a>, _: &'a [u8]) -> Result<()> {
+        Ok(())
     }
 }
 

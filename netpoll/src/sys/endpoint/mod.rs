@@ -23,7 +23,8 @@
 //! 2. After `WouldBlock` an event follows as soon as the call would make progress. Events are
 //!    edge-triggered and may be spurious.
 //! 3. A read of 0 bytes into a buffer that is not empty is the end of the stream, for ever.
-//! 4. A read that gives less than was asked for has emptied the stream, unless an event follows.
+//! 4. A read that gives less than was asked for has emptied the stream, unless an event follows or
+//!    [`cuts_reads`](Endpoint::cuts_reads) says otherwise.
 //! 5. Each call counts what it did: system calls where it made some, bytes always.
 //!
 //! **A third kind of endpoint**, such as the streams of a session in shared memory, implements [`Stream`] with
@@ -99,6 +100,12 @@ pub(crate) trait Stream: Any + fmt::Debug + Send + Sync {
     /// The process at the other end.
     fn credentials(&self) -> io::Result<Credentials> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether a short read may leave bytes that no event announces.
+    fn cuts_reads(&self, peer: &PeerAddress) -> bool {
+        let _ = peer;
+        false
     }
 
     /// Whether faults are injected into it.
@@ -224,6 +231,15 @@ impl Endpoint {
         }
     }
 
+    /// Ends both directions before a close, which alone would be silent while a forked child holds the
+    /// descriptor too.
+    pub(crate) fn shutdown(&self) {
+        if let Self::Socket(socket) = self {
+            // The peer may have ended both.
+            let _ = socket.shutdown();
+        }
+    }
+
     /// Makes the next close a reset: what was not sent is discarded, and the peer sees an error.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
         match self {
@@ -237,6 +253,15 @@ impl Endpoint {
         match self {
             Self::Socket(socket) => socket.close(),
             Self::Other(stream) => stream.close(),
+        }
+    }
+
+    /// Whether reads of a stream with `peer` may end before its bytes do: at messages with descriptors, which
+    /// Unix sockets keep apart.
+    pub(crate) fn cuts_reads(&self, peer: &PeerAddress) -> bool {
+        match self {
+            Self::Socket(_) => peer.inet().is_none(),
+            Self::Other(stream) => stream.cuts_reads(peer),
         }
     }
 

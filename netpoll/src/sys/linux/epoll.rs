@@ -39,7 +39,9 @@ impl Selector {
     /// Watches `fd`; its events carry `token`.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64, what: Interest) -> io::Result<()> {
         let events = match what {
-            Interest::Stream => libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET,
+            Interest::Stream => {
+                libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET
+            }
             Interest::Datagrams => libc::EPOLLIN | libc::EPOLLET,
             Interest::Listener => libc::EPOLLIN,
         };
@@ -112,7 +114,8 @@ impl RawEvents {
                 readiness: Readiness::READABLE.when(has(libc::EPOLLIN))
                     | Readiness::WRITABLE.when(has(libc::EPOLLOUT))
                     | Readiness::READ_CLOSED.when(has(libc::EPOLLRDHUP))
-                    | Readiness::HUNG_UP.when(has(libc::EPOLLHUP | libc::EPOLLERR)),
+                    | Readiness::HUNG_UP.when(has(libc::EPOLLHUP | libc::EPOLLERR))
+                    | Readiness::URGENT.when(has(libc::EPOLLPRI)),
             }
         })
     }

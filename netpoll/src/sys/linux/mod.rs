@@ -3,6 +3,8 @@
 
 mod epoll;
 mod eventfd;
+mod region;
+mod rights;
 mod transfer;
 
 use std::{
@@ -21,6 +23,8 @@ use super::call::check;
 
 pub(crate) use epoll::{RawEvents, Selector};
 pub(crate) use eventfd::Waker;
+pub(crate) use region::Region;
+pub(crate) use rights::{receive_descriptors, send_descriptors};
 pub(super) use transfer::{receive, send};
 
 /// Flags of every send: a peer that left is an error, not a signal.
@@ -55,9 +59,13 @@ pub(super) fn abstract_name(address: &SockAddr) -> Option<&[u8]> {
     address.as_abstract_namespace()
 }
 
+/// The longest time that the system takes: 24.8 days. Zero would be the system's default.
+const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// How long sent data may stay unacknowledged until the connection fails.
 pub(super) fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::Result<()> {
-    socket.set_tcp_user_timeout(Some(timeout))
+    // The system takes an `int` of milliseconds.
+    socket.set_tcp_user_timeout(Some(timeout.min(LONGEST_USER_TIMEOUT)))
 }
 
 /// The process, user and group at the other end of a Unix socket.
@@ -75,6 +83,12 @@ pub(super) fn credentials(socket: BorrowedFd<'_>) -> io::Result<super::Credentia
         )
     })?;
     Ok(super::Credentials { pid: u32::try_from(them.pid).ok(), uid: them.uid, gid: them.gid })
+}
+
+/// Returns the user that this process acts as.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// What an accept error means that only this system has.

@@ -171,6 +171,10 @@ impl Stream for Faulty {
         self.inner.credentials()
     }
 
+    fn cuts_reads(&self, peer: &PeerAddress) -> bool {
+        self.inner.cuts_reads(peer)
+    }
+
     fn is_faulty(&self) -> bool {
         true
     }

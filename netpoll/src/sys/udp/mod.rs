@@ -200,11 +200,6 @@ impl UdpSocket {
         }
     }
 
-    /// The error that waits on the socket, such as a refusal by the peer.
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.take_error()
-    }
-
     /// Whether it is of IPv6, so that addresses of IPv4 are mapped ones to it.
     fn is_v6(&self) -> bool {
         self.local.is_ipv6()

@@ -1,0 +1,60 @@
+//! `#[service]`: a trait whose methods are called over the network. Parse, check, expand.
+
+mod check;
+mod expand;
+#[cfg(test)]
+mod expansions;
+mod options;
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{Attribute, Error, ItemTrait, Type, Visibility};
+
+use crate::{errors::Errors, hygiene::q};
+
+/// A service's trait.
+struct Service {
+    vis: Visibility,
+    name: Ident,
+    methods: Vec<Method>,
+}
+
+/// A method that can be called.
+struct Method {
+    attrs: Vec<Attribute>,
+    name: Ident,
+    /// The name by which calls name it.
+    route: String,
+    is_async: bool,
+    arguments: Vec<(Ident, Type)>,
+    returns: Returns,
+}
+
+/// The result of a method.
+enum Returns {
+    /// A value, `()` if none is written.
+    Value(Type),
+    /// A `Result` of a value and an error.
+    Result(Box<(Type, Type)>),
+}
+
+/// The trait, its server and its client.
+pub(crate) fn service(tokens: TokenStream, item: TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let options = options::read(tokens, &errors);
+    let Ok(of) = syn::parse2::<ItemTrait>(item.clone()) else {
+        let first = item.clone().into_iter().next();
+        let help = "write it on `trait Name { async fn method(&self, ..) -> ..; }`";
+        match first {
+            Some(first) => errors.at(first, "`#[service]` is for a trait", help),
+            None => errors.push(Error::new(proc_macro2::Span::call_site(), "no trait")),
+        }
+        let errors = errors.into_tokens();
+        return q!(#item #errors);
+    };
+    let service = check::service(&of, &errors);
+    if !errors.is_empty() {
+        let errors = errors.into_tokens();
+        return q!(#[allow(async_fn_in_trait)] #item #errors);
+    }
+    expand::service(&of, &service, &options)
+}

@@ -1,0 +1,261 @@
+//! The matching of a pipeline: many calls in flight on each connection, whose replies come in the order of
+//! the requests.
+//!
+//! ```text
+//!   start ──▶ outbox ──(one sender at a time)──▶ socket
+//!        └──▶ queue: [answered next] [..] [abandoned] [behind it ..]
+//! ```
+//! A call and its request are queued together, under one lock, so that their orders agree. Whoever finds
+//! nobody sending sends the outbox, which meanwhile gathers the requests of other callers.
+//!
+//! A call that is abandoned keeps its place: its reply is still to come, and is dropped then. Those before it
+//! are not affected, and those behind it wait for the late reply, each until its own deadline. The connection
+//! gets no new calls, and is closed once nobody waits for it any more. Bytes that answer no request poison
+//! it, and so does a malformed reply.
+
+use std::{
+    collections::VecDeque,
+    iter, mem,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use super::{
+    call::{Manner, Place},
+    call_connection::{CallConnection, CallOf, Inspect, Matching, Started, inspect},
+    health::Outcome,
+    pool::unasked,
+    reply_handler::{ReplyHandler, read_marks},
+};
+use crate::{
+    buf::{LinkBuffer, LinkSlice},
+    conn::handler::Handler,
+    error::Result,
+    frame::Frame,
+    primitive::Mutex,
+};
+
+/// Functions of the replies' format.
+pub(super) struct Spec {
+    handler: fn(Arc<CallConnection<InOrder>>) -> Arc<dyn Handler>,
+    inspect: Inspect,
+}
+
+impl Spec {
+    pub(super) fn of<R: Frame + 'static>() -> Self {
+        Self {
+            handler: |connection| Arc::new(ReplyHandler::<R, InOrder>::new(connection)),
+            inspect: inspect::<R>,
+        }
+    }
+}
+
+/// Calls in the order of their requests.
+pub(super) struct InOrder(Mutex<State<Arc<CallOf<Self>>>>);
+
+struct State<C> {
+    queue: VecDeque<Queued<C>>,
+    /// Requests that nobody sends yet: those of the last `unsent` calls.
+    outbox: LinkBuffer,
+    unsent: usize,
+    sending: bool,
+    over: bool,
+}
+
+/// A call that waits for its reply.
+enum Queued<C> {
+    Waiting(C),
+    /// Its caller has left.
+    Abandoned,
+}
+
+impl<C> State<C> {
+    fn new() -> Self {
+        let (queue, outbox) = (VecDeque::new(), LinkBuffer::new());
+        Self { queue, outbox, unsent: 0, sending: false, over: false }
+    }
+
+    /// Queues a call with its request.
+    fn push(&mut self, call: C, request: LinkSlice) {
+        self.queue.push_back(Queued::Waiting(call));
+        self.unsent += 1;
+        self.put(request);
+    }
+
+    /// Queues a request without a reply.
+    fn put(&mut self, request: LinkSlice) {
+        self.outbox.append(LinkBuffer::from(request));
+        self.outbox.flush();
+    }
+
+    /// Takes what is to be sent. `None`: somebody else sends, or there is nothing.
+    fn begin_sending(&mut self) -> Option<LinkBuffer> {
+        if self.sending || self.outbox.is_empty() {
+            return None;
+        }
+        (self.sending, self.unsent) = (true, 0);
+        Some(mem::take(&mut self.outbox))
+    }
+}
+
+/// Sends what is queued by `send`, unless somebody does: then that one goes on with it.
+fn send_queued<C>(state: &Mutex<State<C>>, send: impl Fn(LinkBuffer)) {
+    loop {
+        let Some(requests) = state.lock().begin_sending() else { return };
+        send(requests);
+        state.lock().sending = false;
+    }
+}
+
+impl Matching for InOrder {
+    type Spec = Spec;
+    /// Calls that were answered, with their replies.
+    type Batch = Vec<(Arc<CallOf<Self>>, LinkSlice)>;
+
+    fn new(_: &Spec) -> Self {
+        Self(Mutex::new(State::new()))
+    }
+
+    fn handler(spec: &Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler> {
+        spec.handler
+    }
+
+    fn start(
+        connection: &Arc<CallConnection<Self>>,
+        call: Arc<CallOf<Self>>,
+    ) -> Started<CallConnection<Self>> {
+        {
+            let state = &mut *connection.calls.0.lock();
+            if state.over {
+                return Started::ConnectionGone(call);
+            }
+            let place = Place::Connection { connection: connection.clone(), number: 0, sent: true };
+            if !call.move_to(place) {
+                return Started::CallGone(call);
+            }
+            match call.manner {
+                Manner::OneWay => state.put(call.request.clone()),
+                _ => state.push(call.clone(), call.request.clone()),
+            }
+        }
+        let conn = &connection.conn.conn;
+        send_queued(&connection.calls.0, |mut requests| conn.send(&mut requests));
+        if call.manner == Manner::OneWay { Started::Sent(call) } else { Started::Taken }
+    }
+
+    fn abandon(
+        connection: &Arc<CallConnection<Self>>,
+        call: &Arc<CallOf<Self>>,
+        _number: u64,
+        _sent: bool,
+        outcome: Outcome,
+    ) {
+        let unused = {
+            let state = &mut *connection.calls.0.lock();
+            let is_it =
+                |it: &&mut Queued<_>| matches!(it, Queued::Waiting(has) if Arc::ptr_eq(has, call));
+            let Some(it) = state.queue.iter_mut().find(is_it) else { return };
+            *it = Queued::Abandoned;
+            state.queue.iter().all(|it| matches!(it, Queued::Abandoned))
+        };
+        connection.not_answered(outcome);
+        connection.blame_this_side();
+        let connections = &connection.hub.connections;
+        let mut actions = connection.drain();
+        actions.join(connections.release(connection.id(), iter::once(&**call)));
+        connection.hub.carry_out(actions);
+        if unused {
+            connection.count_poisoned();
+            connection.conn.abort();
+        }
+    }
+
+    fn close(connection: &CallConnection<Self>) -> Vec<(Arc<CallOf<Self>>, bool)> {
+        let state = &mut *connection.calls.0.lock();
+        state.over = true;
+        let sent = state.queue.len() - state.unsent;
+        let calls = state.queue.drain(..).enumerate();
+        let waiting = |(at, it)| match it {
+            Queued::Waiting(call) => Some((call, at >= sent)),
+            Queued::Abandoned => None,
+        };
+        calls.filter_map(waiting).collect()
+    }
+
+    fn received(
+        connection: &CallConnection<Self>,
+        bytes: LinkSlice,
+        _: bool,
+        batch: &mut Self::Batch,
+    ) -> Result<()> {
+        let marks = read_marks(connection.hub.spec.inspect, &bytes)?;
+        if marks.goodbye {
+            connection.hub.carry_out(connection.drain());
+            if marks.only_goodbye {
+                return Ok(());
+            }
+        }
+        match connection.calls.0.lock().queue.pop_front() {
+            Some(Queued::Waiting(call)) => batch.push((call, bytes)),
+            Some(Queued::Abandoned) => {
+                connection.hub.counters.late.fetch_add(1, Relaxed);
+            }
+            None => return Err(unasked()),
+        }
+        Ok(())
+    }
+
+    fn began(connection: &CallConnection<Self>) -> Result<()> {
+        if connection.calls.0.lock().queue.is_empty() {
+            return Err(unasked());
+        }
+        Ok(())
+    }
+
+    fn deliver(connection: &CallConnection<Self>, batch: &mut Self::Batch) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        connection.answered();
+        // Before their callers are told, who may call again at once.
+        let ended = batch.iter().map(|(call, _)| &**call);
+        let actions = connection.hub.connections.release(connection.id(), ended);
+        for (call, bytes) in batch.drain(..) {
+            call.complete(Ok(bytes));
+        }
+        connection.hub.carry_out(actions);
+        Ok(())
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::primitive::thread;
+
+    /// Two callers queue and send: all requests leave, in the order in which their calls are queued.
+    #[test]
+    fn loom_requests_leave_in_the_order_of_their_calls() {
+        loom::model(|| {
+            let state = Arc::new(Mutex::new(State::new()));
+            let socket = Arc::new(Mutex::new(Vec::new()));
+            let caller = |name: u8| {
+                let (state, socket) = (state.clone(), socket.clone());
+                move || {
+                    let request = LinkBuffer::try_from(&[name][..]).unwrap();
+                    state.lock().push(name, request.into());
+                    send_queued(&state, |requests| socket.lock().extend(requests.to_vec()));
+                }
+            };
+            let other = thread::spawn(caller(1));
+            caller(2)();
+            other.join().unwrap();
+            let state = state.lock();
+            let queued = state.queue.iter().map(|it| match it {
+                Queued::Waiting(name) => *name,
+                Queued::Abandoned => unreachable!("nobody leaves"),
+            });
+            assert_eq!(*socket.lock(), queued.collect::<Vec<_>>());
+            assert_eq!((state.unsent, state.sending), (0, false));
+        });
+    }
+}

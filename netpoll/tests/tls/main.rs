@@ -1,0 +1,9 @@
+//! TLS over real sockets: this library at both ends, and real clients and servers at the other end.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod life;
+mod macros;
+mod real_clients;
+mod real_servers;
+mod setup;

@@ -1,0 +1,4 @@
+#[netpoll::on_datagram(concurrent = 0)]
+async fn handle(_bytes: &[u8]) {}
+
+fn main() {}

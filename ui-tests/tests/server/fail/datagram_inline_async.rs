@@ -1,0 +1,4 @@
+#[netpoll::on_datagram(inline)]
+async fn handle(_bytes: &[u8]) {}
+
+fn main() {}
