@@ -32,10 +32,7 @@ pub fn until_signal(server: EventLoop) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`until_signal`].
-pub fn until_signal_then(
-    server: EventLoop,
-    goodbye: impl FnOnce() + Send + 'static,
-) -> Result<()> {
+pub fn until_signal_then(server: EventLoop, goodbye: impl FnOnce() + Send + 'static) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let asked = netpoll::signal::shutdown();
     let stop = async move {

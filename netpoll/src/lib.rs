@@ -38,8 +38,8 @@ pub use addr::{Address, PeerAddress, ToAddress};
 #[cfg(feature = "udp")]
 pub use client::UdpClient;
 pub use conn::{
-    Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Keepalive, Reader,
-    Writer,
+    Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Frames, Keepalive,
+    Reader, Writer,
 };
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};

@@ -63,7 +63,10 @@ fn a_writer_of_a_block_never_shows_what_was_there() {
 }
 
 /// Says that it read as many bytes as the function says, and wrote none.
-struct Says(fn(usize) -> usize, bool);
+struct Says(Lie, bool);
+
+/// The number of bytes that are said to be read into a room of that many.
+type Lie = fn(usize) -> usize;
 
 impl Read for Says {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
@@ -74,7 +77,7 @@ impl Read for Says {
 
 #[test]
 fn a_reader_that_lies_sees_and_shows_no_other_bytes() {
-    let lies: [(fn(usize) -> usize, bool); 4] =
+    let lies: [(Lie, bool); 4] =
         [(|n| n, true), (|n| n + 1, false), (|_| usize::MAX, false), (|n| n * 2, false)];
     for (lie, read) in lies {
         secrets();
@@ -101,6 +104,47 @@ fn a_range_up_to_the_largest_number_is_out_of_bounds() {
 fn a_range_after_the_largest_number_is_out_of_bounds() {
     let slice = Slice::from_bytes(bytes::Bytes::from_static(b"key=value")).unwrap();
     let _ = slice.slice((Bound::Excluded(usize::MAX), Bound::Unbounded));
+}
+
+/// Bytes whose owner panics when they go.
+struct Bomb([u8; 5000]);
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a test's panic");
+    }
+}
+
+/// Replies with bytes that are lent, and go wherever the connection has sent them.
+#[on_request]
+fn lend(out: netpoll::Out<'_>, request: Request<'_>) -> netpoll::Result<netpoll::Flow> {
+    out.buf.write_bytes(bytes::Bytes::from_owner(Bomb([request.kind; 5000])))?;
+    Ok(netpoll::Flow::Continue)
+}
+
+#[test]
+fn a_panic_in_the_destructor_of_lent_bytes_harms_nobody() {
+    let runtime = Runtime::builder().pollers(1).build().unwrap();
+    let events = EventLoop::builder(service::Free::<lend>::new()).runtime(&runtime);
+    let server = events.listen("127.0.0.1:0").bind().unwrap();
+    let mut client = connect(&server.handle());
+    for n in 1..20u8 {
+        client.write_all(&request(1, n, 0)).unwrap();
+        let mut reply = [0; 5000];
+        client.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, [n; 5000]);
+    }
+    wait_until(|| runtime.stats().panics >= 19);
+    let lent = Slice::from_bytes(bytes::Bytes::from_owner(Bomb([0; 5000]))).unwrap();
+    drop((lent.slice(1..), lent));
+    let stats = runtime.stats();
+    assert_eq!(stats.connections, 1);
 }
 
 /// A block of 64 KiB that was read into, with a few bytes of interest at its end.

@@ -122,7 +122,15 @@ fn string(c: &mut Cursor<'_>) -> Result<(), Stop> {
         return Err(c.fail(FrameErrorKind::Magic));
     }
     match <AsciiCrlf as Prefix<()>>::scan(c)? {
-        n @ 0..=LONGEST => c.skip(n as usize + b"\r\n".len()),
+        n @ 0..=LONGEST => {
+            // The next string begins only where this one's end stands.
+            let n = n as usize;
+            if n + b"\r\n".len() > c.left() {
+                return Err(c.need(n + b"\r\n".len()));
+            }
+            c.skip(n)?;
+            if c.take()? == *b"\r\n" { Ok(()) } else { Err(c.fail(FrameErrorKind::Magic)) }
+        }
         n => Err(c.fail(FrameErrorKind::Length(n.into()))),
     }
 }

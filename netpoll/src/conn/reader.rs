@@ -10,6 +10,7 @@ use super::{
     receive_slot::{self, Taken},
     recv::{Filled, Recv},
     state::{OVER, event, mark},
+    typed::Held,
     wait::News,
 };
 use crate::{
@@ -52,6 +53,7 @@ pub struct Reader {
     /// The position in the stream at which a handler waits for bytes, and the time at which that wait
     /// has lasted for `frame_timeout`.
     frame: Option<(u64, Moment)>,
+    held: Held,
 }
 
 impl Reader {
@@ -67,6 +69,7 @@ impl Reader {
                 lent: false,
                 frame: None,
                 _handle: Some(Handle::new(conn)),
+                held: Held::default(),
             }),
             Err(Taken::ByReader) => {
                 let why = format!("another reader reads from {conn}");
@@ -84,11 +87,36 @@ impl Reader {
     /// A reader of what the turn has; the turn finds it in the slot again.
     pub(crate) fn lend(conn: &Arc<Conn>, recv: Box<Recv>) -> Self {
         conn.state_word.set(mark::READING);
-        Self { conn: conn.clone(), recv: Some(recv), lent: true, frame: None, _handle: None }
+        Self {
+            conn: conn.clone(),
+            recv: Some(recv),
+            lent: true,
+            frame: None,
+            _handle: None,
+            held: Held::default(),
+        }
     }
 
     fn recv(&mut self) -> &mut Recv {
         self.recv.as_mut().expect("it is there until the drop")
+    }
+
+    /// Returns what was received, with its state.
+    pub(super) fn received(&mut self) -> &Recv {
+        self.recv()
+    }
+
+    /// Returns the place for the frame that is lent, and the connection.
+    pub(super) fn held(&mut self) -> (&mut Held, &Conn) {
+        (&mut self.held, &self.conn)
+    }
+
+    pub(super) fn connection(&self) -> &Conn {
+        &self.conn
+    }
+
+    pub(super) fn max_frame(&self) -> usize {
+        self.conn.options.max_frame
     }
 
     /// The bytes that have come and were not consumed.

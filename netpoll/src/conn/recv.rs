@@ -68,9 +68,10 @@ pub(crate) enum Filled {
 }
 
 impl Recv {
-    /// Bytes that were consumed in all.
+    /// Returns the position in the stream up to which bytes were consumed. It wraps below zero where a
+    /// handler has put more into the input than ever came.
     pub(crate) fn consumed(&self) -> u64 {
-        self.received - self.input.len() as u64
+        self.received.wrapping_sub(self.input.len() as u64)
     }
 
     /// Reads once, if the socket may have something: into the worker's block, where one is lent. `want`:

@@ -92,6 +92,9 @@ pub trait Codec: Default + Send + 'static {
     /// The outgoing frame.
     type Out<'a>;
 
+    /// True if [`early`](Self::early) answers: it is called then.
+    const ANSWERS_EARLY: bool = false;
+
     /// Looks for the end of the frame in `w`, as [`Scanner::scan`](super::Scanner::scan): `state`
     /// is what this frame's earlier scans left there. What outlives the frame changes in
     /// [`decode`](Self::decode), which runs once for each.
@@ -117,6 +120,72 @@ pub trait Codec: Default + Send + 'static {
     ) -> Result<Option<usize>, ScanError> {
         let _ = (state, w);
         Ok(None)
+    }
+
+    /// Answers a frame before it is whole, if [`ANSWERS_EARLY`](Self::ANSWERS_EARLY): `100 Continue`,
+    /// a version, a refusal.
+    ///
+    /// It is called when [`scan`](Self::scan) needs bytes that have not come, before the connection
+    /// waits for them: `state` is as the scan left it. It may be called several times for one frame;
+    /// `state` remembers what was answered. What it writes follows the answers to all frames before,
+    /// and is sent at once.
+    ///
+    /// ```
+    /// use netpoll::frame::{
+    ///     Codec, DecodeError, Decoder, EncodeError, Encoder, Progress, ScanError, Window,
+    /// };
+    ///
+    /// /// A head that ends with a colon, and a body of five bytes, for which the client waits.
+    /// #[derive(Default)]
+    /// struct Continue;
+    ///
+    /// #[derive(Default)]
+    /// struct Said(bool);
+    ///
+    /// impl Codec for Continue {
+    ///     type Scan = Said;
+    ///     type In<'a> = &'a [u8];
+    ///     type Out<'a> = &'a [u8];
+    ///     const ANSWERS_EARLY: bool = true;
+    ///
+    ///     fn scan(
+    ///         &mut self,
+    ///         _: &mut Said,
+    ///         w: &Window<'_>,
+    ///         _: usize,
+    ///     ) -> Result<Progress, ScanError> {
+    ///         Ok(if w.len() < 6 { Progress::Need(6) } else { Progress::Ready(6) })
+    ///     }
+    ///     fn early(
+    ///         &mut self,
+    ///         said: &mut Said,
+    ///         w: &Window<'_>,
+    ///         out: &mut Encoder<'_>,
+    ///     ) -> Result<(), EncodeError> {
+    ///         if w.array(0) == Some([b':']) && !std::mem::replace(&mut said.0, true) {
+    ///             out.write(b"go on")?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///     fn decode<'a>(&mut self, r: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
+    ///         r.bytes(6)
+    ///     }
+    ///     fn encode(&mut self, out: &&[u8], w: &mut Encoder<'_>) -> Result<(), EncodeError> {
+    ///         w.write(out)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The answer cannot be expressed, or there is no memory: the connection ends.
+    fn early(
+        &mut self,
+        state: &mut Self::Scan,
+        w: &Window<'_>,
+        out: &mut Encoder<'_>,
+    ) -> Result<(), EncodeError> {
+        let _ = (state, w, out);
+        Ok(())
     }
 
     /// Reads one frame from `r`, which has exactly its bytes.

@@ -29,6 +29,7 @@ use std::{
 
 use bytes::Bytes;
 
+use crate::guard::{self, Place};
 use crate::primitive::atomic::{
     AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -221,12 +222,14 @@ impl Block {
         let mut header = self.0;
         if self.header().foreign {
             let at = self.data().cast::<Bytes>();
-            // SAFETY: (5), and this last handle is not used again.
-            unsafe { ptr::drop_in_place(at.as_ptr()) };
+            // SAFETY: (5), and this last handle is not used again: the value is moved out once.
+            let bytes = unsafe { at.read() };
             // SAFETY: the bytes are within the block (1), and nothing else refers to them (3).
             unsafe { at.cast::<u8>().write_bytes(0, FOREIGN) };
             // SAFETY: (1), (2); this handle is the last, and no reference of it is held here.
             unsafe { header.as_mut() }.foreign = false;
+            // Its owner's destructor is users' code, and runs wherever the last handle goes.
+            guard::discard(Place::BytesDrop, bytes);
         }
         Some(Unique(header))
     }

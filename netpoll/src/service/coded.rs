@@ -9,14 +9,14 @@ use super::{
     request::{Request, Take},
 };
 use crate::{
-    buf::LinkSlice,
+    buf::{LinkBuffer, LinkSlice},
     conn::{
         core::Conn,
         frames::{Found, found, refused},
         recv::Recv,
     },
     error::Result,
-    frame::{Arena, Codec, Decoder, Window, guarded},
+    frame::{self, Arena, Codec, Decoder, Window, guarded},
     guard::Place,
 };
 
@@ -103,6 +103,18 @@ impl<C: Codec> Take for Coded<'static, C> {
             .map_err(|e| refused(e, max))?;
         let at_eof = || guarded::at_eof(Place::Codec, &window, || codec.at_eof(scan, &window));
         found(progress, recv, at_eof)
+    }
+
+    fn early(state: &mut CodecState<C>, recv: &Recv, out: &mut LinkBuffer) -> Result<()> {
+        let CodecState { codec, scan, .. } = state;
+        // Without bytes no scan has begun; while a handler has the codec, no frame is scanned.
+        let Some(codec) = codec.as_mut().filter(|_| C::ANSWERS_EARLY && !recv.input.is_empty())
+        else {
+            return Ok(());
+        };
+        let window = Window::new(&recv.input);
+        frame::write(out, |w| codec.early(scan, &window, w))?;
+        Ok(())
     }
 
     fn hold(

@@ -75,7 +75,15 @@ impl<S: Service> ConnectionHandler<S> {
                         return After::Full;
                     }
                 }
-                Ok(Next::Quiet) => return self.quiet(step),
+                Ok(Next::Quiet) => {
+                    let scan = &mut *state.scan;
+                    if let Some(recv) = &step.recv
+                        && let Err(error) = S::Request::early(scan, recv, step.out)
+                    {
+                        return self.end_with(state, step, error);
+                    }
+                    return self.quiet(step);
+                }
                 Ok(Next::Eof) => return self.at_eof(state, step, max),
                 Ok(Next::Over(after)) => return after,
                 Err(error) => return self.end_with(state, step, error),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::extract::In;
 use crate::{
-    buf::LinkSlice,
+    buf::{LinkBuffer, LinkSlice},
     conn::{
         Reader,
         core::Conn,
@@ -44,6 +44,12 @@ pub(crate) trait Take: Sized + 'static {
 
     /// Looks for the next request.
     fn find(scan: &mut Self::Scan, recv: &Recv, max: usize) -> Result<Found>;
+
+    /// Answers a request that is not whole, before the turn waits for more of it.
+    fn early(scan: &mut Self::Scan, recv: &Recv, out: &mut LinkBuffer) -> Result<()> {
+        let _ = (scan, recv, out);
+        Ok(())
+    }
 
     /// Takes the request that was found, of `n` bytes, out of the input.
     fn hold(

@@ -50,10 +50,10 @@ pub(crate) use endpoint::{Endpoint, FaultLayer};
 pub(crate) use inherited::take_inherited;
 pub use interest::{Interest, Readiness};
 pub use limits::raise_fd_limit;
-#[cfg(target_os = "linux")]
-pub(crate) use linux::{Region, effective_user, receive_descriptors, send_descriptors};
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub(crate) use linux::ring::{BATCH, Outgoing, Ring};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Region, effective_user, receive_descriptors, send_descriptors};
 pub(crate) use listener::{ListenOptions, Listener};
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 pub(crate) use no_ring::{BATCH, Outgoing, Ring};
