@@ -10,7 +10,7 @@ use netpoll::tls::{ClientAuth, TlsServer};
 use crate::setup::{Certificates, echo, port, text};
 
 /// Whether `program` is there; under CI it has to be.
-pub fn have(program: &str) -> bool {
+pub(crate) fn have(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let found = command.status().is_ok();

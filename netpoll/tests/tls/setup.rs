@@ -14,11 +14,11 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use crate::common::{Echo, serve};
 
 /// A directory of PEM files, removed at the end.
-pub struct Certificates(PathBuf);
+pub(crate) struct Certificates(PathBuf);
 
 impl Certificates {
     /// Makes an authority, a server's certificate for `localhost` and 127.0.0.1, and a client's for `alice`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("netpoll-tls-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let dir = Self(std::env::temp_dir().join(name));
@@ -51,17 +51,17 @@ impl Certificates {
         std::fs::write(self.0.join(name), text).unwrap();
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// The server's side with its certificate.
-    pub fn server(&self) -> TlsServer {
+    pub(crate) fn server(&self) -> TlsServer {
         TlsServer::from_pem_files(self.path("server.pem"), self.path("server.key")).unwrap()
     }
 
     /// The client's side, which trusts the authority.
-    pub fn client(&self) -> TlsClient {
+    pub(crate) fn client(&self) -> TlsClient {
         TlsClient::builder().roots_file(self.path("ca.pem")).build().unwrap()
     }
 }
@@ -73,7 +73,7 @@ impl Drop for Certificates {
 }
 
 /// An echo server over TLS.
-pub fn echo(tls: &TlsServer) -> (Runtime, ServerHandle, crate::common::Log) {
+pub(crate) fn echo(tls: &TlsServer) -> (Runtime, ServerHandle, crate::common::Log) {
     let echo = Echo::default();
     let log = echo.log.clone();
     let (runtime, server) = serve(echo, |b| b.tls(tls.clone()));
@@ -81,14 +81,14 @@ pub fn echo(tls: &TlsServer) -> (Runtime, ServerHandle, crate::common::Log) {
 }
 
 /// The address of a server, by the name in its certificate.
-pub fn address(server: &ServerHandle) -> String {
+pub(crate) fn address(server: &ServerHandle) -> String {
     format!("localhost:{}", port(server))
 }
 
-pub fn port(server: &ServerHandle) -> u16 {
+pub(crate) fn port(server: &ServerHandle) -> u16 {
     server.addresses()[0].inet().unwrap().port()
 }
 
-pub fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.display().to_string()
 }
