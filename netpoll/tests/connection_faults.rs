@@ -19,7 +19,7 @@ use netpoll::{Call, Connection, Dialer, Flow, buf::LinkBuffer};
 
 fn dialled() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let conn = Dialer::new().dial(&listener.local_addr().unwrap().to_string()).unwrap();
+    let conn = Dialer::new().dial(listener.local_addr().unwrap().to_string()).unwrap();
     let peer = listener.accept().unwrap().0;
     peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     (conn, peer)

@@ -118,9 +118,7 @@ fn a_foreign_waker_that_panics_costs_no_worker() {
     let waker = Waker::from(Arc::new(Bad));
     assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     // An alarm rings for such a waker too.
-    let mut sleep = Box::pin(
-        block_on(runtime.spawn(async { netpoll::sleep(Duration::from_millis(5)) })).unwrap(),
-    );
+    let mut sleep = Box::pin(block_on(runtime.spawn(unpolled(5))).unwrap());
     let _ = sleep.as_mut().poll(&mut Context::from_waker(&waker));
     open.store(true, SeqCst);
     wait_until(|| runtime.stats().panics >= 2);
@@ -315,8 +313,7 @@ fn an_inline_handler_that_waits_for_room_does_not_stop_its_poller() {
 fn a_sleep_of_a_runtime_that_was_shut_down_ends() {
     let runtime = runtime(1, 2);
     let began = Instant::now();
-    let sleep =
-        block_on(runtime.spawn(async { netpoll::sleep(Duration::from_millis(50)) })).unwrap();
+    let sleep = block_on(runtime.spawn(unpolled(50))).unwrap();
     runtime.shutdown(Duration::from_secs(1));
     block_on(sleep);
     assert!(began.elapsed() >= Duration::from_millis(50));
@@ -396,4 +393,10 @@ fn code_on_a_worker_finds_its_own_runtime() {
     });
     assert_eq!(block_on(task).unwrap().unwrap().unwrap(), 1);
     wait_until(|| runtime.stats().tasks == 0);
+}
+
+/// A sleep that belongs to the runtime whose task makes it, and that nobody has polled.
+#[allow(clippy::async_yields_async, reason = "who awaits it is the point of the tests")]
+async fn unpolled(millis: u64) -> netpoll::Sleep {
+    netpoll::sleep(Duration::from_millis(millis))
 }

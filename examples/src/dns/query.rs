@@ -100,7 +100,7 @@ impl Query {
         let Some((name, kind, class)) = question else { return Err(form) };
         let mut edns = None;
         for _ in 0..others {
-            match (|| extra(&mut c))() {
+            match extra(&mut c) {
                 Some(None) => {}
                 Some(found) if edns.is_none() => edns = found,
                 _ => return Err(form),

@@ -188,13 +188,15 @@ fn borrowed(ty: &Type) -> Option<proc_macro2::TokenStream> {
 }
 
 fn returns(output: &ReturnType, errors: &Errors) -> Returns {
-    let ReturnType::Type(_, ty) = output else { return Returns::Value(syn::parse_quote!(())) };
+    let ReturnType::Type(_, ty) = output else {
+        return Returns::Value(Box::new(syn::parse_quote!(())));
+    };
     if let Some(borrowed) = borrowed(ty) {
         errors.at(borrowed, "a result cannot borrow", "return an owned type");
     } else if let Type::ImplTrait(it) = &**ty {
         errors.at(it, "a result has a type that its caller knows", "name the type");
     }
-    let plain = Returns::Value((**ty).clone());
+    let plain = Returns::Value(ty.clone());
     let Type::Path(path) = &**ty else { return plain };
     let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") else {
         return plain;

@@ -32,7 +32,7 @@ struct Method {
 /// The result of a method.
 enum Returns {
     /// A value, `()` if none is written.
-    Value(Type),
+    Value(Box<Type>),
     /// A `Result` of a value and an error.
     Result(Box<(Type, Type)>),
 }

@@ -112,7 +112,6 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
     /// # Ok::<(), netpoll::Error>(())
     /// ```
     #[cfg(feature = "tls")]
-    #[must_use]
     pub fn tls(mut self, tls: crate::tls::TlsClient) -> Self {
         self.own = self.own.tls(tls);
         self

@@ -124,7 +124,6 @@ impl Dialer {
     /// # Ok::<(), netpoll::Error>(())
     /// ```
     #[cfg(feature = "tls")]
-    #[must_use]
     pub fn tls(self, tls: TlsClient) -> Self {
         self.transport(move || tls::Session::client(&tls))
     }

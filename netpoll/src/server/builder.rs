@@ -236,7 +236,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// # }
     /// ```
     #[cfg(feature = "tls")]
-    #[must_use]
     pub fn tls(self, tls: TlsServer) -> Self {
         self.try_transport(move || tls::Session::server(&tls))
     }
@@ -244,7 +243,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// Speaks TLS as `make` says, whose error is that of [`bind`](Self::bind): for `#[server(tls = make)]`.
     #[cfg(feature = "tls")]
     #[doc(hidden)]
-    #[must_use]
     pub fn tls_by(mut self, make: impl FnOnce() -> Result<TlsServer>) -> Self {
         match make() {
             Ok(tls) => self.tls(tls),
@@ -258,7 +256,6 @@ impl<S: Service> EventLoopBuilder<S> {
     /// Refuses `#[server(tls = make)]` where the library was built without TLS.
     #[cfg(not(feature = "tls"))]
     #[doc(hidden)]
-    #[must_use]
     pub fn tls_by(self, _: impl super::NeedsFeatureTls) -> Self {
         self
     }

@@ -26,6 +26,6 @@ pub use serve::{serve, server};
 #[diagnostic::on_unimplemented(
     message = "`tls` needs the feature `tls` of the crate `netpoll`",
     label = "this build of netpoll has no TLS",
-    note = "write `netpoll = { .., features = [\"tls\"] }` in Cargo.toml"
+    note = "name the feature `tls` for `netpoll` in Cargo.toml"
 )]
 pub trait NeedsFeatureTls {}

@@ -121,20 +121,19 @@ impl Machine {
     pub(super) fn facts(&self) -> TransportFacts {
         let common = self.common();
         let certificates = common.peer_certificates().unwrap_or_default();
-        let mut facts = TransportFacts::default();
-        facts.alpn = common.alpn_protocol().map(|name| Bytes::copy_from_slice(name));
-        facts.server_name = self.server_name.clone();
-        facts.peer_certificates =
-            certificates.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        facts.peer_subject = certificates.first().and_then(|own| subject(own));
-        facts.version = match common.protocol_version() {
-            Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
-            Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
-            _ => None,
-        };
-        facts.suite = common.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-        facts.resumed = common.handshake_kind() == Some(HandshakeKind::Resumed);
-        facts
+        TransportFacts {
+            alpn: common.alpn_protocol().map(Bytes::copy_from_slice),
+            server_name: self.server_name.clone(),
+            peer_certificates: certificates.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+            peer_subject: certificates.first().and_then(|own| subject(own)),
+            version: match common.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
+                Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
+                _ => None,
+            },
+            suite: common.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
+            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
     }
 
     /// Takes the whole records of `wire`, writes what they carry to `plain`, and what is to be said to the
