@@ -9,7 +9,7 @@ use crate::frame::Chunks;
 #[cfg(any(feature = "json", feature = "postcard"))]
 use crate::frame::Status;
 
-/// An argument that is decoded from a request's payload: [`Json`], [`Postcard`], [`Prost`], the bytes as
+/// An argument that is decoded from a request's payload: `Json`, `Postcard`, `Prost`, the bytes as
 /// a `Vec<u8>`, or `()` for none.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from a request's payload",

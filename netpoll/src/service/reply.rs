@@ -11,9 +11,7 @@ use crate::{
 /// A value that a handler may return: `()`, a frame, `Option`, `Result`, [`Replies`](super::Replies),
 /// [`Flow`].
 ///
-/// `P` says how frames are written: [`Plain`], [`Numbered`] as the request was, or [`By`] a codec.
-///
-/// [`By`]: super::By
+/// `P` says how frames are written: [`Plain`], [`Numbered`] as the request was, or `By` a codec.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned from a request's handler",
     label = "no reply",

@@ -73,7 +73,7 @@ struct Inner {
     stats: NetworkStats,
 }
 
-/// What a [`Network`] has done.
+/// The counts of a [`Network`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkStats {
@@ -190,7 +190,7 @@ impl Network {
         held.into_iter().for_each(|(_, packet)| self.arrive(packet));
     }
 
-    /// What the network has done.
+    /// Returns the counts of the network.
     pub fn stats(&self) -> NetworkStats {
         self.0.lock().stats
     }

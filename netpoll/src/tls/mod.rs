@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3, by [rustls](rustls): what a server and a client need to speak it.
+//! TLS 1.2 and 1.3, by [rustls]: what a server and a client need to speak it.
 //!
 //! ```text
 //!   certificates ──▶ TlsServer ──▶ one Session for each connection ◀── TlsClient ◀── roots
@@ -6,7 +6,7 @@
 //! ```
 //! [`TlsServer`] goes to a server ([`EventLoopBuilder::tls`](crate::EventLoopBuilder::tls)), [`TlsClient`] to
 //! a dialler ([`Dialer::tls`](crate::Dialer::tls)) or a client
-//! ([`client::Builder::tls`](crate::client::Builder::tls)); both are cheap to clone and share what they know,
+//! ([`ClientBuilder::tls`](crate::client::ClientBuilder::tls)); both are cheap to clone and share what they know,
 //! such as the sessions that can be resumed. The results of the handshake are
 //! [`TransportFacts`](crate::transport::TransportFacts).
 //!

@@ -16,7 +16,7 @@ pub fn fitting<T: Int + Fixed<S>, S>(w: &Encoder<'_>, value: T) -> Result<T, Enc
     if value.fits() { Ok(value) } else { Err(w.fail(FrameErrorKind::Range(value.widen()))) }
 }
 
-/// Returns the number that stands for `bytes` of them: the inverse of [`get_amount`].
+/// Returns the number that stands for `bytes` of them: the inverse of `get_amount`.
 #[inline]
 pub fn put_amount<T: Int>(
     w: &Encoder<'_>,

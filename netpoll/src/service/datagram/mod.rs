@@ -7,7 +7,7 @@
 //! **The last argument** is the datagram: a derived frame that fills it, `&[u8]`, or
 //! [`Datagram`](crate::Datagram). **Those before it** are taken from the call ([`FromDatagram`]):
 //! [`Peer`](super::Peer), [`Local`](super::Local) (the address that it came to),
-//! [`Ecn`](crate::Ecn), [`State`](super::State), [`DatagramOut`].
+//! [`Ecn`], [`State`](super::State), [`DatagramOut`].
 //!
 //! **Returns** are `()`, a frame or bytes, `Option`, `Result` whose error is an
 //! [`IntoErrorReply`](super::IntoErrorReply), and [`Replies`](super::Replies) of an iterator. A reply
