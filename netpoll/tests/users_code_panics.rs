@@ -63,8 +63,7 @@ const PLACES: &[(&str, &str, &[Provoke])] = &[
     ("CloseCallback", "a callback for a connection's end", &[|r| forms(r, "callback")]),
     ("Scan", "a frame's scanner", &[|r| forms(r, "scan"), client_scan]),
     ("Decode", "a frame's decoder", &[|r| forms(r, "decode")]),
-    // An answer is encoded in its handler, a request by its caller.
-    ("Encode", "a handler", &[|r| forms(r, "encode")]),
+    ("Encode", "a frame's encoder", &[|r| forms(r, "encode")]),
     ("TransportMaker", "a transport's maker", &[|r| transports(r, "make")]),
     (
         "Transport",

@@ -350,7 +350,10 @@ where
             if let Some((set, number)) = number {
                 set(&mut request, number);
             }
-            Q::set_deadline_of(&mut request, Some(span.until.left()));
+            // A request may ask for less time than its call has.
+            let left = span.until.left();
+            let asked = Q::deadline_of(&request).map_or(left, |asked| asked.min(left));
+            Q::set_deadline_of(&mut request, Some(asked));
             encode(&request)
         });
         encoded?

@@ -324,8 +324,8 @@ impl Conn {
     fn check_write_timeout(self: &Arc<Self>) {
         let late =
             || self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0;
-        if late() {
-            // The peer may have made room while nothing ran here, and the event is still on its way.
+        if late() && self.endpoint.is_writable() {
+            // The peer made room while nothing ran here, and the event is still on its way.
             self.state_word.set(mark::WRITABLE);
             self.flush();
         }

@@ -135,6 +135,14 @@ impl Socket {
         })
     }
 
+    /// Returns true if the selector would say that there is room, or that the socket has failed.
+    pub(crate) fn is_writable(&self) -> bool {
+        let Ok(fd) = self.raw() else { return true };
+        let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: `asked` is one `pollfd`, valid for a write; the call does not wait.
+        unsafe { libc::poll(&raw mut asked, 1, 0) != 0 }
+    }
+
     /// Ends the sending direction: the peer reads what was sent and then the end.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         self.shut(libc::SHUT_WR)

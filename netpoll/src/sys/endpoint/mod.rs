@@ -79,6 +79,11 @@ pub(crate) trait Stream: Any + fmt::Debug + Send + Sync {
     /// Closes; false if it was closed before.
     fn close(&self) -> bool;
 
+    /// Returns true if the peer may have made room: a look, for whoever judges that it has not.
+    fn is_writable(&self) -> bool {
+        true
+    }
+
     /// The descriptor whose events are this stream's, if it has one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
@@ -270,6 +275,15 @@ impl Endpoint {
         match self {
             Self::Socket(_) => peer.inet().is_none(),
             Self::Other(stream) => stream.cuts_reads(peer),
+        }
+    }
+
+    /// Returns true if the selector would say that there is room. A socket may take bytes although it would
+    /// not: its own buffer grows, whatever the peer does.
+    pub(crate) fn is_writable(&self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.is_writable(),
+            Self::Other(stream) => stream.is_writable(),
         }
     }
 

@@ -132,6 +132,10 @@ impl Stream for Faulty {
         self.inner.write_vectored(&cut)
     }
 
+    fn is_writable(&self) -> bool {
+        self.inner.is_writable()
+    }
+
     fn peek(&self) -> io::Result<usize> {
         if self.is_broken() { Ok(0) } else { self.inner.peek() }
     }
