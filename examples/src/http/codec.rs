@@ -130,10 +130,11 @@ impl Codec for Http1 {
                 Ok(Progress::Ready(n))
             }
             Ok(need) => Ok(need),
-            // What is not explained otherwise is longer than `max`. All that came belongs to it.
+            // What is not explained otherwise is longer than `max`. All that came belongs to it, and nothing is
+            // read behind the refusal: the connection ends.
             Err(_) => {
                 self.found = Some(Found::Refused(refusal.take().unwrap_or(Refusal::TOO_LARGE)));
-                Ok(Progress::Ready(w.len()))
+                Ok(Progress::Ready(w.len().min(max)))
             }
         }
     }
