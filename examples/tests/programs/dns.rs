@@ -190,12 +190,26 @@ fn numbers(mut seed: u64) -> impl FnMut() -> u64 {
     }
 }
 
+/// Asks until the answer comes: a socket whose buffer is full drops questions. Replies to garbage may come before.
+fn answered(client: &UdpSocket, ask: &[u8]) -> Vec<u8> {
+    client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut reply = [0; 4_096];
+    for _ in 0..40 {
+        client.send(ask).unwrap();
+        while let Ok(n) = client.recv(&mut reply) {
+            if n == 76 && reply[..2] == ask[..2] {
+                return reply[..n].to_vec();
+            }
+        }
+    }
+    panic!("it is dead: no answer to 40 questions");
+}
+
 #[test]
 fn ten_thousand_datagrams_of_garbage_harm_nothing() {
     let server = start();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(&server.address).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let ask = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x03web\x07example\x03org\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
     let mut next = numbers(0x5EED);
     for i in 0..10_000 {
@@ -218,24 +232,13 @@ fn ten_thousand_datagrams_of_garbage_harm_nothing() {
         };
         client.send(&garbage).unwrap();
         if i % 100 == 0 {
-            // It still answers; replies to garbage may come before.
-            client.send(ask).unwrap();
-            let mut reply = [0; 4_096];
-            loop {
-                let n = client.recv(&mut reply).expect("it is alive");
-                if n == 76 && reply[..2] == ask[..2] {
-                    break;
-                }
-            }
+            answered(&client, ask);
         }
     }
     drop(client);
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(&server.address).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    client.send(ask).unwrap();
-    let mut reply = [0; 4_096];
-    let n = client.recv(&mut reply).unwrap();
-    let two = reply[..n].windows(4).filter(|window| window.starts_with(&[192, 0, 2])).count();
+    let reply = answered(&client, ask);
+    let two = reply.windows(4).filter(|window| window.starts_with(&[192, 0, 2])).count();
     assert_eq!(two, 2, "both addresses");
 }
