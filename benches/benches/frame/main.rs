@@ -88,7 +88,7 @@ fn cases() -> Vec<Case> {
     pair::<derived::Kafka<'_>, by_hand::Kafka<'_>>("kafka", samples::kafka(), all);
     pair::<derived::Ws<'_>, by_hand::Ws<'_>>("websocket", samples::websocket(), all);
     pair::<derived::Resp<'_>, by_hand::Resp<'_>>("resp", samples::resp(), all);
-    read::<netpoll_examples::resp::Request<'_>>("request/derived", &samples::resp(), all);
+    read::<netpoll_examples::resp::Request<'_>>("request/example", &samples::resp(), all);
     read::<request::Request<'_>>("request/by-hand", &samples::resp(), all);
     peers::add(all);
     cases
