@@ -6,7 +6,10 @@ mod common;
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -97,6 +100,40 @@ fn a_peer_that_closes_after_each_reply_is_dialled_for_each_call() {
         }
         assert_eq!(client.stats().failed_dials, 0);
     }
+}
+
+/// Its only reply comes late, and then it closes: a peer that answers is no failed dial, so that the calls
+/// after it need not wait out an ejection.
+#[test]
+fn a_peer_that_closes_after_a_late_reply_is_dialled_for_the_next_call() {
+    let (asked, given_up) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let server = ByHand::start({
+        let (asked, given_up) = (asked.clone(), given_up.clone());
+        move |mut stream, nth| {
+            if nth > 0 {
+                return echo(stream);
+            }
+            let late = next_frame(&mut stream).unwrap();
+            asked.store(true, SeqCst);
+            wait_until(|| given_up.load(SeqCst));
+            stream.write_all(&late).unwrap();
+            // Until the call that is lost.
+            while next_frame(&mut stream).unwrap().ends_with(b"late") {}
+        }
+    });
+    let client = Kind::Mux(1).client(&server.address, LONG);
+    let brief = CallOptions::new().timeout(50 * MS);
+    // A call may run out of its time before it is sent.
+    while !asked.load(SeqCst) {
+        let error = client.call_with(message(0, "late"), brief).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    }
+    wait_until(|| client.stats().in_flight == 0);
+    given_up.store(true, SeqCst);
+    wait_until(|| client.stats().late == 1);
+    assert_eq!(client.call(message(0, "lost")).unwrap_err().kind(), ErrorKind::Eof);
+    assert_eq!(client.stats().failed_dials, 0);
+    client.call(message(0, "x")).unwrap();
 }
 
 /// A server's limit of connections, as a client sees it: the error says what is known.

@@ -42,7 +42,7 @@ pub(super) struct CallConnection<M: Matching> {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) calls: M,
     made: Moment,
-    /// A reply was received.
+    /// A reply was received, in time or late.
     proven: AtomicBool,
     /// Bytes of the frames that were received.
     pub(super) received: AtomicU64,
@@ -180,11 +180,16 @@ impl<M: Matching> CallConnection<M> {
         self.conn.conn.id()
     }
 
-    /// Notes that a call, or the first exchange, was answered.
-    pub(super) fn answered(&self) {
+    /// Notes that a reply came, in time or late: the peer speaks the protocol.
+    pub(super) fn prove(&self) {
         if !self.proven.load(Relaxed) {
             self.proven.store(true, Relaxed);
         }
+    }
+
+    /// Notes that a call, or the first exchange, was answered.
+    pub(super) fn answered(&self) {
+        self.prove();
         self.hub.budget.earn();
         self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
     }

@@ -202,6 +202,7 @@ impl Matching for InOrder {
         match connection.calls.0.lock().queue.pop_front() {
             Some(Queued::Waiting(call)) => batch.push((call, bytes)),
             Some(Queued::Abandoned) => {
+                connection.prove();
                 connection.hub.counters.late.fetch_add(1, Relaxed);
             }
             None => return Err(unasked()),

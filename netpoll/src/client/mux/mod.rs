@@ -164,6 +164,7 @@ impl Matching for ByNumber {
         let Sorted { replies, late, pushes, left } = calls.table.sort(batch.drain(..));
         calls.load.store(left, Relaxed);
         if late > 0 {
+            connection.prove();
             hub.counters.late.fetch_add(late, Relaxed);
         }
         if !replies.is_empty() {
