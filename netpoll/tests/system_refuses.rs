@@ -112,13 +112,13 @@ fn a_selector_that_fails_for_a_while_loses_no_connection() {
         // SAFETY: both are open descriptors; nothing of the process owns what `dup2` closes but the
         // library, which is to see it fail.
         assert_eq!(unsafe { libc::dup2(other, selector) }, selector);
-        // The wait that is under way still has the selector: an event ends it.
-        let mut asked = connect(&server);
-        std::io::Write::write_all(&mut asked, &common::frame(b"meanwhile")).unwrap();
+        // The wait that is under way still has the selector: an event ends it. A new connection could not be
+        // registered, and is refused.
+        std::io::Write::write_all(&mut client, &common::frame(b"meanwhile")).unwrap();
         thread::sleep(Duration::from_millis(50));
         // SAFETY: as above.
         assert_eq!(unsafe { libc::dup2(kept, selector) }, selector);
-        assert_eq!(common::read_frame(&mut asked), b"meanwhile");
+        assert_eq!(common::read_frame(&mut client), b"meanwhile");
         assert_eq!(call(&mut client, b"after"), b"after");
         assert_eq!(runtime.shutdown(Duration::from_secs(5)), 0);
     });
