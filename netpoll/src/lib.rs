@@ -69,6 +69,10 @@ pub use transport::Transport;
 #[cfg(feature = "udp")]
 pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};
 
+/// Former name of [`ServerHandle`].
+#[deprecated(note = "renamed to `ServerHandle`")]
+pub type Handle = ServerHandle;
+
 /// Items that the expansions of this crate's macros name; no part of the API.
 #[doc(hidden)]
 pub mod __private {

@@ -255,3 +255,11 @@ fn a_unix_path_that_is_too_long_is_told_of_with_the_number() {
     let error = echo(&runtime(1)).listen(std::path::Path::new(&path)).bind().unwrap_err();
     assert!(error.to_string().contains("the path has 200 bytes: at most"), "{error}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_abstract_name_that_is_too_long_is_told_of_with_the_number() {
+    let address = format!("unix:@{}", "x".repeat(108));
+    let error = echo(&runtime(1)).listen(address).bind().unwrap_err();
+    assert!(error.to_string().contains("the abstract name has 108 bytes: at most"), "{error}");
+}

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::Shutdown,
     os::fd::{BorrowedFd, OwnedFd},
 };
 
@@ -67,6 +68,8 @@ pub(crate) struct Listener {
     /// The file of a Unix socket that this listener made.
     file: Option<SocketFile>,
     before_accept: Option<BeforeAccept>,
+    /// Another process may go on listening with the socket: it was taken over from one.
+    shared: bool,
 }
 
 impl Listener {
@@ -82,7 +85,13 @@ impl Listener {
                 }
                 io::ErrorKind::AddrInUse => " (another program listens there)",
                 io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
-                io::ErrorKind::PermissionDenied => " (ports below 1024 and paths need rights)",
+                io::ErrorKind::PermissionDenied => match address.inet() {
+                    Some(inet) if (1..1024).contains(&inet.port()) => {
+                        " (ports below 1024 need root's rights or CAP_NET_BIND_SERVICE)"
+                    }
+                    Some(_) => "",
+                    None => " (the socket's directory is not writable)",
+                },
                 io::ErrorKind::NotFound => " (the socket's directory does not exist)",
                 _ => "",
             };
@@ -109,7 +118,7 @@ impl Listener {
         };
         options.stream.apply(&SockRef::from(&socket), wanted.is_unix())?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-        Self::from_listening(socket.into(), options, file)
+        Self::from_listening(socket.into(), options, file, false)
     }
 
     /// Takes over a socket that already listens. The file of a Unix socket is left alone.
@@ -125,18 +134,19 @@ impl Listener {
         socket.set_cloexec(true)?;
         socket.set_nonblocking(true)?;
         options.stream.apply(&socket, socket.local_addr()?.is_unix())?;
-        Self::from_listening(fd, options, None)
+        Self::from_listening(fd, options, None, true)
     }
 
     fn from_listening(
         fd: OwnedFd,
         options: &ListenOptions,
         file: Option<SocketFile>,
+        shared: bool,
     ) -> io::Result<Self> {
         let address = from_system(&SockRef::from(&fd).local_addr()?);
         OWN.lock().push(address.clone());
         let stream = (!os::ACCEPT_INHERITS).then(|| options.stream.clone());
-        Ok(Self { socket: fd.into(), address, stream, file, before_accept: None })
+        Ok(Self { socket: fd.into(), address, stream, file, before_accept: None, shared })
     }
 
     /// Injects `faults` into its accepts, if there are any.
@@ -177,9 +187,15 @@ impl Listener {
 
     /// Stops listening: connections that were not accepted are reset, and the file of a Unix socket
     /// goes if it is still the one that was made. As [`Socket::close`], no other call may run.
+    ///
+    /// A socket that was made here stops listening even while a forked child holds its descriptor.
     pub(crate) fn close(&self) -> bool {
         if let Some(file) = &self.file {
             file.remove();
+        }
+        if let (false, Ok(fd)) = (self.shared, self.socket.fd()) {
+            // Only Linux knows this of a listener; elsewhere the child's descriptor goes on listening.
+            let _ = SockRef::from(&fd).shutdown(Shutdown::Both);
         }
         let closes = self.socket.close();
         if closes {
@@ -204,5 +220,48 @@ impl fmt::Debug for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod tests {
+    use std::{net::TcpStream, os::unix::net::UnixStream};
+
+    use super::*;
+
+    /// As a forked child holds it, which a close alone would wait for.
+    #[test]
+    fn a_closed_listener_refuses_clients_though_another_process_holds_the_descriptor() {
+        let bind = |address: &PeerAddress| {
+            let listener = Listener::bind(address, &ListenOptions::default()).unwrap();
+            let held = listener.fd().unwrap().try_clone_to_owned().unwrap();
+            (listener, held)
+        };
+        let (tcp, _held) = bind(&PeerAddress::Inet("127.0.0.1:0".parse().unwrap()));
+        let address = tcp.address().inet().unwrap();
+        TcpStream::connect(address).unwrap();
+        tcp.close();
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+
+        let name = format!("netpoll-listener-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let (unix, _held) = bind(&PeerAddress::Path(path.clone()));
+        // What came before the end is refused as well, by another path to the same socket.
+        let second = path.with_extension("second");
+        std::fs::hard_link(&path, &second).unwrap();
+        unix.close();
+        let refused = UnixStream::connect(&second).unwrap_err();
+        std::fs::remove_file(second).unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    /// Another process may go on with a listener that it gave away a copy of.
+    #[test]
+    fn an_adopted_listener_is_left_to_whoever_else_holds_it() {
+        let theirs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let copy = theirs.try_clone().unwrap().into();
+        Listener::adopt(copy, &ListenOptions::default()).unwrap().close();
+        TcpStream::connect(theirs.local_addr().unwrap()).unwrap();
     }
 }

@@ -22,18 +22,26 @@ pub(super) fn to_system(address: &PeerAddress) -> io::Result<SockAddr> {
             if path.as_os_str().as_bytes().first().is_none_or(|&b| b == 0) {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
             }
-            let length = path.as_os_str().len();
-            if length > MAX_PATH {
-                let why = format!("the path has {length} bytes: at most {MAX_PATH} are possible");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-            }
+            check_length("path", path.as_os_str().len())?;
             SockAddr::unix(path)
         }
-        PeerAddress::Abstract(name) => os::abstract_address(name),
+        PeerAddress::Abstract(name) => {
+            check_length("abstract name", name.len())?;
+            os::abstract_address(name)
+        }
         PeerAddress::Unnamed => {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "this end has no name"))
         }
     }
+}
+
+/// Refuses what does not fit beside the byte that ends a path or begins an abstract name.
+fn check_length(what: &str, length: usize) -> io::Result<()> {
+    if length <= MAX_PATH {
+        return Ok(());
+    }
+    let why = format!("the {what} has {length} bytes: at most {MAX_PATH} are possible");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 /// What the system's form means.

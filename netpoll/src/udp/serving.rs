@@ -178,7 +178,9 @@ pub(crate) fn bind_all(
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => " (another program listens there)",
             io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
-            io::ErrorKind::PermissionDenied => " (ports below 1024 need rights)",
+            io::ErrorKind::PermissionDenied => {
+                " (ports below 1024 need root's rights or CAP_NET_BIND_SERVICE)"
+            }
             _ => "",
         };
         Error::io(format!("cannot listen on udp://{address}{hint}"), error)
