@@ -26,7 +26,6 @@ macro_rules! places {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// A kind of users' code that the library calls. Its `Display` is the subject of "panicked".
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(dead_code, reason = "the calls of some places have not been converted yet")]
         pub(crate) enum Place { $($(#[$doc])* $name,)* }
 
         impl fmt::Display for Place {

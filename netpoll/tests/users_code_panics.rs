@@ -4,6 +4,8 @@
 //!
 //! Each row of `PLACES` names a `Place` of `src/guard.rs`; `.ci/guards` checks that none is missing.
 
+#[path = "users_code/codec.rs"]
+mod codec;
 mod common;
 
 use std::{
@@ -12,7 +14,10 @@ use std::{
     marker::PhantomData,
     net::{Shutdown, TcpStream},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     task::{Context, Poll, Wake, Waker},
     thread,
     time::{Duration, Instant},
@@ -49,7 +54,8 @@ const PLACES: &[(&str, &str, &[Provoke])] = &[
         "a waker",
         &[foreign_waker_of_a_task, foreign_waker_of_a_sleep, foreign_waker_of_a_connection],
     ),
-    ("Worker", "a worker", &[]), // The last resort: no code of users' is known to reach it.
+    // The last resort, which a service's destructor reaches.
+    ("Worker", "a worker", &[service_drop]),
     ("Handler", "a handler", &[|r| forms(r, "handler"), |r| forms(r, "later")]),
     ("HandlerDrop", "the destructor of a handler's future", &[|r| forms(r, "deadline")]),
     // `on_close` has it by value.
@@ -61,9 +67,10 @@ const PLACES: &[(&str, &str, &[Provoke])] = &[
     ("OnError", "on_error", &[|r| forms(r, "error")]),
     ("OnClose", "on_close", &[|r| forms(r, "close")]),
     ("CloseCallback", "a callback for a connection's end", &[|r| forms(r, "callback")]),
-    ("Scan", "a frame's scanner", &[|r| forms(r, "scan"), client_scan]),
+    ("Scan", "a frame's scanner", &[|r| forms(r, "scan"), client_scan, codec::destructor]),
     ("Decode", "a frame's decoder", &[|r| forms(r, "decode")]),
     ("Encode", "a frame's encoder", &[|r| forms(r, "encode")]),
+    ("Codec", "a codec", &[codec::methods]),
     ("TransportMaker", "a transport's maker", &[|r| transports(r, "make")]),
     (
         "Transport",
@@ -285,6 +292,15 @@ impl Form for Concurrent_ {
 /// A service whose hook `at` panics, and whose requests say what else does.
 struct Fragile<F>(&'static str, PhantomData<F>);
 
+impl<F> Drop for Fragile<F> {
+    fn drop(&mut self) {
+        assert!(
+            self.0 != "service" || thread::panicking(),
+            "a service's destructor panics as asked"
+        );
+    }
+}
+
 /// A session: its last handle's destructor panics where it is to.
 #[derive(Clone)]
 struct Session(#[allow(dead_code, reason = "it is dropped")] Arc<Option<Bomb>>);
@@ -324,6 +340,10 @@ impl<F: Form> Service for Fragile<F> {
                 let _bomb = Bomb;
                 netpoll::sleep(Duration::from_secs(3600)).await;
             }
+            b"block" => {
+                BLOCKED.store(true, SeqCst);
+                wait_until(|| !BLOCKED.load(SeqCst));
+            }
             b"error" => return Err(Error::other("as asked")),
             _ => {}
         }
@@ -351,6 +371,27 @@ impl<F: Form> Service for Fragile<F> {
     async fn on_close(&self, _: &Connection, _: Session, _: CloseReason) {
         self.panics("close");
     }
+}
+
+/// A handler blocks.
+static BLOCKED: AtomicBool = AtomicBool::new(false);
+
+/// The last connection of a server that is gone has its service dropped.
+fn service_drop(runtime: &Runtime) {
+    let service = Fragile::<Sync_>("service", PhantomData);
+    let server = EventLoop::builder(service).runtime(runtime).listen("127.0.0.1:0").bind().unwrap();
+    let mut peer = TcpStream::connect(server.addresses()[0].inet().unwrap()).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let before = runtime.stats().panics;
+    peer.write_all(&frame(b"block")).unwrap();
+    wait_until(|| BLOCKED.load(SeqCst));
+    let handle = server.handle();
+    let serves = thread::spawn(|| server.serve());
+    handle.shutdown(Duration::ZERO);
+    serves.join().unwrap().unwrap();
+    drop(handle);
+    BLOCKED.store(false, SeqCst);
+    wait_until(|| runtime.stats().panics > before);
 }
 
 /// Provokes the panic `at` in a service of each form, several times, and looks at what is left.
@@ -526,6 +567,8 @@ impl Write for Sink {
 fn a_panic_of_users_code_costs_nothing_else() {
     // It stays, with its descriptors: what is awaited outside of a runtime uses it.
     let _ = Runtime::global();
+    // Hundreds of backtraces would take most of the time.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     tracing_subscriber::fmt()
         .with_ansi(false)
         .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
