@@ -145,6 +145,7 @@ fn options_that_cannot_work_are_refused_by_name_when_they_are_set_up() {
         refused(name, netpoll::block_on(dialer.dial_async("127.0.0.1:1")).map(drop));
     }
     refused("max_connections", echo(&runtime).max_connections(0).bind().map(drop));
+    refused("max_handshakes", echo(&runtime).max_handshakes(0).bind().map(drop));
     refused("request_timeout", echo(&runtime).request_timeout(zero).bind().map(drop));
     refused("backlog", echo(&runtime).backlog(0).bind().map(drop));
     let runtimes = [

@@ -9,10 +9,16 @@ use crate::error::Error;
 ///
 /// Users' code runs behind these methods, which catch its panics.
 pub(crate) trait Handler: Any + Send + Sync {
-    /// Judges a new connection, before its transport's handshake begins. `Some`: it ends so.
+    /// Judges a new connection, before its transport's handshake begins; later calls do nothing. `Some`: it
+    /// ends so.
     fn prepare(&self, conn: &Connection) -> Option<After> {
         let _ = conn;
         None
+    }
+
+    /// Whether connections are to end as soon as they have nothing to do.
+    fn drains(&self) -> bool {
+        false
     }
 
     /// Handles what there is: opens the connection if that was not done, takes frames from the input

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use super::{
     core::Conn,
     deadlines::Kind,
+    handshake_slots::Place as Slot,
     reason::CloseReason,
     state::{OVER, event, mark},
     wait::News,
@@ -47,6 +48,8 @@ const OPENED: usize = 256 * 1024;
 pub(super) struct Layer {
     role: Role,
     inner: Mutex<Inner>,
+    /// Among the handshakes of its server; only for the turn.
+    pub(super) slot: Mutex<Slot>,
     facts: OnceLock<TransportFacts>,
     server_name: OnceLock<String>,
 }
@@ -82,7 +85,8 @@ impl Layer {
     pub(super) fn new(make: &MakeTransport, role: Role) -> Self {
         let (stage, early) = (Stage::New(make.clone()), LinkBuffer::new());
         let inner = Mutex::new(Inner { stage, early, failure: None });
-        Self { role, inner, facts: OnceLock::new(), server_name: OnceLock::new() }
+        let slot = Mutex::default();
+        Self { role, inner, slot, facts: OnceLock::new(), server_name: OnceLock::new() }
     }
 
     /// Whether the handshake is complete.
@@ -268,6 +272,7 @@ impl Conn {
 
     /// Ends the handshaking phase; only by the turn, which has put the receive state back.
     pub(super) fn shake(self: &Arc<Self>) {
+        self.leave_handshakes();
         self.deadlines.clear(Kind::Handshake);
         self.set_deadline(Kind::Idle, self.options.idle_timeout);
         self.wake_waiters(self.state_word.clear(mark::HANDSHAKING), News::Setup.bit());
@@ -345,6 +350,7 @@ impl Conn {
             _ => CloseReason::HandshakeFailed,
         };
         layer.inner.lock().failure.get_or_insert(error);
+        self.leave_handshakes();
         self.end(mark::CLOSING, reason);
     }
 
@@ -385,9 +391,10 @@ impl Conn {
     }
 
     /// Drops the transport: the connection has ended.
-    pub(super) fn drop_transport(&self) {
+    pub(super) fn drop_transport(self: &Arc<Self>) {
         if let Some(layer) = self.layer() {
             layer.inner.lock().give_up();
+            self.leave_handshakes();
         }
     }
 }

@@ -35,6 +35,7 @@ mod events;
 pub(crate) mod frames;
 pub(crate) mod handler;
 mod handshake;
+mod handshake_slots;
 mod layer;
 mod linger;
 mod options;
@@ -53,6 +54,7 @@ mod writer;
 
 pub use cancel::{Cancel, Deadline};
 pub use connection::{Connection, ConnectionId};
+pub(crate) use handshake::Handshakes;
 pub(crate) use options::{
     ChosenOptions, Settings, connection_options, connection_setters, setters_of_builder,
 };

@@ -1,7 +1,8 @@
 //! Options of a connection.
 
-use std::{fmt, ops::Deref, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
+use super::handshake::Handshakes;
 use crate::{
     error::{Error, ErrorKind, Result},
     sys::{self, StreamOptions},
@@ -219,6 +220,10 @@ impl ConnectionOptions {
 pub(crate) struct Settings {
     pub(crate) public: ConnectionOptions,
     pub(crate) transport: Option<MakeTransport>,
+    /// A server's transport has nothing to say before its peer has spoken, and is made then.
+    pub(crate) peer_speaks_first: bool,
+    /// The bound on a server's handshakes.
+    pub(crate) handshakes: Option<Arc<Handshakes>>,
     chosen: ChosenOptions,
 }
 
@@ -240,6 +245,7 @@ impl Settings {
         self.choose(|chosen| chosen.extend(other.chosen.clone()));
         if other.transport.is_some() {
             self.transport.clone_from(&other.transport);
+            self.peer_speaks_first = other.peer_speaks_first;
         }
     }
 

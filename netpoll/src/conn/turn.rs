@@ -61,11 +61,15 @@ impl Turn for Conn {
     }
 
     fn is_handler(&self) -> bool {
-        self.handler().is_none_or(|handler| !handler.brief())
+        // Without a handler a turn is the runtime's own work, such as a dial's handshake: a handler may be
+        // waiting for it.
+        self.handler().is_some_and(|handler| !handler.brief())
     }
 
     fn inline(&self) -> bool {
-        self.state_word.load() & (mark::INLINE | mark::DETACHED) == mark::INLINE
+        // A handshake computes for longer than a handler that is pure computation may.
+        let never = mark::DETACHED | mark::HANDSHAKING;
+        self.state_word.load() & (mark::INLINE | never) == mark::INLINE
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::tls::{self, TlsServer};
 use crate::{
     addr::{Address, ToAddress},
-    conn::{ConnectionOptions, Settings, connection_setters},
+    conn::{ConnectionOptions, Handshakes, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
     listen::{Acceptor, Sessions},
     sched::Runtime,
@@ -22,6 +22,9 @@ use crate::{
     sys::{ListenOptions, Listener},
     transport::{self, Transport},
 };
+
+/// Handshakes at the same time, by default: 200 us and some 30 KB each, about.
+const MAX_HANDSHAKES: usize = 1024;
 
 /// The settings of an [`EventLoop`]; each has a default.
 ///
@@ -42,6 +45,7 @@ pub struct EventLoopBuilder<S> {
     socket_mode: Option<u32>,
     ipv6_only: Option<bool>,
     max_connections: usize,
+    max_handshakes: usize,
     request_timeout: Option<Duration>,
     drain: Drain,
     settings: Settings,
@@ -65,6 +69,7 @@ impl<S: Service> EventLoopBuilder<S> {
             socket_mode: None,
             ipv6_only: None,
             max_connections: usize::MAX,
+            max_handshakes: MAX_HANDSHAKES,
             request_timeout: S::TIMEOUT,
             drain: Drain::default(),
             settings: Settings::default(),
@@ -177,6 +182,27 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
+    /// Sets the largest number of handshakes, of TLS or another transport, that are under way at the same
+    /// time. Default: 1,024.
+    ///
+    /// Further connections wait in FIFO order: they count towards
+    /// [`max_connections`](Self::max_connections), nothing is read from them, and they hold no memory of the
+    /// transport's. The time for which they wait is part of their `handshake_timeout`. With TLS a connection takes part
+    /// once its first byte has come: clients that say nothing keep nobody waiting.
+    ///
+    /// ```
+    /// use netpoll::EventLoop;
+    /// # use netpoll::service::Service;
+    /// # fn serve(service: impl Service) -> netpoll::Result<()> {
+    /// let server = EventLoop::builder(service).listen("127.0.0.1:0").max_handshakes(200).bind()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_handshakes(mut self, n: usize) -> Self {
+        self.max_handshakes = n;
+        self
+    }
+
     /// Sets the deadline of each request, counted from when its frame is whole. At the deadline an async
     /// handler is dropped and its connection closed; a sync one sees it in `call.deadline` and
     /// `call.cancel()`. `None`: no deadline. Default: [`Service::TIMEOUT`].
@@ -220,6 +246,7 @@ impl<S: Service> EventLoopBuilder<S> {
         F: Fn() -> Result<T> + Send + Sync + 'static,
     {
         self.settings.transport = Some(transport::maker(make));
+        self.settings.peer_speaks_first = false;
         self
     }
 
@@ -237,7 +264,9 @@ impl<S: Service> EventLoopBuilder<S> {
     /// ```
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: TlsServer) -> Self {
-        self.try_transport(move || tls::Session::server(&tls))
+        let mut this = self.try_transport(move || tls::Session::server(&tls));
+        this.settings.peer_speaks_first = true;
+        this
     }
 
     /// Speaks TLS as `make` says, whose error is that of [`bind`](Self::bind): for `#[server(tls = make)]`.
@@ -354,7 +383,7 @@ impl<S: Service> EventLoopBuilder<S> {
     }
 
     /// Makes all of the server but its listeners, of which there are so many.
-    pub(super) fn acceptance(self, listeners: usize) -> Result<(Runtime, Arc<Acceptance<S>>)> {
+    pub(super) fn acceptance(mut self, listeners: usize) -> Result<(Runtime, Arc<Acceptance<S>>)> {
         self.check()?;
         let runtime = match (self.runtime, self.pollers, self.workers) {
             (Some(runtime), ..) => runtime,
@@ -362,6 +391,9 @@ impl<S: Service> EventLoopBuilder<S> {
             (None, pollers, workers) => own_runtime(pollers, workers)?,
         };
         let open = Arc::new(OpenConnections::new(runtime.shared(), self.max_connections));
+        if self.settings.transport.is_some() {
+            self.settings.handshakes = Some(Arc::new(Handshakes::new(self.max_handshakes)));
+        }
         let acceptance = Arc::new(Acceptance {
             service: Arc::new(self.service),
             runtime: runtime.shared().clone(),
@@ -376,6 +408,8 @@ impl<S: Service> EventLoopBuilder<S> {
     fn check(&self) -> Result<()> {
         let fault = if self.max_connections == 0 {
             "max_connections is 0: every client would be sent away"
+        } else if self.max_handshakes == 0 {
+            "max_handshakes is 0: no handshake could begin"
         } else if self.request_timeout == Some(Duration::ZERO) {
             "request_timeout is 0: use None for no limit"
         } else if self.backlog == 0 {

@@ -194,7 +194,12 @@ impl<S: Service> ConnectionHandler<S> {
 
 impl<S: Service> Handler for ConnectionHandler<S> {
     fn prepare(&self, conn: &Connection) -> Option<After> {
-        self.judge(&mut self.state.lock(), conn)
+        let state = &mut *self.state.lock();
+        if matches!(state.phase, Phase::Fresh) { self.judge(state, conn) } else { None }
+    }
+
+    fn drains(&self) -> bool {
+        self.owner.drains()
     }
 
     fn step(&self, step: &mut Step<'_, '_>) -> After {

@@ -36,8 +36,8 @@
 //! Arguments and results are serde types, in the format that `payload = Json` names (`Postcard` by default).
 //!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
-//! `frame_timeout`, `write_timeout`, `idle_timeout`, `max_connections`, `pollers`, `workers`,
-//! `transport`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
+//! `frame_timeout`, `write_timeout`, `idle_timeout`, `handshake_timeout`, `max_connections`, `max_handshakes`,
+//! `pollers`, `workers`, `transport`, `tls`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
 //! changed, and `serve()`.
 //!
 //! ```

@@ -68,16 +68,19 @@ impl TlsClient {
     }
 }
 
-/// A client with `config` as it is.
+/// A client with `config` as it is, except that it sends no early data: whoever records a request could send
+/// it again.
 impl From<ClientConfig> for TlsClient {
-    fn from(config: ClientConfig) -> Self {
-        Self::from(Arc::new(config))
+    fn from(mut config: ClientConfig) -> Self {
+        config.enable_early_data = false;
+        Self { config: Arc::new(config), server_name: None }
     }
 }
 
+/// A client with `config` as it is, except that it sends no early data.
 impl From<Arc<ClientConfig>> for TlsClient {
     fn from(config: Arc<ClientConfig>) -> Self {
-        Self { config, server_name: None }
+        Self::from(ClientConfig::clone(&config))
     }
 }
 

@@ -87,7 +87,7 @@ impl TlsServer {
         Ok(())
     }
 
-    /// Uses `config` for handshakes that begin from now on. Open connections go on.
+    /// Uses `config` for handshakes that begin from now on, without early data. Open connections go on.
     pub fn replace(&self, config: impl Into<Arc<ServerConfig>>) {
         *self.0.current.write() = noting(config.into());
     }
@@ -123,8 +123,9 @@ impl TlsServer {
     }
 }
 
-/// A server with `config` as it is. [`TlsServer::reload`] has no files then; [`TlsServer::replace`]
-/// takes another configuration.
+/// A server with `config` as it is, but for two things: early data is refused, since whoever records a request
+/// could send it again; and nothing is sent before the handshake is complete, since the client is not known
+/// before. [`TlsServer::reload`] has no files then; [`TlsServer::replace`] takes another configuration.
 impl From<ServerConfig> for TlsServer {
     fn from(config: ServerConfig) -> Self {
         Self::from(Arc::new(config))
@@ -269,9 +270,12 @@ impl Source {
     }
 }
 
-/// Returns `config` with the name that clients ask for noted.
+/// Returns `config` with the name that clients ask for noted, without early data, and with nothing sent before
+/// the handshake is complete.
 fn noting(config: Arc<ServerConfig>) -> Arc<ServerConfig> {
     let mut config = ServerConfig::clone(&config);
+    config.max_early_data_size = 0;
+    config.send_half_rtt_data = false;
     config.cert_resolver = Arc::new(Noting(config.cert_resolver));
     Arc::new(config)
 }

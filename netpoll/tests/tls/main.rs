@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod early_data;
+mod handshakes;
 mod life;
 mod macros;
 mod real_clients;
