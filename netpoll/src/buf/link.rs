@@ -210,7 +210,7 @@ impl LinkBuffer {
     pub fn retained(&self) -> usize {
         let pieces: usize = self.more.iter().flat_map(|m| &m.pieces).map(Piece::pinned).sum();
         let last = self.slices().last();
-        let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| l.is_of(t)));
+        let own_tail = self.tail.as_ref().filter(|t| !last.is_some_and(|l| t.holds(l)));
         let lent = self.more.as_ref().and_then(|m| m.spent.as_ref());
         let lent = lent.or(self.head.as_ref().filter(|h| h.is_empty())).map_or(0, Slice::pinned);
         self.readable_retained() + pieces + lent + own_tail.map_or(0, BlockMut::block_size)

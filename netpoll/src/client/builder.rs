@@ -10,22 +10,20 @@ use std::{
 
 use super::{
     budget::Budget,
-    call_connection::{Inspect, Marks, Matching, inspect_with},
+    call_connection::{Format, Inspect, Marks, Matching, inspect_with},
     connections::{Connections, Limits},
     deadline_timer::DeadlineTimer,
     endpoints::Endpoints,
     handle::{Client, Kind, SetNumber},
     hello::{FirstExchange, Hello},
     hub::{Counters, Hub},
-    mux::{self, ByNumber, MuxFrame, OnPush, SequenceNumber},
-    pipeline, pool,
+    mux::{self, MuxFrame, OnPush, SequenceNumber},
     received::Received,
-    reply_handler::ReplyHandler,
     source::{IntoEndpoints, Source},
 };
 use crate::{
     buf::LinkSlice,
-    conn::{ConnectionOptions, connection_setters, handler::Handler},
+    conn::{ConnectionOptions, connection_setters},
     dial::Dialer,
     error::{Error, ErrorKind, Result},
     frame::{DecodeError, Frame},
@@ -215,6 +213,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
         per_host: usize,
         capacity: usize,
         keeps_one: bool,
+        format: Format<K>,
         spec: K::Spec,
     ) -> Result<Arc<Hub<K>>> {
         if connections == 0 || per_host == 0 || capacity == 0 {
@@ -236,6 +235,7 @@ impl<Q, R, M> ClientBuilder<Q, R, M> {
             first: self.first,
             probe_after: PROBE_AFTER,
             keeps_one,
+            format,
             spec,
         }))
     }
@@ -270,7 +270,7 @@ where
     pub fn build(self) -> Result<Client<Q, R>> {
         let Pool { max_connections, max_per_host } = self.mode;
         let timeout = self.timeout;
-        let hub = self.hub(max_connections, max_per_host, 1, false, pool::Spec::of::<R>())?;
+        let hub = self.hub(max_connections, max_per_host, 1, false, Format::of::<R>(), ())?;
         Ok(Client::new(Kind::Pool(hub), timeout))
     }
 }
@@ -303,8 +303,8 @@ where
     pub fn build(self) -> Result<Client<Q, R>> {
         let Pipeline { connections, max_in_flight } = self.mode;
         let timeout = self.timeout;
-        let spec = pipeline::Spec::of::<R>();
-        let hub = self.hub(usize::MAX, connections, max_in_flight, false, spec)?;
+        let format = Format::of::<R>();
+        let hub = self.hub(usize::MAX, connections, max_in_flight, false, format, ())?;
         Ok(Client::new(Kind::Pipeline(hub), timeout))
     }
 }
@@ -368,12 +368,12 @@ where
         let (timeout, set_number) = (self.timeout, self.mode.set_number);
         let Mux { connections, max_in_flight, max_sequence, inspect, .. } = self.mode;
         let half = usize::try_from(max_sequence / 2).unwrap_or(usize::MAX);
-        let handler =
-            |connection| Arc::new(ReplyHandler::<R, ByNumber>::new(connection)) as Arc<dyn Handler>;
+        let format = Format::numbered::<R>(inspect);
         let on_push = self.mode.on_push.take();
         let keeps_one = on_push.is_some();
-        let spec = mux::Spec { handler, inspect, on_push, max_number: max_sequence };
-        let hub = self.hub(usize::MAX, connections, max_in_flight.min(half), keeps_one, spec)?;
+        let spec = mux::Spec { on_push, max_number: max_sequence };
+        let capacity = max_in_flight.min(half);
+        let hub = self.hub(usize::MAX, connections, capacity, keeps_one, format, spec)?;
         Ok(Client::new(Kind::Mux(hub, set_number), timeout))
     }
 }

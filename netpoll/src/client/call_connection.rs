@@ -64,9 +64,6 @@ pub(super) trait Matching: Send + Sync + Sized + 'static {
 
     fn new(spec: &Self::Spec) -> Self;
 
-    /// Makes the handler that receives the connection's replies.
-    fn handler(spec: &Self::Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler>;
-
     /// Starts a call.
     fn start(
         connection: &Arc<CallConnection<Self>>,
@@ -86,14 +83,13 @@ pub(super) trait Matching: Send + Sync + Sized + 'static {
     /// certainly not sent, although its caller has passed it on.
     fn close(connection: &CallConnection<Self>) -> Vec<(Arc<CallOf<Self>>, bool)>;
 
-    /// Takes a frame; `more` tells whether bytes follow it.
+    /// Takes a reply.
     ///
     /// # Errors
-    /// The frame is unrequested or malformed: the connection is poisoned.
+    /// It is unrequested: the connection is poisoned.
     fn received(
         connection: &CallConnection<Self>,
-        bytes: LinkSlice,
-        more: bool,
+        reply: Reply,
         batch: &mut Self::Batch,
     ) -> Result<()>;
 
@@ -108,6 +104,23 @@ pub(super) trait Matching: Send + Sync + Sized + 'static {
     /// # Errors
     /// A user's function panicked.
     fn deliver(connection: &CallConnection<Self>, batch: &mut Self::Batch) -> Result<()>;
+}
+
+/// A reply, before its call is known.
+pub(super) struct Reply {
+    pub(super) bytes: LinkSlice,
+    /// The sequence number; 0 for a format without one.
+    pub(super) number: u64,
+    /// Bytes follow it.
+    pub(super) more: bool,
+}
+
+/// The functions of the replies' format.
+pub(super) struct Format<M: Matching> {
+    /// Makes the handler that receives a connection's replies.
+    pub(super) handler: fn(Arc<CallConnection<M>>) -> Arc<dyn Handler>,
+    /// Reads the marks of a reply.
+    pub(super) inspect: Inspect,
 }
 
 /// The result of starting a call.
@@ -173,7 +186,7 @@ impl<M: Matching> CallConnection<M> {
 
     /// Sets the connection's handler, so that replies are received.
     pub(super) fn attach(self: &Arc<Self>) {
-        self.conn.conn.set_handler(M::handler(&self.hub.spec)(self.clone()));
+        self.conn.conn.set_handler((self.hub.format.handler)(self.clone()));
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -192,6 +205,17 @@ impl<M: Matching> CallConnection<M> {
         self.prove();
         self.hub.budget.earn();
         self.hub.connections.endpoints.ended(&self.endpoint, Outcome::Answered);
+    }
+
+    /// Ends the calls of `replies`.
+    pub(super) fn deliver(&self, replies: &mut Vec<(Arc<CallOf<M>>, LinkSlice)>) {
+        // Before their callers are told, who may call again at once.
+        let ended = replies.iter().map(|(call, _)| &**call);
+        let actions = self.hub.connections.release(self.id(), ended);
+        for (call, bytes) in replies.drain(..) {
+            call.complete(Ok(bytes));
+        }
+        self.hub.carry_out(actions);
     }
 
     /// Notes that a call failed or was given up; `outcome` is for the endpoint's health.

@@ -32,7 +32,7 @@ use super::{
     assignment::SLOWLY,
     balance::Endpoint,
     budget::Budget,
-    call_connection::{CallConnection, Matching, Started},
+    call_connection::{CallConnection, Format, Matching, Started},
     connections::Connections,
     deadline_timer::DeadlineTimer,
     health::Outcome,
@@ -64,6 +64,7 @@ pub(super) struct Hub<M: Matching> {
     pub(super) keeps_one: bool,
     /// The first exchange on a new connection.
     pub(super) first: Option<FirstExchange>,
+    pub(super) format: Format<M>,
     pub(super) spec: M::Spec,
 }
 

@@ -21,33 +21,15 @@ use std::{
 
 use super::{
     call::{Manner, Place},
-    call_connection::{CallConnection, CallOf, Inspect, Matching, Started, inspect},
+    call_connection::{CallConnection, CallOf, Matching, Reply, Started},
     health::Outcome,
     pool::unasked,
-    reply_handler::{ReplyHandler, read_marks},
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
-    conn::handler::Handler,
     error::Result,
-    frame::Frame,
     primitive::Mutex,
 };
-
-/// Functions of the replies' format.
-pub(super) struct Spec {
-    handler: fn(Arc<CallConnection<InOrder>>) -> Arc<dyn Handler>,
-    inspect: Inspect,
-}
-
-impl Spec {
-    pub(super) fn of<R: Frame + 'static>() -> Self {
-        Self {
-            handler: |connection| Arc::new(ReplyHandler::<R, InOrder>::new(connection)),
-            inspect: inspect::<R>,
-        }
-    }
-}
 
 /// Calls in the order of their requests.
 pub(super) struct InOrder(Mutex<State<Arc<CallOf<Self>>, LinkSlice>>);
@@ -107,16 +89,12 @@ fn send_queued<C, R>(state: &Mutex<State<C, R>>, send: impl Fn(Vec<R>)) {
 }
 
 impl Matching for InOrder {
-    type Spec = Spec;
+    type Spec = ();
     /// Calls that were answered, with their replies.
     type Batch = Vec<(Arc<CallOf<Self>>, LinkSlice)>;
 
-    fn new(_: &Spec) -> Self {
+    fn new((): &()) -> Self {
         Self(Mutex::new(State::new()))
-    }
-
-    fn handler(spec: &Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler> {
-        spec.handler
     }
 
     fn start(
@@ -188,17 +166,9 @@ impl Matching for InOrder {
 
     fn received(
         connection: &CallConnection<Self>,
-        bytes: LinkSlice,
-        _: bool,
+        Reply { bytes, .. }: Reply,
         batch: &mut Self::Batch,
     ) -> Result<()> {
-        let marks = read_marks(connection.hub.spec.inspect, &bytes)?;
-        if marks.goodbye {
-            connection.hub.carry_out(connection.drain());
-            if marks.only_goodbye {
-                return Ok(());
-            }
-        }
         match connection.calls.0.lock().queue.pop_front() {
             Some(Queued::Waiting(call)) => batch.push((call, bytes)),
             Some(Queued::Abandoned) => {
@@ -222,13 +192,7 @@ impl Matching for InOrder {
             return Ok(());
         }
         connection.answered();
-        // Before their callers are told, who may call again at once.
-        let ended = batch.iter().map(|(call, _)| &**call);
-        let actions = connection.hub.connections.release(connection.id(), ended);
-        for (call, bytes) in batch.drain(..) {
-            call.complete(Ok(bytes));
-        }
-        connection.hub.carry_out(actions);
+        connection.deliver(batch);
         Ok(())
     }
 }

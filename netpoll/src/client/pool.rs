@@ -11,32 +11,14 @@ use std::{iter, sync::Arc};
 
 use super::{
     call::{Manner, Place},
-    call_connection::{CallConnection, CallOf, Inspect, Matching, Started, inspect},
+    call_connection::{CallConnection, CallOf, Matching, Reply, Started},
     health::Outcome,
-    reply_handler::{ReplyHandler, read_marks},
 };
 use crate::{
-    buf::{LinkBuffer, LinkSlice},
-    conn::handler::Handler,
+    buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
-    frame::Frame,
     primitive::Mutex,
 };
-
-/// Functions of the replies' format.
-pub(super) struct Spec {
-    handler: fn(Arc<CallConnection<OneAtATime>>) -> Arc<dyn Handler>,
-    inspect: Inspect,
-}
-
-impl Spec {
-    pub(super) fn of<R: Frame + 'static>() -> Self {
-        Self {
-            handler: |connection| Arc::new(ReplyHandler::<R, OneAtATime>::new(connection)),
-            inspect: inspect::<R>,
-        }
-    }
-}
 
 /// At most one call.
 pub(super) struct OneAtATime(Mutex<State>);
@@ -55,15 +37,11 @@ impl OneAtATime {
 }
 
 impl Matching for OneAtATime {
-    type Spec = Spec;
+    type Spec = ();
     type Batch = ();
 
-    fn new(_: &Spec) -> Self {
+    fn new((): &()) -> Self {
         Self(Mutex::new(State { call: None, written: 0, over: false }))
-    }
-
-    fn handler(spec: &Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler> {
-        spec.handler
     }
 
     fn start(
@@ -120,17 +98,9 @@ impl Matching for OneAtATime {
 
     fn received(
         connection: &CallConnection<Self>,
-        bytes: LinkSlice,
-        more: bool,
+        Reply { bytes, more, .. }: Reply,
         (): &mut (),
     ) -> Result<()> {
-        let marks = read_marks(connection.hub.spec.inspect, &bytes)?;
-        if marks.goodbye {
-            connection.hub.clone().carry_out(connection.drain());
-            if marks.only_goodbye {
-                return Ok(());
-            }
-        }
         let Some(call) = connection.calls.take() else { return Err(unasked()) };
         connection.answered();
         if more {

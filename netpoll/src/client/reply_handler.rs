@@ -1,25 +1,30 @@
 //! The handler of a client's connection: finds replies and passes them to the [`CallConnection`].
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use parking_lot::Mutex;
 
-use super::call_connection::{CallConnection, Inspect, Marks, Matching};
+use super::call_connection::{CallConnection, Format, Inspect, Marks, Matching, Reply, inspect};
 use crate::{
     buf::LinkSlice,
     conn::{
         CloseReason, Connection,
-        frames::{self, Budget, Next},
+        frames::{self, Found},
         handler::{After, Handler},
-        recv::Step,
+        pump::{self, Receive},
+        recv::Recv,
+        step::Step,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     frame::Frame,
     guard::{self, Place},
 };
 
 /// Reads the marks of a frame; decoders are users' code.
-pub(super) fn read_marks(inspect: Inspect, bytes: &LinkSlice) -> Result<Marks> {
+fn read_marks(inspect: Inspect, bytes: &LinkSlice) -> Result<Marks> {
     Ok(guard::run(Place::Decode, || inspect(bytes))??)
 }
 
@@ -46,49 +51,55 @@ impl<F: Frame, M: Matching> ReplyHandler<F, M> {
     }
 }
 
-/// Takes frames until none is left or the budget is spent.
-fn work<F: Frame, M: Matching>(
-    connection: &CallConnection<M>,
-    scan: &mut F::Scan,
-    batch: &mut M::Batch,
-    step: &mut Step<'_, '_>,
-) -> Result<After> {
-    let max = step.conn.options().max_frame;
-    let mut budget = Budget::new();
-    loop {
-        match budget
-            .next(step, |recv| guard::run(Place::Scan, || frames::find::<F>(scan, recv, max))?)?
-        {
-            Next::Request(n) => {
-                let Some(recv) = &mut step.recv else { return Ok(After::Wait) };
-                let frame = recv.input.slice(n)?;
-                // The turn alone counts.
-                let received = connection.received.load(Relaxed) + n as u64;
-                connection.received.store(received, Relaxed);
-                M::received(connection, frame, !recv.input.is_empty(), batch)?;
-            }
-            // The next look knows that no more comes.
-            Next::Eof => {}
-            Next::Quiet => {
-                if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
-                    M::began(connection)?;
-                }
-                return Ok(After::Wait);
-            }
-            Next::Over(after) => return Ok(after),
-        }
+impl<M: Matching> Format<M> {
+    /// Replies of the format `R`, whose calls have no numbers.
+    pub(super) fn of<R: Frame + 'static>() -> Self {
+        Self::numbered::<R>(inspect::<R>)
+    }
+
+    /// Replies of the format `R`, whose marks `inspect` reads.
+    pub(super) fn numbered<R: Frame + 'static>(inspect: Inspect) -> Self {
+        Self { handler: |connection| Arc::new(ReplyHandler::<R, M>::new(connection)), inspect }
     }
 }
 
-/// Returns the reason for ending a connection on which `error` was found.
-fn reason(error: &Error) -> CloseReason {
-    match error.kind() {
-        ErrorKind::FrameTooLarge => CloseReason::FrameTooLarge,
-        ErrorKind::Limit => CloseReason::MemoryLimit,
-        ErrorKind::Panic => CloseReason::Panic,
-        ErrorKind::Eof => CloseReason::Eof,
-        ErrorKind::Truncated => CloseReason::Truncated,
-        _ => CloseReason::Malformed,
+/// The receiving side of a step.
+struct Replies<'s, F: Frame, M: Matching> {
+    connection: &'s Arc<CallConnection<M>>,
+    scan: &'s mut F::Scan,
+    batch: &'s mut M::Batch,
+    max_frame: usize,
+}
+
+impl<F: Frame, M: Matching> Receive for Replies<'_, F, M> {
+    fn find(&mut self, recv: &Recv) -> Result<Found> {
+        guard::run(Place::Scan, || frames::find::<F>(self.scan, recv, self.max_frame))?
+    }
+
+    fn frame(&mut self, step: &mut Step<'_, '_>, n: usize) -> Result<ControlFlow<After>> {
+        let Some(recv) = &mut step.recv else { return Ok(ControlFlow::Break(After::Wait)) };
+        let frame = recv.input.slice(n)?;
+        // The turn alone counts.
+        let received = self.connection.received.load(Relaxed) + n as u64;
+        self.connection.received.store(received, Relaxed);
+        let hub = &self.connection.hub;
+        let marks = read_marks(hub.format.inspect, &frame)?;
+        if marks.goodbye {
+            hub.carry_out(self.connection.drain());
+        }
+        if !marks.only_goodbye {
+            let more = !recv.input.is_empty();
+            let reply = Reply { bytes: frame, number: marks.number, more };
+            M::received(self.connection, reply, self.batch)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn quiet(&mut self, step: &mut Step<'_, '_>) -> Result<After> {
+        if step.recv.as_ref().is_some_and(|recv| !recv.input.is_empty()) {
+            M::began(self.connection)?;
+        }
+        Ok(After::Wait)
     }
 }
 
@@ -96,12 +107,13 @@ impl<F: Frame + 'static, M: Matching> Handler for ReplyHandler<F, M> {
     fn step(&self, step: &mut Step<'_, '_>) -> After {
         let State { connection, scan, batch } = &mut *self.state.lock();
         let Some(connection) = connection else { return After::Abort(CloseReason::Local) };
-        let worked = work::<F, M>(connection, scan, batch, step);
+        let max_frame = step.conn.options().max_frame;
+        let received = pump::run(&mut Replies::<F, M> { connection, scan, batch, max_frame }, step);
         // What came before an error is delivered all the same.
         let delivered = M::deliver(connection, batch);
-        let worked = worked.and_then(|after| delivered.map(|()| after));
-        worked.unwrap_or_else(|error| {
-            let reason = reason(&error);
+        let received = received.and_then(|after| delivered.map(|()| after));
+        received.unwrap_or_else(|error| {
+            let reason = CloseReason::of(&error);
             connection.poison(error);
             After::Abort(reason)
         })

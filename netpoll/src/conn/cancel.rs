@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{core::Conn, deadlines::Kind, state::GONE, wait::News};
+use super::{connection::Connection, core::Conn, deadlines::Kind, state::GONE, wait::News};
 use crate::{
     error::{Error, ErrorKind, Result},
     sched,
@@ -66,6 +66,13 @@ impl Cancel {
             ErrorKind::Cancelled,
             format!("nobody waits for the answer ({})", self.conn),
         ))
+    }
+}
+
+impl Connection {
+    /// Tells when the peer went, or this side gave the connection up.
+    pub fn cancel(&self) -> Cancel {
+        Cancel::new(self.conn.clone())
     }
 }
 

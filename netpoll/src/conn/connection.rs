@@ -4,24 +4,18 @@ use std::{
     fmt,
     future::Future,
     hash::{Hash, Hasher},
-    io,
-    sync::{
-        Arc,
-        atomic::Ordering::{AcqRel, Relaxed},
-    },
+    sync::Arc,
     thread,
 };
 
 use super::{
-    cancel::Cancel,
     core::Conn,
+    handle::Handle,
     options::ConnectionOptions,
-    reader::Reader,
     reason::CloseReason,
     send::Sent,
-    state::{OVER, event, mark},
+    state::{event, mark},
     wait::News,
-    writer::Writer,
 };
 use crate::{
     addr::PeerAddress,
@@ -68,27 +62,6 @@ struct Owner(Arc<Conn>);
 impl Drop for Owner {
     fn drop(&mut self) {
         self.0.end(mark::CLOSING, CloseReason::Local);
-    }
-}
-
-/// A count among the handles of a connection, for as long as it lives.
-pub(super) struct Handle(Arc<Conn>);
-
-impl Handle {
-    pub(super) fn new(conn: &Arc<Conn>) -> Self {
-        conn.handles.fetch_add(1, Relaxed);
-        Self(conn.clone())
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // The turn looks at the count after this: it is scheduled by the same word.
-        if self.0.handles.fetch_sub(1, AcqRel) == 1
-            && self.0.state_word.load() & mark::DETACHED != 0
-        {
-            self.0.schedule(event::WAKE);
-        }
     }
 }
 
@@ -175,22 +148,6 @@ impl Connection {
         self.conn.is_active()
     }
 
-    /// Asks the system whether the connection is alive and quiet: false if it was closed or reset, and
-    /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
-    pub fn probe(&self) -> bool {
-        if self.conn.layer().is_some() {
-            // What waits on the wire may be the transport's own.
-            return self.is_active()
-                && Reader::take(&self.conn).is_ok_and(|mut reader| {
-                    matches!(reader.poll_socket(), Ok(false)) && reader.is_empty()
-                });
-        }
-        self.is_active()
-            && self.conn.with_endpoint(Endpoint::peek).is_none_or(
-                |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
-            )
-    }
-
     /// Returns true if the socket has bytes that were not read. One system call.
     pub(crate) fn has_unread_input(&self) -> bool {
         self.conn.with_endpoint(Endpoint::peek).is_some_and(|peeked| matches!(peeked, Ok(1..)))
@@ -202,11 +159,6 @@ impl Connection {
             let finished = conn.state_word.load() & mark::FINISHED != 0;
             finished.then(|| conn.reason().unwrap_or(CloseReason::Local))
         })
-    }
-
-    /// Tells when the peer went, or this side gave the connection up.
-    pub fn cancel(&self) -> Cancel {
-        Cancel::new(self.conn.clone())
     }
 
     /// Ends the connection: what was written before is still sent (within `write_timeout`), then both
@@ -299,26 +251,6 @@ impl Connection {
         }
         self.conn.send(&mut bytes);
         Ok(())
-    }
-
-    /// A buffer to gather output in.
-    pub fn writer(&self) -> Writer {
-        Writer::new(self.clone())
-    }
-
-    /// A reader of a connection without a handler: a dialled or detached one.
-    ///
-    /// # Errors
-    /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.
-    pub fn reader(&self) -> Result<Reader> {
-        if self.conn.state_word.load() & (OVER | mark::CLOSING) != 0 {
-            return Err(self.conn.closed_error());
-        }
-        if self.conn.handler().is_some() {
-            let why = format!("its handler reads from {}", self.conn);
-            return Err(Error::new(ErrorKind::Limit, why));
-        }
-        Reader::take(&self.conn)
     }
 
     /// Calls `callback` once when the connection has ended, on the worker that ended it; at once if it

@@ -23,7 +23,7 @@ use super::{
     receive_slot::ReceiveSlot,
     recv::Recv,
     state::{self, GONE, OVER, event, mark},
-    wait::Waiters,
+    waiters::Waiters,
     write_lock,
 };
 use crate::{
@@ -65,7 +65,7 @@ pub(crate) struct Conn {
     /// See [`Conn::layer`].
     pub(super) layer: Option<Box<Layer>>,
     pub(super) waiters: Waiters,
-    /// Handles in users' hands; see [`Handle`](super::connection::Handle).
+    /// Handles in users' hands; see [`Handle`](super::handle::Handle).
     pub(super) handles: AtomicUsize,
     pub(super) token: OnceLock<Token>,
     pub(super) id: u64,

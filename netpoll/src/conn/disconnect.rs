@@ -51,11 +51,14 @@ pub(super) fn is_untold(word: u32) -> bool {
 
 #[cfg(all(test, loom))]
 mod models {
-    use std::{mem, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
     use crate::{
-        conn::state::{event, fresh},
+        conn::{
+            state::{event, fresh},
+            turns_models::Turns,
+        },
         primitive::{
             Mutex,
             atomic::{
@@ -68,9 +71,8 @@ mod models {
 
     /// A connection without its bytes: its poller and its turn do what the real ones do at the end.
     struct Model {
-        state_word: StateWord,
+        turns: Turns,
         recv: Mutex<Option<()>>,
-        queued: Mutex<usize>,
         disconnects: AtomicUsize,
         closes: AtomicUsize,
     }
@@ -78,22 +80,13 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             let model = Self {
-                state_word: fresh(None),
+                turns: Turns::new(fresh(None)),
                 recv: Mutex::new(Some(())),
-                queued: Mutex::default(),
                 disconnects: AtomicUsize::new(0),
                 closes: AtomicUsize::new(0),
             };
-            model.state_word.set(mark::OPEN);
+            model.turns.state_word.set(mark::OPEN);
             Arc::new(model)
-        }
-
-        fn schedule(&self, bits: u32) -> u32 {
-            let before = self.state_word.notify(bits);
-            if StateWord::must_queue(before) {
-                *self.queued.lock() += 1;
-            }
-            before
         }
 
         fn disconnected(&self) {
@@ -103,32 +96,31 @@ mod models {
 
         /// As `Conn::disconnect`.
         fn disconnect(&self) {
-            if claim(&self.state_word) {
+            if claim(&self.turns.state_word) {
                 self.disconnected();
-                if told(&self.state_word) {
-                    self.schedule(event::FLUSH);
+                if told(&self.turns.state_word) {
+                    self.turns.schedule(event::FLUSH);
                 }
             }
         }
 
         /// As `Source::on_event` of a hang-up.
         fn hang_up(&self) {
-            let before = self.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
+            let before = self.turns.schedule(event::IO | mark::HUNG_UP | mark::READABLE);
             if before & StateWord::RUNNING != 0 {
                 self.disconnect();
             }
         }
 
         /// Runs the turn if it is queued: its handler returns and asks for the close.
-        fn turn(&self, word: u32) {
-            if mem::take(&mut *self.queued.lock()) == 0 {
-                return;
-            }
-            let began = self.state_word.begin();
-            let recv = self.recv.lock().take();
-            if recv.is_some() {
-                self.state_word.set(word);
-                match finish(&self.state_word) {
+        fn turn(&self, word: u32) -> bool {
+            self.turns.run(|began| {
+                let recv = self.recv.lock().take();
+                if recv.is_none() {
+                    return;
+                }
+                self.turns.state_word.set(word);
+                match finish(&self.turns.state_word) {
                     None => *self.recv.lock() = recv,
                     Some(word) => {
                         let gone = (began | word) & mark::HUNG_UP != 0;
@@ -138,10 +130,7 @@ mod models {
                         assert_eq!(self.closes.fetch_add(1, AcqRel), 0, "two closes");
                     }
                 }
-            }
-            if self.state_word.end(false) {
-                *self.queued.lock() += 1;
-            }
+            })
         }
     }
 
@@ -152,7 +141,7 @@ mod models {
         for how in [mark::CLOSING, mark::ABORTING] {
             loom::model(move || {
                 let model = Model::new();
-                model.schedule(event::WAKE);
+                model.turns.schedule(event::WAKE);
                 let poller = thread::spawn({
                     let model = model.clone();
                     move || {
@@ -163,15 +152,13 @@ mod models {
                 let closer = thread::spawn({
                     let model = model.clone();
                     move || {
-                        model.schedule(how | event::FLUSH);
+                        model.turns.schedule(how | event::FLUSH);
                     }
                 });
                 model.turn(how);
                 poller.join().unwrap();
                 closer.join().unwrap();
-                while *model.queued.lock() > 0 {
-                    model.turn(how);
-                }
+                while model.turn(how) {}
                 assert_eq!(model.closes.load(Acquire), 1);
                 assert!(model.recv.lock().is_none());
             });
@@ -183,7 +170,7 @@ mod models {
     fn loom_turn_and_poller_tell_once() {
         loom::model(|| {
             let model = Model::new();
-            model.schedule(event::IO | mark::READ_CLOSED);
+            model.turns.schedule(event::IO | mark::READ_CLOSED);
             let poller = thread::spawn({
                 let model = model.clone();
                 move || model.hang_up()
@@ -191,9 +178,7 @@ mod models {
             model.disconnect();
             model.turn(mark::CLOSING);
             poller.join().unwrap();
-            while *model.queued.lock() > 0 {
-                model.turn(mark::CLOSING);
-            }
+            while model.turn(mark::CLOSING) {}
             assert_eq!(model.disconnects.load(Acquire), 1);
             assert_eq!(model.closes.load(Acquire), 1);
         });
@@ -204,18 +189,16 @@ mod models {
     fn loom_a_waived_disconnect_is_not_told() {
         loom::model(|| {
             let model = Model::new();
-            model.schedule(event::FLUSH | mark::CLOSING);
+            model.turns.schedule(event::FLUSH | mark::CLOSING);
             let poller = thread::spawn({
                 let model = model.clone();
                 move || model.hang_up()
             });
-            waive(&model.state_word);
+            waive(&model.turns.state_word);
             let before = model.disconnects.load(Acquire);
             model.turn(mark::CLOSING);
             poller.join().unwrap();
-            while *model.queued.lock() > 0 {
-                model.turn(mark::CLOSING);
-            }
+            while model.turn(mark::CLOSING) {}
             assert_eq!(model.disconnects.load(Acquire), before);
             assert_eq!(model.closes.load(Acquire), 1);
         });

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::{connection::Connection, reason::CloseReason, recv::Step};
+use super::{connection::Connection, reason::CloseReason, step::Step};
 use crate::error::Error;
 
 /// Serves one connection. All methods but `disconnected` are called by the turn: one at a time.

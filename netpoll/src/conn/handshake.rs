@@ -14,6 +14,7 @@ use super::{
     reason::CloseReason,
     recv::{Filled, Recv},
     state::{event, mark},
+    turn::Turned,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -51,10 +52,10 @@ enum Shaken {
 }
 
 impl Connection {
-    /// A turn in the handshaking phase. True: there is more to do at once.
-    pub(super) fn handshake(&self, word: u32) -> bool {
+    /// A turn in the handshaking phase.
+    pub(super) fn handshake(&self, word: u32) -> Turned {
         let conn = &self.conn;
-        let Some(mut recv) = conn.recv.take() else { return false };
+        let Some(mut recv) = conn.recv.take() else { return Turned::Idle };
         if word & event::TIMER != 0 {
             // Silence and partial frames are not judged before the connection is open.
             conn.deadlines.clear(Kind::Idle);
@@ -78,13 +79,13 @@ impl Connection {
         }
         let shaken = conn.go_on_shaking(&mut recv);
         let late = conn.deadlines.passed(Kind::Handshake, conn.shard.clock.now_ms());
-        let again = match shaken {
+        let turned = match shaken {
             Ok(Shaken::Complete) => {
                 conn.put_back(Some(recv));
                 conn.shake();
-                return true;
+                return Turned::Again;
             }
-            Ok(Shaken::Again) => true,
+            Ok(Shaken::Again) => Turned::Again,
             Ok(Shaken::Waits) if late => {
                 conn.deadlines.clear(Kind::Handshake);
                 conn.fail_transport(conn.late_handshake());
@@ -93,15 +94,15 @@ impl Connection {
             }
             Ok(Shaken::Waits) => {
                 recv.compact();
-                false
+                Turned::Idle
             }
             Err(error) => {
                 conn.fail_transport(error);
-                false
+                Turned::Idle
             }
         };
         conn.put_back(Some(recv));
-        again
+        turned
     }
 }
 

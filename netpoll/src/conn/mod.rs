@@ -33,23 +33,34 @@ mod disconnect;
 mod end;
 mod events;
 pub(crate) mod frames;
+mod handle;
 pub(crate) mod handler;
 mod handshake;
 mod handshake_slots;
 mod layer;
 mod linger;
 mod options;
+pub(crate) mod pump;
+mod read;
 mod reader;
 mod reason;
 mod receive_slot;
 pub(crate) mod recv;
 mod send;
 mod state;
+pub(crate) mod step;
+mod timeouts;
 mod turn;
+#[cfg(all(test, loom))]
+mod turns_models;
 mod typed;
 mod verbs;
 pub(crate) mod wait;
+mod waiters;
+mod write;
 mod write_lock;
+#[cfg(all(test, loom))]
+mod write_lock_models;
 mod writer;
 
 pub use cancel::{Cancel, Deadline};

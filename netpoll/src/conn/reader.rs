@@ -1,22 +1,24 @@
 //! The reader of a connection: LinkBuffer's reading vocabulary, waiting for bytes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
-    connection::Handle,
+    connection::Connection,
     core::Conn,
+    handle::Handle,
     receive_slot::{self, Taken},
     recv::{Filled, Recv},
     state::{OVER, event, mark},
-    typed::Held,
     wait::News,
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
     error::{Error, ErrorKind, Result},
+    frame::Arena,
     sched,
+    sys::Endpoint,
     timer::Moment,
 };
 
@@ -333,6 +335,46 @@ impl Reader {
         self.fill(n)?;
         Ok(self.recv().input.slice(n)?)
     }
+}
+
+impl Connection {
+    /// A reader of a connection without a handler: a dialled or detached one.
+    ///
+    /// # Errors
+    /// `Limit` if another reader has it or a handler reads; `Closed` if the connection has ended.
+    pub fn reader(&self) -> Result<Reader> {
+        if self.conn.state_word.load() & (OVER | mark::CLOSING) != 0 {
+            return Err(self.conn.closed_error());
+        }
+        if self.conn.handler().is_some() {
+            let why = format!("its handler reads from {}", self.conn);
+            return Err(Error::new(ErrorKind::Limit, why));
+        }
+        Reader::take(&self.conn)
+    }
+
+    /// Asks the system whether the connection is alive and quiet: false if it was closed or reset, and
+    /// also if bytes wait that nobody asked for, so that a pool must not use it. One system call.
+    pub fn probe(&self) -> bool {
+        if self.conn.layer().is_some() {
+            // What waits on the wire may be the transport's own.
+            return self.is_active()
+                && Reader::take(&self.conn).is_ok_and(|mut reader| {
+                    matches!(reader.poll_socket(), Ok(false)) && reader.is_empty()
+                });
+        }
+        self.is_active()
+            && self.conn.with_endpoint(Endpoint::peek).is_none_or(
+                |peeked| matches!(peeked, Err(e) if e.kind() == io::ErrorKind::WouldBlock),
+            )
+    }
+}
+
+/// The frame that a reader has lent last.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) bytes: LinkSlice,
+    pub(super) arena: Arena,
 }
 
 /// Whether who waits for bytes should look again.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::{Error, ErrorKind};
+
 /// Why a connection ended, as `on_disconnect` and `on_close` are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,6 +48,19 @@ impl CloseReason {
     /// Returns true if the peer ended the connection.
     pub fn by_peer(self) -> bool {
         matches!(self, Self::Eof | Self::Reset | Self::Truncated)
+    }
+
+    /// The reason of an end because of `error`, which what came or its transport gave.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::FrameTooLarge => Self::FrameTooLarge,
+            ErrorKind::Limit => Self::MemoryLimit,
+            ErrorKind::Panic => Self::Panic,
+            ErrorKind::Eof => Self::Eof,
+            ErrorKind::Truncated => Self::Truncated,
+            ErrorKind::Handshake => Self::HandshakeFailed,
+            _ => Self::Malformed,
+        }
     }
 }
 

@@ -46,16 +46,16 @@ pub(super) fn give_back<T>(
 
 #[cfg(all(test, loom))]
 mod models {
-    use std::{mem, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
     use crate::{
         conn::{
             disconnect,
             state::{OVER, event, fresh},
+            turns_models::Turns,
         },
         primitive::{
-            Mutex,
             atomic::{
                 AtomicUsize,
                 Ordering::{AcqRel, Acquire},
@@ -65,9 +65,8 @@ mod models {
     };
 
     struct Model {
-        state_word: StateWord,
+        turns: Turns,
         slot: ReceiveSlot<u8>,
-        queued: Mutex<usize>,
         users: AtomicUsize,
         closes: AtomicUsize,
     }
@@ -75,18 +74,11 @@ mod models {
     impl Model {
         fn new() -> Arc<Self> {
             Arc::new(Self {
-                state_word: fresh(None),
+                turns: Turns::new(fresh(None)),
                 slot: ReceiveSlot::new(Some(Box::new(7))),
-                queued: Mutex::default(),
                 users: AtomicUsize::new(0),
                 closes: AtomicUsize::new(0),
             })
-        }
-
-        fn schedule(&self, bits: u32) {
-            if StateWord::must_queue(self.state_word.notify(bits)) {
-                *self.queued.lock() += 1;
-            }
         }
 
         fn used(&self) {
@@ -96,34 +88,29 @@ mod models {
 
         /// A reader that comes, reads and goes, as `Reader` does.
         fn read(&self) -> bool {
-            let Ok(state) = borrow(&self.slot, &self.state_word) else { return false };
+            let Ok(state) = borrow(&self.slot, &self.turns.state_word) else { return false };
             self.used();
-            let word = give_back(&self.slot, &self.state_word, Some(state));
+            let word = give_back(&self.slot, &self.turns.state_word, Some(state));
             if word & (OVER | mark::CLOSING) != 0 {
-                self.schedule(event::WAKE);
+                self.turns.schedule(event::WAKE);
             }
             true
         }
 
         /// Runs the turn if it is queued, as `Conn::take_turn`.
-        fn turn(&self) {
-            if mem::take(&mut *self.queued.lock()) == 0 {
-                return;
-            }
-            let word = self.state_word.begin() | self.state_word.load();
-            if word & (mark::CLOSING | OVER) != 0 {
-                let state = self.slot.take();
-                if let Some(state) = state {
+        fn turn(&self) -> bool {
+            self.turns.run(|began| {
+                let word = began | self.turns.state_word.load();
+                if word & (mark::CLOSING | OVER) != 0
+                    && let Some(state) = self.slot.take()
+                {
                     self.used();
-                    match disconnect::finish(&self.state_word) {
+                    match disconnect::finish(&self.turns.state_word) {
                         None => self.slot.store(Some(state)),
                         Some(_) => drop(self.closes.fetch_add(1, AcqRel)),
                     }
                 }
-            }
-            if self.state_word.end(false) {
-                *self.queued.lock() += 1;
-            }
+            })
         }
     }
 
@@ -138,14 +125,12 @@ mod models {
                     let model = model.clone();
                     thread::spawn(move || drop(model.read()))
                 });
-                model.schedule(how | event::FLUSH);
+                model.turns.schedule(how | event::FLUSH);
                 model.turn();
                 for reader in readers {
                     reader.join().unwrap();
                 }
-                while *model.queued.lock() > 0 {
-                    model.turn();
-                }
+                while model.turn() {}
                 assert_eq!(model.closes.load(Acquire), 1);
                 assert!(!model.read(), "an ended connection has no state");
             });

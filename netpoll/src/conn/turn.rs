@@ -3,7 +3,6 @@
 use std::{
     mem::{self, offset_of},
     sync::{Arc, atomic::Ordering::Acquire},
-    time::Duration,
 };
 
 use super::{
@@ -12,13 +11,15 @@ use super::{
     deadlines::Kind,
     handler::{After, Handler},
     linger::Linger,
+    read::Intake,
     reason::CloseReason,
-    recv::{Intake, Recv, Step},
+    recv::Recv,
     state::{self, Phase, event, mark},
+    step::Step,
+    timeouts::Judged,
     wait::News,
 };
 use crate::{
-    error::{Error, ErrorKind},
     sched::turn::{Scratch, Turn, fetch},
     sys::prefetch,
 };
@@ -34,10 +35,10 @@ impl Turn for Conn {
         let conn = Connection::unowned(self);
         let word = conn.conn.state_word.begin();
         state::check(word);
-        let again = conn.take_turn(scratch, word);
+        let turned = conn.take_turn(scratch, word);
         conn.conn.arm();
         state::check(conn.conn.state_word.load());
-        if conn.conn.state_word.end(again) {
+        if conn.conn.state_word.end(turned == Turned::Again) {
             conn.conn.shard.push(conn.conn.clone());
         }
     }
@@ -73,15 +74,23 @@ impl Turn for Conn {
     }
 }
 
+/// What a turn leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turned {
+    /// Nothing to do until something happens.
+    Idle,
+    /// There is more to do at once: behind the turns that wait.
+    Again,
+}
+
 impl Connection {
-    /// True: there is more to do at once.
-    fn take_turn(&self, scratch: &mut Scratch, word: u32) -> bool {
+    fn take_turn(&self, scratch: &mut Scratch, word: u32) -> Turned {
         let conn = &self.conn;
         if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
             conn.flush();
         }
         if word & event::TIMER != 0 {
-            conn.check_write_timeout();
+            conn.judge_writing();
         }
         if word & event::FLUSH != 0 {
             conn.shut_if_drained();
@@ -113,7 +122,7 @@ impl Connection {
                 // Readers and writers look again; an end was told by who brought it.
                 let news = News::Bytes.bit() | News::Room.bit();
                 conn.wake_waiters(conn.state_word.load(), news);
-                false
+                Turned::Idle
             }
         }
     }
@@ -125,7 +134,7 @@ impl Connection {
         recv: Option<Box<Recv>>,
         scratch: &mut Scratch,
         word: u32,
-    ) -> bool {
+    ) -> Turned {
         let conn = &self.conn;
         let busy = recv.as_ref().is_none_or(|recv| recv.busy);
         if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
@@ -145,7 +154,9 @@ impl Connection {
         {
             if conn.pending() > conn.options.write_low {
                 recv.full = true;
-                if timer && conn.check_receive_timeouts(handler, self, step.recv.as_deref()) {
+                if timer
+                    && conn.judge_receiving(handler, self, step.recv.as_deref()) == Judged::Ends
+                {
                     return conn.end_turn(step.recv);
                 }
                 return conn.await_low_mark(step.recv);
@@ -177,7 +188,7 @@ impl Connection {
 
 impl Conn {
     /// The connection is to end: with what was received, or later, when its reader gives it back.
-    pub(super) fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> bool {
+    pub(super) fn end_turn(self: &Arc<Self>, recv: Option<Box<Recv>>) -> Turned {
         let recv = recv.or_else(|| {
             // A future that has the reader, and that nobody polls any more.
             self.handler()?.give_up();
@@ -185,14 +196,17 @@ impl Conn {
         });
         let Some(mut recv) = recv else {
             self.wake_waiters(self.state_word.load(), News::ALL);
-            return false;
+            return Turned::Idle;
         };
-        let lingers = self.linger(&mut recv);
-        match lingers {
+        match self.linger(&mut recv) {
             Linger::Over => self.finish(recv),
-            Linger::Wait | Linger::Again => self.put_back(Some(recv)),
+            Linger::Wait => self.put_back(Some(recv)),
+            Linger::Again => {
+                self.put_back(Some(recv));
+                return Turned::Again;
+            }
         }
-        lingers == Linger::Again
+        Turned::Idle
     }
 
     /// Brings the connection into the state that the step's end asks for.
@@ -202,19 +216,19 @@ impl Conn {
         recv: Option<Box<Recv>>,
         after: After,
         timer: bool,
-    ) -> bool {
+    ) -> Turned {
         let Some(mut recv) = recv else {
             // A future or another thread has the reader.
             self.deadlines.clear(Kind::Frame);
             if timer {
                 let conn = Connection::unowned(self.clone());
-                self.check_receive_timeouts(handler, &conn, None);
+                self.judge_receiving(handler, &conn, None);
             }
-            return false;
+            return Turned::Idle;
         };
         recv.busy = matches!(after, After::Busy | After::Pending);
         recv.full = matches!(after, After::Full);
-        let mut again = false;
+        let mut turned = Turned::Idle;
         match after {
             After::Wait => {
                 if recv.eof {
@@ -223,7 +237,7 @@ impl Conn {
                 }
                 self.watch_frame(&mut recv);
             }
-            After::Again => again = true,
+            After::Again => turned = Turned::Again,
             After::Busy => self.deadlines.clear(Kind::Frame),
             After::Pending => self.watch_frame(&mut recv),
             After::Full => {
@@ -245,18 +259,18 @@ impl Conn {
                 self.put_back(Some(recv));
                 self.detach();
                 handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
-                return false;
+                return Turned::Idle;
             }
         }
         // With more to read at once, the next turn judges.
-        if timer && !again {
+        if timer && turned == Turned::Idle {
             let conn = Connection::unowned(self.clone());
-            if self.check_receive_timeouts(handler, &conn, Some(&recv)) {
+            if self.judge_receiving(handler, &conn, Some(&recv)) == Judged::Ends {
                 return self.end_turn(Some(recv));
             }
         }
         self.put_back(Some(recv));
-        again
+        turned
     }
 
     pub(super) fn put_back(&self, recv: Option<Box<Recv>>) {
@@ -265,16 +279,16 @@ impl Conn {
         }
     }
 
-    /// Nothing is handled until little output is pending. True: that is so already.
-    fn await_low_mark(&self, recv: Option<Box<Recv>>) -> bool {
+    /// Nothing is handled until little output is pending: `Again` if that is so already.
+    fn await_low_mark(&self, recv: Option<Box<Recv>>) -> Turned {
         self.put_back(recv);
         // Whoever writes looks at the mark after it has written: one of the two sees the other.
         self.state_word.set(mark::FULL);
-        self.pending() <= self.options.write_low
+        if self.pending() <= self.options.write_low { Turned::Again } else { Turned::Idle }
     }
 
     /// Ends the connection as soon as what waits is sent.
-    fn close_by_turn(self: &Arc<Self>, recv: Box<Recv>) -> bool {
+    fn close_by_turn(self: &Arc<Self>, recv: Box<Recv>) -> Turned {
         self.state_word.set(mark::CLOSING);
         self.deadlines.clear(Kind::Frame);
         self.deadlines.clear(Kind::Idle);
@@ -282,7 +296,7 @@ impl Conn {
             return self.end_turn(Some(recv));
         }
         self.put_back(Some(recv));
-        false
+        Turned::Idle
     }
 
     /// A turn of a connection without a handler, or that only sends its last.
@@ -306,91 +320,5 @@ impl Conn {
                 self.end(mark::CLOSING, CloseReason::Eof);
             }
         }
-    }
-
-    /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
-    fn watch_frame(&self, recv: &mut Recv) {
-        if !recv.has_partial() {
-            recv.input.tidy();
-            if recv.frame_at.take().is_some() {
-                self.deadlines.clear(Kind::Frame);
-            }
-            return;
-        }
-        recv.compact();
-        let at = recv.consumed();
-        if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != Some(at) {
-            recv.frame_at = Some(at);
-            self.set_deadline(Kind::Frame, self.options.frame_timeout);
-        }
-    }
-
-    fn check_write_timeout(self: &Arc<Self>) {
-        let late =
-            || self.deadlines.passed(Kind::Write, self.shard.clock.now_ms()) && self.pending() > 0;
-        if late() && self.endpoint.is_writable() {
-            // The peer made room while nothing ran here, and the event is still on its way.
-            self.state_word.set(mark::WRITABLE);
-            self.flush();
-        }
-        if late() {
-            self.deadlines.clear(Kind::Write);
-            let error = self.timeout_error("writing", self.options.write_timeout);
-            if let Some(handler) = self.handler() {
-                handler.failed(&Connection::unowned(self.clone()), &error);
-            }
-            self.set_reason(CloseReason::WriteTimeout);
-            self.state_word.set(mark::ABORTING);
-            self.wake_waiters(self.state_word.load(), News::ALL);
-        }
-    }
-
-    /// True: a timeout ends the connection.
-    fn check_receive_timeouts(
-        self: &Arc<Self>,
-        handler: &Arc<dyn Handler>,
-        conn: &Connection,
-        recv: Option<&Recv>,
-    ) -> bool {
-        let now = self.shard.clock.now_ms();
-        // Whoever works or has to wait with its output is not idle, nor late with a frame.
-        let waits = recv.filter(|recv| !recv.busy && !recv.full);
-        if self.deadlines.passed(Kind::Frame, now) {
-            self.deadlines.clear(Kind::Frame);
-            // No deadline is set while a frame may not be read.
-            if recv.is_some_and(Recv::has_partial) {
-                let error = self.timeout_error("a frame", self.options.frame_timeout);
-                let said = |conn: &Self| (conn.written(), conn.pending());
-                let before = said(self);
-                handler.failed(conn, &error);
-                self.set_reason(CloseReason::FrameTimeout);
-                if said(self) == before {
-                    self.state_word.set(mark::ABORTING);
-                    return true;
-                }
-                // A last frame that the handler sent reaches the peer before the end does.
-                self.state_word.set(mark::CLOSING);
-                return self.has_sent_all();
-            }
-        }
-        // What has come and was not read yet is no silence; the read sets the deadline anew.
-        let unread =
-            self.state_word.load() & mark::READABLE != 0 || waits.is_some_and(|r| r.readable);
-        if self.deadlines.passed(Kind::Idle, now) && !unread {
-            self.deadlines.clear(Kind::Idle);
-            if waits.is_none() || !handler.idle(conn) {
-                self.set_deadline(Kind::Idle, self.options.idle_timeout);
-                return false;
-            }
-            self.set_reason(CloseReason::IdleTimeout);
-            self.state_word.set(mark::CLOSING);
-            return self.has_sent_all();
-        }
-        false
-    }
-
-    pub(super) fn timeout_error(&self, what: &str, limit: Option<Duration>) -> Error {
-        let limit = limit.unwrap_or_default();
-        Error::new(ErrorKind::TimedOut, format!("{what}: not done within {limit:?} ({self})"))
     }
 }

@@ -8,17 +8,9 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    buf::LinkSlice,
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, Encode, Frame},
+    frame::{self, Encode, Frame},
 };
-
-/// The frame that a reader has lent last.
-#[derive(Default)]
-pub(super) struct Held {
-    bytes: LinkSlice,
-    arena: Arena,
-}
 
 impl Reader {
     /// Waits for the next frame and consumes it, without blocking the thread. The frame borrows from
@@ -55,7 +47,7 @@ impl Reader {
         let mut scan = F::Scan::default();
         loop {
             match self.find::<F>(&mut scan)? {
-                Found::Request(n) => return self.lend_frame::<F>(n),
+                Found::Frame(n) => return self.lend_frame::<F>(n),
                 Found::Need(n) => self.more_async(n).await?,
             }
         }
@@ -69,7 +61,7 @@ impl Reader {
         let mut scan = F::Scan::default();
         loop {
             match self.find::<F>(&mut scan)? {
-                Found::Request(n) => return self.lend_frame::<F>(n),
+                Found::Frame(n) => return self.lend_frame::<F>(n),
                 Found::Need(n) => self.more(n)?,
             }
         }
@@ -154,7 +146,7 @@ impl<F: Frame> Frames<'_, F> {
     pub async fn next(&mut self) -> Result<Option<F::At<'_>>> {
         loop {
             match self.reader.find::<F>(&mut self.scan)? {
-                Found::Request(n) => return self.reader.lend_frame::<F>(n).map(Some),
+                Found::Frame(n) => return self.reader.lend_frame::<F>(n).map(Some),
                 Found::Need(n) => {
                     let filled = self.reader.more_async(n).await;
                     if self.is_over(filled)? {
@@ -172,7 +164,7 @@ impl<F: Frame> Frames<'_, F> {
     pub fn next_blocking(&mut self) -> Result<Option<F::At<'_>>> {
         loop {
             match self.reader.find::<F>(&mut self.scan)? {
-                Found::Request(n) => return self.reader.lend_frame::<F>(n).map(Some),
+                Found::Frame(n) => return self.reader.lend_frame::<F>(n).map(Some),
                 Found::Need(n) => {
                     let filled = self.reader.more(n);
                     if self.is_over(filled)? {

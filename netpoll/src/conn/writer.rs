@@ -52,6 +52,13 @@ impl Writer {
     }
 }
 
+impl Connection {
+    /// A buffer to gather output in.
+    pub fn writer(&self) -> Writer {
+        Writer::new(self.clone())
+    }
+}
+
 impl Deref for Writer {
     type Target = LinkBuffer;
     fn deref(&self) -> &LinkBuffer {

@@ -4,7 +4,8 @@ use super::{
     decoder::Decoder,
     encoder::Encoder,
     error::{DecodeError, EncodeError, ScanError},
-    scan::{Progress, Window},
+    scan::Progress,
+    window::Window,
 };
 
 /// A format with a memory: what one frame says changes how later ones are found, read or written.

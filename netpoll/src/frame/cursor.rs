@@ -1,10 +1,10 @@
 //! A scan's position in what has arrived.
 
 use super::{
-    ascii,
+    digits,
     error::{FrameErrorKind, ScanError},
     input::{Checkpoint, Walk},
-    scan::Window,
+    window::Window,
 };
 
 /// The reason why a scan does not go on: an early return for `?`.
@@ -260,7 +260,7 @@ impl<'w> Cursor<'w> {
     /// most are.
     #[inline]
     pub(super) fn short_number(&mut self) -> Option<i64> {
-        let (n, rest) = ascii::short(self.walk.cur)?;
+        let (n, rest) = digits::short(self.walk.cur)?;
         let passed = self.walk.cur.len() - rest.len();
         self.walk.pos += passed;
         self.examined += passed as u64;

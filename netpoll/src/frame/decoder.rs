@@ -2,8 +2,8 @@
 
 use super::{
     arena::Arena,
-    ascii,
     chunks::Chunks,
+    digits,
     error::{DecodeError, FrameErrorKind},
     input::{Checkpoint, Input, Walk},
 };
@@ -232,7 +232,7 @@ impl<'a> Decoder<'a> {
     /// most are.
     #[inline]
     pub(super) fn short_number(&mut self) -> Option<i64> {
-        let (n, rest) = ascii::short(self.head)?;
+        let (n, rest) = digits::short(self.head)?;
         self.head = rest;
         Some(n)
     }

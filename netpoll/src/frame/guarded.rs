@@ -3,7 +3,8 @@
 
 use super::{
     error::{DecodeError, EncodeError, FrameErrorKind, ScanError},
-    scan::{Progress, Window},
+    scan::Progress,
+    window::Window,
 };
 use crate::guard::{Panicked, Place, run};
 

@@ -1,24 +1,13 @@
-//! Integers and how they stand on the wire: [`Be`], [`Le`], [`U24`].
+//! Integers on the wire, in the orders [`Be`], [`Le`] and [`U24`].
 
 use super::{
     cursor::{Cursor, Stop},
     decoder::Decoder,
     encoder::Encoder,
+    endian::{Be, Le, U24},
     error::{DecodeError, EncodeError, FrameErrorKind},
     wire::Wire,
 };
-
-/// Most significant byte first: network order, the default.
-#[derive(Clone, Copy, Debug)]
-pub struct Be;
-
-/// Least significant byte first.
-#[derive(Clone, Copy, Debug)]
-pub struct Le;
-
-/// Three bytes, in the order `E`.
-#[derive(Clone, Copy, Debug)]
-pub struct U24<E = Be>(std::marker::PhantomData<E>);
 
 /// A representation of the integer `T` on the wire.
 pub trait Repr<T> {

@@ -77,7 +77,9 @@ mod cursor;
 mod decoder;
 #[doc(hidden)]
 pub mod derived;
+mod digits;
 mod encoder;
+mod endian;
 mod error;
 pub(crate) mod guarded;
 mod input;
@@ -89,6 +91,7 @@ mod prefix;
 mod scan;
 mod traits;
 mod varint;
+mod window;
 mod wire;
 
 pub use arena::Arena;
@@ -100,17 +103,19 @@ pub use codec::Codec;
 pub use cursor::{Cursor, Find, Stop};
 pub use decoder::{Decoder, Region};
 pub use encoder::{Encoder, Patch};
+pub use endian::{Be, Le, U24};
 pub use error::{DecodeError, EncodeError, FrameError, FrameErrorKind, ScanError};
 pub use input::{Checkpoint, Input};
-pub use ints::{Be, Fixed, Int, Le, Repr, U24};
+pub use ints::{Fixed, Int, Repr};
 pub use list::ListSkip;
 pub use marks::{Carries, Goodbye, Judged, Payload, Routed, Status, Streamed, Timed};
 pub use prefix::{AsciiCrlf, Prefix};
-pub use scan::{Progress, Resume, Scan, Scanner, ToEnd, Window};
+pub use scan::{Progress, Resume, Scan, Scanner, ToEnd};
 #[cfg(feature = "udp")]
 pub(crate) use traits::decode_whole;
 pub use traits::{Decode, Encode, Frame, Sequenced, decode, encode, round_trip, write};
 pub use varint::{Varint, Zigzag};
+pub use window::Window;
 pub use wire::{Wire, WireArgs};
 
 /// The former name of [`Decoder`].

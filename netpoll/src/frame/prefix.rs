@@ -5,8 +5,9 @@ use super::{
     cursor::{Cursor, Stop},
     decoder::Decoder,
     encoder::Encoder,
+    endian::U24,
     error::{DecodeError, EncodeError, FrameErrorKind},
-    ints::{Int, Repr, U24},
+    ints::{Int, Repr},
 };
 
 /// A number before a field that says how many bytes or elements it has: the integers of up to

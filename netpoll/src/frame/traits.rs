@@ -10,7 +10,8 @@ use super::{
     guarded,
     input::Input,
     marks::Status,
-    scan::{Progress, Scanner, Window},
+    scan::{Progress, Scanner},
+    window::Window,
 };
 use crate::{Error, ErrorKind, buf::LinkBuffer, guard::Place};
 

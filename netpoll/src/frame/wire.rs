@@ -4,8 +4,8 @@ use super::{
     cursor::{Cursor, Stop},
     decoder::Decoder,
     encoder::Encoder,
+    endian::Be,
     error::{DecodeError, EncodeError, FrameErrorKind},
-    ints::Be,
 };
 
 /// A type that can stand in a frame: how to pass it, read it, and write it.

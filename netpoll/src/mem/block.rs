@@ -232,9 +232,9 @@ impl BlockMut {
         self.block.reunite(slice.into_block());
     }
 
-    /// Returns whether it writes in `block`.
-    pub(super) fn is_in(&self, block: &Block) -> bool {
-        self.block.is_same(block)
+    /// Returns whether `slice` lies in the block that it writes.
+    pub(crate) fn holds(&self, slice: &Slice) -> bool {
+        slice.is_in(&self.block)
     }
 
     /// Returns the size of the whole block in bytes, its header included: what it takes of the

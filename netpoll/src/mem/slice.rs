@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{block::BlockMut, raw::Block};
+use super::raw::Block;
 
 /// A read-only range of a block, or of a foreign [`Bytes`], that keeps it alive.
 ///
@@ -59,6 +59,11 @@ impl Slice {
         let block = super::cache::holder()?.hold(bytes);
         let at = NonNull::new(at).unwrap_or(NonNull::dangling());
         Ok(Self { block, at, len })
+    }
+
+    /// Returns whether it lies in `block`.
+    pub(super) fn is_in(&self, block: &Block) -> bool {
+        self.block.is_same(block)
     }
 
     /// Returns the handle that keeps it alive.
@@ -171,11 +176,6 @@ impl Slice {
         /// Smaller by this factor is worth the copy.
         const FACTOR: usize = 4;
         self.pinned() / FACTOR > self.len.max(64)
-    }
-
-    /// Returns whether it lies in the block that `writer` writes.
-    pub(crate) fn is_of(&self, writer: &BlockMut) -> bool {
-        writer.is_in(&self.block)
     }
 
     /// Returns whether both keep the same block alive.

@@ -1,20 +1,12 @@
 //! The runtime, as its user holds it.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use super::{
-    builder::RuntimeBuilder,
-    context,
-    shared::Shared,
+    shared::{Owner, Shared},
     stats::Stats,
     task::{self, JoinHandle},
 };
-use crate::timer::Clock;
 
 /// Pollers and workers that servers, clients and spawned futures run on.
 ///
@@ -31,56 +23,13 @@ use crate::timer::Clock;
 #[derive(Clone)]
 pub struct Runtime(Arc<Owner>);
 
-/// Shuts the runtime down with the last handle. Workers and connections hold what is inside, so that
-/// they do not keep it running.
-pub(super) struct Owner(Arc<Shared>);
-
-static GLOBAL: LazyLock<Runtime> = LazyLock::new(|| {
-    RuntimeBuilder::default().build().expect("the default runtime: pollers and threads can be made")
-});
-
 impl Runtime {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self::of(shared)
     }
 
-    /// The settings to build a runtime from.
-    pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder::default()
-    }
-
-    /// The default runtime, which starts when it is first used and runs to the process's end.
-    ///
-    /// # Panics
-    /// On first use, if its pollers and threads cannot be made.
-    pub fn global() -> &'static Runtime {
-        &GLOBAL
-    }
-
-    /// Returns the runtime whose worker runs this code. On any other thread that is the
-    /// [default runtime](Self::global).
-    ///
-    /// Servers, clients and diallers that are given no runtime take this one.
-    ///
-    /// ```
-    /// use netpoll::Runtime;
-    /// let runtime = Runtime::builder().pollers(1).build()?;
-    /// let pollers = runtime.spawn(async { Runtime::current().stats().pollers });
-    /// assert_eq!(netpoll::block_on(pollers)?, 1);
-    /// # Ok::<(), netpoll::Error>(())
-    /// ```
-    ///
-    /// # Panics
-    /// On the first use of the default runtime, if its pollers and threads cannot be made.
-    pub fn current() -> Runtime {
-        match context::current() {
-            Some(shared) => Self::of(shared),
-            None => Self::global().clone(),
-        }
-    }
-
     /// A handle to the runtime of `shared`, whose handles may all be gone.
-    fn of(shared: Arc<Shared>) -> Self {
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
         let mut owner = shared.owner.lock();
         if let Some(owner) = owner.upgrade() {
             return Self(owner);
@@ -122,38 +71,6 @@ impl Runtime {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.0
-    }
-}
-
-/// Starts `future` on the [current runtime](Runtime::current)'s workers. A panic in it becomes the handle's
-/// error.
-///
-/// ```
-/// let task = netpoll::spawn(async { 6 * 7 });
-/// assert_eq!(netpoll::block_on(task)?, 42);
-/// # Ok::<(), netpoll::Error>(())
-/// ```
-///
-/// # Panics
-/// On the first use of the default runtime, if its pollers and threads cannot be made.
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let shared = context::current().unwrap_or_else(|| Runtime::global().shared().clone());
-    task::spawn(&shared, shared.place(), future)
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        if self.0.check_open().is_err() {
-            return;
-        }
-        // By the system's time: whoever drops the last handle may be who turns a test's clock on.
-        let left = self.0.shutdown(Clock::default().after(Duration::from_secs(1)));
-        if left > 0 {
-            tracing::warn!(workers = left, "a runtime was dropped while handlers still run");
-        }
     }
 }
 

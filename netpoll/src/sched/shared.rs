@@ -1,7 +1,6 @@
 //! What the threads of one runtime share.
 
 use std::{
-    future::poll_fn,
     io,
     sync::{
         Arc, Weak,
@@ -10,19 +9,15 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    task::{Poll, Waker},
+    task::Waker,
     thread,
-    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
 
 use super::{
-    block_on,
-    builder::{LoadBalance, Settings, SystemCalls},
-    context,
     monitor::Monitor,
-    runtime::Owner,
+    settings::{LoadBalance, Settings, SystemCalls},
     shard::Shard,
     task::Tasks,
     worker_pool::WorkerPool,
@@ -33,18 +28,11 @@ use crate::{
     guard,
     poller::Token,
     random::scatter,
-    timer::{Clock, Moment},
 };
 
-const RUNNING: u8 = 0;
-const CLOSING: u8 = 1;
-const STOPPED: u8 = 2;
-
-/// How often a shutdown tells what is still registered, or was meanwhile, to close.
-const TELL_AGAIN: Duration = Duration::from_millis(20);
-
-/// How long threads that are in no handler may take to leave, on a busy machine.
-const LEAVING: Duration = Duration::from_millis(100);
+pub(super) const RUNNING: u8 = 0;
+pub(super) const CLOSING: u8 = 1;
+pub(super) const STOPPED: u8 = 2;
 
 /// See the module's documentation.
 pub(crate) struct Shared {
@@ -60,15 +48,19 @@ pub(crate) struct Shared {
     pub(super) tasks: Tasks,
     /// What the handles to this runtime share.
     pub(super) owner: Mutex<Weak<Owner>>,
-    phase: AtomicU8,
+    pub(super) phase: AtomicU8,
     turn_of: AtomicUsize,
     /// Told when the last source of a shard goes while the runtime closes.
-    emptied: Mutex<Option<Waker>>,
-    monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
+    pub(super) emptied: Mutex<Option<Waker>>,
+    pub(super) monitor_thread: Mutex<Option<thread::JoinHandle<()>>>,
     /// The result of a shutdown that is over.
-    left: Mutex<Option<usize>>,
-    shut: Condvar,
+    pub(super) left: Mutex<Option<usize>>,
+    pub(super) shut: Condvar,
 }
+
+/// Shuts the runtime down with the last handle. Workers and connections hold what is inside, so that
+/// they do not keep it running.
+pub(super) struct Owner(pub(super) Arc<Shared>);
 
 /// Counts that many threads change, seldom enough for a locked instruction.
 #[derive(Default)]
@@ -116,7 +108,7 @@ impl Shared {
         });
         if let Err(error) = shared.start_threads() {
             shared.phase.store(STOPPED, SeqCst);
-            shared.stop(Clock::default().after(LEAVING));
+            shared.stop_now();
             return Err(error);
         }
         Ok(shared)
@@ -178,7 +170,7 @@ impl Shared {
     }
 
     /// Returns `true` if workers gather the sends of several turns.
-    pub(super) fn gathers(&self) -> bool {
+    pub(crate) fn gathers(&self) -> bool {
         self.system_calls == SystemCalls::Ring
     }
 
@@ -215,86 +207,5 @@ impl Shared {
             let told = self.emptied.lock().take();
             told.into_iter().for_each(guard::wake);
         }
-    }
-
-    /// See the module `sched`. Returns the number of workers that were still in a handler at
-    /// `until` and were left behind.
-    pub(super) fn shutdown(&self, until: Moment) -> usize {
-        context::give_away();
-        if self.phase.compare_exchange(RUNNING, CLOSING, SeqCst, SeqCst).is_err() {
-            return self.await_shutdown(until);
-        }
-        let left = self.close(until);
-        *self.left.lock() = Some(left);
-        self.shut.notify_all();
-        left
-    }
-
-    /// Waits for the shutdown that another caller began. Returns its result, or at `until` the number of
-    /// workers that are in a handler.
-    fn await_shutdown(&self, until: Moment) -> usize {
-        let mut left = self.left.lock();
-        while left.is_none() && !until.has_passed() {
-            // In steps: the deadline may be on a clock that a test turns.
-            self.shut.wait_for(&mut left, TELL_AGAIN.min(until.left()));
-        }
-        left.unwrap_or_else(|| {
-            let busy = self.shards.iter().filter(|shard| shard.ownership.running().is_some());
-            self.pool.late() + busy.count()
-        })
-    }
-
-    fn close(&self, until: Moment) -> usize {
-        self.tasks.cancel_all();
-        let registered = || self.shards.iter().map(|shard| shard.poller.len()).sum::<usize>();
-        loop {
-            // Again each time: a source may have been registered after the last look.
-            for source in self.shards.iter().flat_map(|shard| shard.poller.sources()) {
-                source.on_shutdown();
-            }
-            let empty = poll_fn(|cx| {
-                *self.emptied.lock() = Some(cx.waker().clone());
-                if registered() == 0 { Poll::Ready(()) } else { Poll::Pending }
-            });
-            let again = Clock::default().after(TELL_AGAIN.min(until.left()));
-            if block_on::wait_for(empty, Some(again)).is_some() || until.has_passed() {
-                break;
-            }
-        }
-        // It may hold this runtime.
-        self.emptied.lock().take();
-        self.phase.store(STOPPED, SeqCst);
-        self.stop(until)
-    }
-
-    /// Ends and joins the threads, after the phase was set.
-    fn stop(&self, until: Moment) -> usize {
-        self.monitor.keep_awake();
-        for shard in &self.shards {
-            shard.poller.wake();
-        }
-        self.join(until)
-    }
-
-    fn join(&self, until: Moment) -> usize {
-        let mut threads = self.pool.stop();
-        threads.extend(self.monitor_thread.lock().take());
-        // At the deadline too, only those that are stuck are left behind.
-        let leaving = Clock::default().after(LEAVING);
-        let over = || until.has_passed() && leaving.has_passed();
-        threads.retain(|thread| thread.thread().id() != thread::current().id());
-        let mut left = 0;
-        for thread in threads {
-            // std has no join with a timeout; a worker leaves within microseconds of its turn's end.
-            while !thread.is_finished() && !over() {
-                thread::sleep(Duration::from_micros(200));
-            }
-            if thread.is_finished() {
-                let _ = thread.join();
-            } else {
-                left += 1;
-            }
-        }
-        left
     }
 }

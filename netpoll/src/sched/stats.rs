@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{builder::SystemCalls, shared::Shared};
+use super::{settings::SystemCalls, shared::Shared};
 use crate::{counters::Counter, mem};
 
 /// Counters and gauges of a [`Runtime`](super::Runtime), read at one moment.

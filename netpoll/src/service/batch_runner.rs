@@ -11,7 +11,7 @@ use super::{
     batch::{self, BatchOwner},
     call::{Call, Flow, Out},
     concurrent_task::ConcurrentTask,
-    connection_handler::Done,
+    done::Done,
     guard::decoded,
     in_flight::{Completed, InFlight},
     request::Take,

@@ -21,22 +21,16 @@ use super::{
     Dispatch, Flow, Service,
     batch::BatchOwner,
     batch_runner::{BatchRunner, Job},
-    connection_handler::{ConnectionHandler, Ending, State},
     guard::guarded,
+    handler_state::{ConnectionHandler, Ending, State},
     in_flight::{Added, Completed, InFlight},
     request::Take,
 };
 use crate::{
-    conn::{Deadline, handler::After, recv::Step},
+    conn::{Deadline, handler::After, step::Step},
     error::{Error, ErrorKind, Result},
     guard::Place,
 };
-
-/// Creates the in-flight table of a connection whose requests are handled concurrently.
-pub(super) fn in_flight_table<S: Service>() -> Option<Arc<InFlight<Job<S>>>> {
-    let Dispatch::Concurrent { max, ordered } = S::DISPATCH else { return None };
-    Some(Arc::new(InFlight::new(max, ordered)))
-}
 
 impl<S: Service> ConnectionHandler<S> {
     /// A request that is handled concurrently needs bytes of its own.

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Flow, batch::BatchOwner, connection_handler::Done, in_flight::Completed};
+use super::{Flow, batch::BatchOwner, done::Done, in_flight::Completed};
 use crate::{
     buf::LinkBuffer,
     conn::Deadline,

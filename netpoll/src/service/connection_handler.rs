@@ -7,143 +7,30 @@
 
 use std::{
     mem,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool,
-            Ordering::{Acquire, Relaxed, Release},
-        },
-    },
+    sync::atomic::Ordering::{Acquire, Relaxed},
     task::Poll,
-    time::Duration,
 };
-
-use parking_lot::Mutex;
 
 use super::{
     Dispatch, Service,
-    batch_runner::Job,
-    call::Flow,
-    concurrent,
+    dispatch::Requests,
     guard::{Guarded, guarded, malformed, poll},
-    in_flight::{InFlight, OnEnd},
-    last_hook::LastHooks,
-    loan::Slot,
+    handler_state::{ConnectionHandler, Phase, State, Told},
+    in_flight::OnEnd,
     outcome::end,
-    request::Take,
 };
 use crate::{
-    buf::LinkBuffer,
     conn::{
         CloseReason, Connection,
         handler::{After, Handler},
-        recv::Step,
+        pump,
+        step::Step,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind},
     guard::{self, Place},
-    sched::BoxFuture,
 };
 
-/// The owner of a connection: the server that accepted it, or a dialled connection's own user.
-pub(crate) trait ConnectionOwner: Send + Sync {
-    /// Called when `on_prepare` refuses the connection.
-    fn refused(&self);
-
-    /// Returns whether connections are to end as soon as they are idle.
-    fn drains(&self) -> bool;
-
-    /// Called for each error that `on_error` is told of.
-    fn failed(&self, conn: &Connection, error: &Error);
-
-    /// Called when the connection has ended.
-    fn closed(&self, conn: &Connection);
-}
-
-/// The handler of one connection for the service `S`.
-// As in `Conn`, the fields that every turn touches come first; the session has any size.
-#[repr(C)]
-pub(crate) struct ConnectionHandler<S: Service> {
-    pub(super) timeout: Option<Duration>,
-    pub(super) service: Arc<S>,
-    pub(super) owner: Arc<dyn ConnectionOwner>,
-    /// The requests that are handled concurrently, if they are.
-    pub(super) in_flight: Option<Arc<InFlight<Job<S>>>>,
-    /// True if the next turn scans the rest of the input anew.
-    again: AtomicBool,
-    last_hooks: LastHooks,
-    state: Mutex<State<S>>,
-}
-
-#[repr(C)]
-pub(super) struct State<S: Service> {
-    pub(super) phase: Phase<S::Session>,
-    pub(super) scan: Guarded<<S::Request as Take>::Scan>,
-    /// The end that waits for the concurrent requests in flight.
-    pub(super) ending: Option<Ending>,
-    pub(super) session: Option<S::Session>,
-    /// The slot that a future returns the session to.
-    pub(super) slot: Slot<S::Session>,
-}
-
-pub(super) enum Phase<T> {
-    Fresh,
-    /// `on_prepare` has let it in.
-    Prepared,
-    Opening(BoxFuture<Result<T>>),
-    Open,
-    Busy(BoxFuture<Done>),
-    Over,
-}
-
-/// The end of a connection that reads no more requests, and still answers those in flight.
-pub(super) enum Ending {
-    /// An error, such as malformed bytes behind the last request.
-    Failed(Error),
-    /// A handler's wish.
-    Closed,
-}
-
-/// The output of a request's future: its answer and its result.
-pub(super) struct Done {
-    pub(super) out: LinkBuffer,
-    pub(super) result: Result<Flow>,
-}
-
 impl<S: Service> ConnectionHandler<S> {
-    pub(crate) fn new(
-        service: Arc<S>,
-        owner: Arc<dyn ConnectionOwner>,
-        timeout: Option<Duration>,
-    ) -> Self {
-        let state = State {
-            phase: Phase::Fresh,
-            session: None,
-            slot: Slot::default(),
-            scan: Guarded::new(Place::Scan, Default::default()),
-            ending: None,
-        };
-        let in_flight = concurrent::in_flight_table();
-        let state = Mutex::new(state);
-        Self {
-            service,
-            owner,
-            timeout,
-            state,
-            in_flight,
-            again: AtomicBool::new(false),
-            last_hooks: LastHooks::default(),
-        }
-    }
-
-    pub(super) fn service(&self) -> &S {
-        &self.service
-    }
-
-    /// Makes the next turn scan its input anew.
-    pub(super) fn look_again(&self) {
-        self.again.store(true, Release);
-    }
-
     /// Runs `on_prepare`. `Some`: it refuses the connection.
     fn judge(&self, state: &mut State<S>, conn: &Connection) -> Option<After> {
         let error = match guarded(Place::OnPrepare, || self.service.on_prepare(conn)) {
@@ -189,6 +76,22 @@ impl<S: Service> ConnectionHandler<S> {
             }
             Err(error) => Some(self.fail(step, &error)),
         }
+    }
+
+    /// Finds and handles requests until nothing is left or the budget is spent.
+    fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
+        if !step.has_room() {
+            // Even if each turn answers little: output that the peer does not read must not grow.
+            return After::Full;
+        }
+        let max_frame = step.conn.options().max_frame;
+        pump::run(&mut Requests { handler: self, state, max_frame }, step).unwrap_or_else(|error| {
+            if error.kind() == ErrorKind::Eof && !self.has_pending() {
+                self.fail(step, &error);
+                return After::Close(CloseReason::Eof);
+            }
+            self.end_with(state, step, error)
+        })
     }
 }
 
@@ -280,17 +183,5 @@ impl<S: Service> Handler for ConnectionHandler<S> {
 
     fn inline(&self) -> bool {
         S::DISPATCH == Dispatch::Inline
-    }
-}
-
-/// The notice to a connection's owner that the connection has ended, given when this is dropped.
-pub(super) struct Told {
-    owner: Arc<dyn ConnectionOwner>,
-    pub(super) conn: Connection,
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        self.owner.closed(&self.conn);
     }
 }

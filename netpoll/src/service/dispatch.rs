@@ -1,8 +1,9 @@
-//! Dispatch: a turn finds requests, handles them one at a time, and resumes those that wait.
+//! Dispatch: what a turn does with the requests that it finds, one at a time, and with those that wait.
 
 use std::{
     future::Future,
     mem,
+    ops::ControlFlow::{self, Break, Continue},
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
@@ -10,18 +11,17 @@ use std::{
 use super::{
     Dispatch, Service,
     call::{Call, Out},
-    connection_handler::{ConnectionHandler, Done, Phase, State},
+    done::Done,
     guard::{decoded, malformed, poll},
+    handler_state::{ConnectionHandler, Phase, State},
     loan::Loan,
     request::Take,
 };
 use crate::{
     buf::LinkBuffer,
     conn::{
-        CloseReason, Deadline,
-        frames::{Budget, Found, Next},
-        handler::After,
-        recv::Step,
+        CloseReason, Deadline, Sent, frames::Found, handler::After, pump::Receive, recv::Recv,
+        step::Step,
     },
     error::{Error, Result},
     guard::{self, Place},
@@ -50,70 +50,6 @@ impl<S: Service> ConnectionHandler<S> {
         step.take_back();
         step.out.append(done.out);
         self.flow(step, done.result)
-    }
-
-    /// Finds and handles requests until nothing is left or the budget is spent.
-    pub(super) fn work(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> After {
-        if !step.has_room() {
-            // Even if each turn answers little: output that the peer does not read must not grow.
-            return After::Full;
-        }
-        let max = step.conn.options().max_frame;
-        let mut budget = Budget::new();
-        loop {
-            if step.conn.conn.is_ending() {
-                // A handler has closed the connection: no request after that one starts.
-                return After::Wait;
-            }
-            let scan = &mut *state.scan;
-            match budget.next(step, |recv| S::Request::find(scan, recv, max)) {
-                Ok(Next::Request(n)) => {
-                    if let Some(after) = self.request(state, step, n) {
-                        return after;
-                    }
-                    if step.answered() >= ANSWERS && !step.send() {
-                        return After::Full;
-                    }
-                }
-                Ok(Next::Quiet) => {
-                    let scan = &mut *state.scan;
-                    if let Some(recv) = &step.recv
-                        && let Err(error) = S::Request::early(scan, recv, step.out)
-                    {
-                        return self.end_with(state, step, error);
-                    }
-                    return self.quiet(step);
-                }
-                Ok(Next::Eof) => return self.at_eof(state, step, max),
-                Ok(Next::Over(after)) => return after,
-                Err(error) => return self.end_with(state, step, error),
-            }
-        }
-    }
-
-    /// Ends a turn that has read all there is.
-    fn quiet(&self, step: &Step<'_, '_>) -> After {
-        let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
-        // A request that arrives as the drain begins, or came with a connection from the accept queue, is
-        // answered.
-        if idle && self.owner.drains() && !self.has_pending() && !step.conn.has_unread_input() {
-            return After::Close(CloseReason::Shutdown);
-        }
-        After::Wait
-    }
-
-    /// Handles the end of the stream, where the rest may be a frame that only the end delimits.
-    fn at_eof(&self, state: &mut State<S>, step: &mut Step<'_, '_>, max: usize) -> After {
-        let Some(recv) = &step.recv else { return After::Wait };
-        match S::Request::find(&mut state.scan, recv, max) {
-            Ok(Found::Request(n)) => self.request(state, step, n).unwrap_or(After::Again),
-            Ok(Found::Need(_)) => After::Wait,
-            Err(error) if self.has_pending() => self.end_with(state, step, error),
-            Err(error) => {
-                self.fail(step, &error);
-                After::Close(CloseReason::Eof)
-            }
-        }
     }
 
     /// Handles the request of `n` bytes. Returns `None` if the connection goes on.
@@ -190,6 +126,44 @@ impl<S: Service> ConnectionHandler<S> {
             out.flush();
             Done { out, result }
         }));
+    }
+}
+
+/// The receiving side of a step.
+pub(super) struct Requests<'s, S: Service> {
+    pub(super) handler: &'s ConnectionHandler<S>,
+    pub(super) state: &'s mut State<S>,
+    pub(super) max_frame: usize,
+}
+
+impl<S: Service> Receive for Requests<'_, S> {
+    #[inline]
+    fn find(&mut self, recv: &Recv) -> Result<Found> {
+        S::Request::find(&mut self.state.scan, recv, self.max_frame)
+    }
+
+    #[inline]
+    fn frame(&mut self, step: &mut Step<'_, '_>, n: usize) -> Result<ControlFlow<After>> {
+        Ok(match self.handler.request(self.state, step, n) {
+            Some(after) => Break(after),
+            None if step.answered() >= ANSWERS && step.send() == Sent::Full => Break(After::Full),
+            None => Continue(()),
+        })
+    }
+
+    fn quiet(&mut self, step: &mut Step<'_, '_>) -> Result<After> {
+        if let Some(recv) = &step.recv {
+            S::Request::early(&mut self.state.scan, recv, step.out)?;
+        }
+        let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
+        let handler = self.handler;
+        // A request that arrives as the drain begins, or came with a connection from the accept queue, is
+        // answered.
+        if idle && handler.owner.drains() && !handler.has_pending() && !step.conn.has_unread_input()
+        {
+            return Ok(After::Close(CloseReason::Shutdown));
+        }
+        Ok(After::Wait)
     }
 }
 

@@ -6,6 +6,7 @@ pub use super::{
     coded::By,
     fault::Fault,
     free::Alone,
+    hook_results::{idle, logged, told},
     hook_set::HookSet,
     reply::{Numbered, Plain, Puts},
     routed::{RouteLimit, RoutePlace, answer, argument, enter, into_payload, route_deadline},
@@ -132,28 +133,6 @@ pub fn owned<T, S: IntoOwned<T>>(session: S) -> Result<T> {
     session.into_owned().ok_or_else(|| {
         Error::new(ErrorKind::Config, "a session is still in use when its connection closes")
     })
-}
-
-/// Reports a hook's error to `on_error`.
-pub fn told<S: Service>(server: &S, conn: &Connection, result: Result<()>) {
-    if let Err(error) = result {
-        server.on_error(conn, &error);
-    }
-}
-
-/// Returns the decision of `on_idle`. If it failed the connection closes.
-pub fn idle<S: Service>(server: &S, conn: &Connection, result: Result<bool>) -> bool {
-    result.unwrap_or_else(|error| {
-        server.on_error(conn, &error);
-        true
-    })
-}
-
-/// Logs an error of `on_error` itself.
-pub fn logged(result: Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "on_error");
-    }
 }
 
 /// What stands in it, where the library has datagrams.

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::connection_handler::Done;
+use super::done::Done;
 use crate::{
     buf::LinkBuffer,
     conn::Connection,

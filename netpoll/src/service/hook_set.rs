@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     Call, Dispatch, Flow, Request, Service,
-    glue::{idle, logged, told},
+    hook_results::{idle, logged, told},
     hooks::{OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest},
     sessions::Kept,
 };

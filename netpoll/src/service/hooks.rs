@@ -6,7 +6,10 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{Call, Dispatch, Flow, In, Request, sessions::Kept};
+use super::{
+    Call, Dispatch, Flow, In, Request,
+    sessions::{Kept, Unnamed, Wants},
+};
 use crate::{
     conn::{CloseReason, Connection},
     error::{Error, Result},
@@ -144,6 +147,10 @@ impl<S: Sync, T: Send> OnRequest<S, T> for NoHook {
     async fn on_request<'a>(_: &'a S, _: Call<'a, T>, _: In<'a>) -> Result<Flow> {
         Ok(Flow::Close)
     }
+}
+
+impl Wants for NoHook {
+    type Session = Unnamed;
 }
 
 impl<S> OnPrepare<S> for NoHook {

@@ -22,7 +22,7 @@ use std::{
 
 use slab::Slab;
 
-use super::{call::Flow, connection_handler::Done};
+use super::{call::Flow, done::Done};
 use crate::{
     guard::{self, Place},
     primitive::Mutex,

@@ -91,12 +91,15 @@ mod connection_handler;
 #[cfg(feature = "udp")]
 pub mod datagram;
 mod dispatch;
+mod done;
 mod extract;
 mod fault;
 mod free;
 #[doc(hidden)]
 pub mod glue;
 mod guard;
+mod handler_state;
+mod hook_results;
 mod hook_set;
 mod hooks;
 mod in_flight;
@@ -145,7 +148,7 @@ pub use replies::{Replies, Streamed};
 pub use reply::{IntoErrorReply, IntoReply, Reply};
 pub use request::Request;
 
-pub(crate) use connection_handler::{ConnectionHandler, ConnectionOwner};
+pub(crate) use handler_state::{ConnectionHandler, ConnectionOwner};
 
 use crate::{
     conn::{CloseReason, Connection},

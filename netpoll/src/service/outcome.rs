@@ -9,11 +9,11 @@ use std::{
 use super::{
     Service,
     call::Flow,
-    connection_handler::{ConnectionHandler, Ending, State, Told},
     guard::Guarded,
+    handler_state::{ConnectionHandler, Ending, State, Told},
 };
 use crate::{
-    conn::{CloseReason, Connection, core::Conn, handler::After, recv::Step},
+    conn::{CloseReason, Connection, core::Conn, handler::After, step::Step},
     error::{Error, ErrorKind, Result},
     guard::{self, Panicked, Place},
     sched::BoxFuture,

@@ -154,7 +154,7 @@ impl Take for In<'static> {
         let now = Called { received: recv.received, consumed: recv.consumed() };
         if there > 0 && now != *called {
             *called = now;
-            return Ok(Found::Request(there));
+            return Ok(Found::Frame(there));
         }
         if there >= max {
             let why = format!("a handler left {there} bytes, and max_frame is {max}");

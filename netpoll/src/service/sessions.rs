@@ -7,7 +7,6 @@ use std::{any::Any, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::hooks::NoHook;
 use crate::error::{Error, Result};
 
 /// A hook that takes a session.
@@ -43,10 +42,6 @@ impl fmt::Debug for Unnamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Unnamed").finish_non_exhaustive()
     }
-}
-
-impl Wants for NoHook {
-    type Session = Unnamed;
 }
 
 /// The common session of two hooks: the first that is named.

@@ -23,14 +23,13 @@ pub use sequence::{MuxFrame, SequenceNumber};
 use table::{Abandoned, Sorted, Table};
 
 use super::{
-    call_connection::{CallConnection, CallOf, Inspect, Matching, Started},
+    call_connection::{CallConnection, CallOf, Matching, Reply, Started},
     call_future::PendingWrite,
     health::Outcome,
-    reply_handler::read_marks,
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
-    conn::{Sent, handler::Handler},
+    conn::Sent,
     error::Result,
     guard::{self, Place},
 };
@@ -43,9 +42,6 @@ pub(super) type OnPush = Box<dyn Fn(LinkSlice) + Send + Sync>;
 
 /// Data that all connections of a client share.
 pub(super) struct Spec {
-    pub(super) handler: fn(Arc<CallConnection<ByNumber>>) -> Arc<dyn Handler>,
-    /// Reads the marks of a reply.
-    pub(super) inspect: Inspect,
     pub(super) on_push: Option<OnPush>,
     /// The largest number.
     pub(super) max_number: u64,
@@ -91,10 +87,6 @@ impl Matching for ByNumber {
         Self { table: Table::new(spec.max_number), load: AtomicUsize::new(0) }
     }
 
-    fn handler(spec: &Spec) -> fn(Arc<CallConnection<Self>>) -> Arc<dyn Handler> {
-        spec.handler
-    }
-
     fn start(
         connection: &Arc<CallConnection<Self>>,
         call: Arc<CallOf<Self>>,
@@ -136,19 +128,11 @@ impl Matching for ByNumber {
     }
 
     fn received(
-        connection: &CallConnection<Self>,
-        bytes: LinkSlice,
-        _: bool,
+        _: &CallConnection<Self>,
+        Reply { bytes, number, .. }: Reply,
         batch: &mut Self::Batch,
     ) -> Result<()> {
-        let marks = read_marks(connection.hub.spec.inspect, &bytes)?;
-        if marks.goodbye {
-            connection.hub.carry_out(connection.drain());
-            if marks.only_goodbye {
-                return Ok(());
-            }
-        }
-        batch.push((marks.number, bytes));
+        batch.push((number, bytes));
         Ok(())
     }
 
@@ -161,21 +145,15 @@ impl Matching for ByNumber {
             return Ok(());
         }
         let (hub, calls) = (&connection.hub, &connection.calls);
-        let Sorted { replies, late, pushes, left } = calls.table.sort(batch.drain(..));
+        let Sorted { mut replies, late, pushes, left } = calls.table.sort(batch.drain(..));
         calls.load.store(left, Relaxed);
         if late > 0 {
             connection.prove();
             hub.counters.late.fetch_add(late, Relaxed);
         }
         if !replies.is_empty() {
-            // Before their callers are told, who may call again at once.
-            let ended = replies.iter().map(|(call, _)| &**call);
-            let actions = hub.connections.release(connection.id(), ended);
-            for (call, bytes) in replies {
-                connection.answered();
-                call.complete(Ok(bytes));
-            }
-            hub.carry_out(actions);
+            replies.iter().for_each(|_| connection.answered());
+            connection.deliver(&mut replies);
         }
         pushes.into_iter().try_for_each(|bytes| connection.push(bytes))
     }

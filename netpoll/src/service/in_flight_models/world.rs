@@ -12,7 +12,7 @@ use super::super::{
     batch::{self, BatchOwner},
     call::Flow,
     concurrent_task::ConcurrentTask,
-    connection_handler::Done,
+    done::Done,
     in_flight::{Added, Completed, InFlight},
 };
 use crate::{

@@ -1,0 +1,135 @@
+//! The state of a connection's handler.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Release},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    Dispatch, Service, batch_runner::Job, done::Done, guard::Guarded, in_flight::InFlight,
+    last_hook::LastHooks, loan::Slot, request::Take,
+};
+use crate::{
+    conn::Connection,
+    error::{Error, Result},
+    guard::Place,
+    sched::BoxFuture,
+};
+
+/// The owner of a connection: the server that accepted it, or a dialled connection's own user.
+pub(crate) trait ConnectionOwner: Send + Sync {
+    /// Called when `on_prepare` refuses the connection.
+    fn refused(&self);
+
+    /// Returns whether connections are to end as soon as they are idle.
+    fn drains(&self) -> bool;
+
+    /// Called for each error that `on_error` is told of.
+    fn failed(&self, conn: &Connection, error: &Error);
+
+    /// Called when the connection has ended.
+    fn closed(&self, conn: &Connection);
+}
+
+/// The handler of one connection for the service `S`.
+// As in `Conn`, the fields that every turn touches come first; the session has any size.
+#[repr(C)]
+pub(crate) struct ConnectionHandler<S: Service> {
+    pub(super) timeout: Option<Duration>,
+    pub(super) service: Arc<S>,
+    pub(super) owner: Arc<dyn ConnectionOwner>,
+    /// The requests that are handled concurrently, if they are.
+    pub(super) in_flight: Option<Arc<InFlight<Job<S>>>>,
+    /// True if the next turn scans the rest of the input anew.
+    pub(super) again: AtomicBool,
+    pub(super) last_hooks: LastHooks,
+    pub(super) state: Mutex<State<S>>,
+}
+
+#[repr(C)]
+pub(super) struct State<S: Service> {
+    pub(super) phase: Phase<S::Session>,
+    pub(super) scan: Guarded<<S::Request as Take>::Scan>,
+    /// The end that waits for the concurrent requests in flight.
+    pub(super) ending: Option<Ending>,
+    pub(super) session: Option<S::Session>,
+    /// The slot that a future returns the session to.
+    pub(super) slot: Slot<S::Session>,
+}
+
+pub(super) enum Phase<T> {
+    Fresh,
+    /// `on_prepare` has let it in.
+    Prepared,
+    Opening(BoxFuture<Result<T>>),
+    Open,
+    Busy(BoxFuture<Done>),
+    Over,
+}
+
+/// The end of a connection that reads no more requests, and still answers those in flight.
+pub(super) enum Ending {
+    /// An error, such as malformed bytes behind the last request.
+    Failed(Error),
+    /// A handler's wish.
+    Closed,
+}
+
+impl<S: Service> ConnectionHandler<S> {
+    pub(crate) fn new(
+        service: Arc<S>,
+        owner: Arc<dyn ConnectionOwner>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let state = State {
+            phase: Phase::Fresh,
+            session: None,
+            slot: Slot::default(),
+            scan: Guarded::new(Place::Scan, Default::default()),
+            ending: None,
+        };
+        let in_flight = in_flight_table();
+        let state = Mutex::new(state);
+        Self {
+            service,
+            owner,
+            timeout,
+            state,
+            in_flight,
+            again: AtomicBool::new(false),
+            last_hooks: LastHooks::default(),
+        }
+    }
+
+    pub(super) fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// Makes the next turn scan its input anew.
+    pub(super) fn look_again(&self) {
+        self.again.store(true, Release);
+    }
+}
+
+/// The notice to a connection's owner that the connection has ended, given when this is dropped.
+pub(super) struct Told {
+    pub(super) owner: Arc<dyn ConnectionOwner>,
+    pub(super) conn: Connection,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.owner.closed(&self.conn);
+    }
+}
+
+/// Creates the in-flight table of a connection whose requests are handled concurrently.
+fn in_flight_table<S: Service>() -> Option<Arc<InFlight<Job<S>>>> {
+    let Dispatch::Concurrent { max, ordered } = S::DISPATCH else { return None };
+    Some(Arc::new(InFlight::new(max, ordered)))
+}
