@@ -7,6 +7,7 @@ mod by_hand;
 mod derived;
 mod peers;
 mod request;
+mod request_derived;
 mod samples;
 
 use std::hint::black_box;
@@ -89,6 +90,7 @@ fn cases() -> Vec<Case> {
     pair::<derived::Ws<'_>, by_hand::Ws<'_>>("websocket", samples::websocket(), all);
     pair::<derived::Resp<'_>, by_hand::Resp<'_>>("resp", samples::resp(), all);
     read::<netpoll_examples::resp::Request<'_>>("request/example", &samples::resp(), all);
+    read::<request_derived::Request<'_>>("request/derived", &samples::resp(), all);
     read::<request::Request<'_>>("request/by-hand", &samples::resp(), all);
     peers::add(all);
     cases
