@@ -1,4 +1,5 @@
-//! Non-blocking network library for RPC servers and clients.
+#![doc = include_str!("front.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod addr;
 #[cfg(feature = "admin")]
