@@ -12,6 +12,7 @@ var servers = map[string]func(addr string, sideBySide bool) error{
 	"go-net":      serveNet,
 	"go-netpoll":  serveNetpoll,
 	"go-gnet":     serveGnet,
+	"shm-go":      serveShm,
 	"udp-go-net":  serveUDPNet,
 	"udp-go-gnet": serveUDPGnet,
 }

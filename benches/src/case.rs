@@ -26,6 +26,8 @@ pub enum Scenario {
     Sweep,
     /// Datagrams: echoes, bursts, and one way. See [`udp`](crate::udp).
     Udp,
+    /// Shared memory beside sockets. See [`shm`](crate::shm).
+    Shm,
 }
 
 impl Scenario {
@@ -42,6 +44,7 @@ impl Scenario {
             Self::Churn => "churn",
             Self::Sweep => "sweep",
             Self::Udp => "udp",
+            Self::Shm => "shm",
         }
     }
 
@@ -58,7 +61,7 @@ impl Scenario {
                 Case { conns: 16, size: 1 << 20, ..base },
             ],
             Self::Latency => vec![Case { conns: 1, ..base }],
-            Self::Udp => Vec::new(),
+            Self::Udp | Self::Shm => Vec::new(),
             Self::Mixed => [0.0, 1.0].map(|slow_percent| Case { slow_percent, ..base }).into(),
             Self::Churn => vec![Case { conns: 64, ..base }],
             Self::Sweep => {

@@ -13,7 +13,7 @@ pub const READY: &str = "listening on ";
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    addr: SocketAddr,
+    address: String,
     process: Process,
     /// The server ends with it.
     _stdin: Option<ChildStdin>,
@@ -31,9 +31,9 @@ impl Server {
         let stdout = child.stdout.take().expect("a piped output");
         let mut stdout = BufReader::new(stdout);
         match read_address(&mut stdout) {
-            Ok(addr) => {
+            Ok(address) => {
                 let process = Process::new(child.id())?;
-                Ok(Self { child, addr, process, _stdin: stdin, _stdout: stdout })
+                Ok(Self { child, address, process, _stdin: stdin, _stdout: stdout })
             }
             Err(error) => {
                 let _ = child.kill();
@@ -44,8 +44,17 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    ///
+    /// # Errors
+    /// It is no address of IP.
+    pub fn addr(&self) -> io::Result<SocketAddr> {
+        let what = |error| io::Error::other(format!("{:?} is no address: {error}", self.address));
+        self.address.parse().map_err(what)
+    }
+
+    /// Where it listens, as it says.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The process, to be measured.
@@ -61,7 +70,7 @@ impl Drop for Server {
     }
 }
 
-fn read_address(stdout: &mut impl BufRead) -> io::Result<SocketAddr> {
+fn read_address(stdout: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     loop {
         line.clear();
@@ -69,8 +78,7 @@ fn read_address(stdout: &mut impl BufRead) -> io::Result<SocketAddr> {
             return Err(io::Error::other("it ended before it listened"));
         }
         if let Some(addr) = line.trim_end().strip_prefix(READY) {
-            let what = |error| io::Error::other(format!("{addr:?} is no address: {error}"));
-            return addr.parse().map_err(what);
+            return Ok(addr.to_owned());
         }
     }
 }

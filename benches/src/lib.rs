@@ -15,6 +15,7 @@
 //! - [`catalog`]: which programs take part, and how each is started.
 //! - [`runner`]: runs cases against programs, round by round.
 //! - [`results`], [`targets`], [`report`]: what came of it.
+//! - [`udp`], [`shm`]: datagrams, and shared memory.
 //! - [`cli`]: the command line.
 
 #![cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ pub mod process;
 pub mod report;
 pub mod results;
 pub mod runner;
+pub mod shm;
 pub mod targets;
 pub mod udp;
 pub mod wire;

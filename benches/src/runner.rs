@@ -50,7 +50,7 @@ pub fn servers(
         }
         let server = Server::start(&mut command, options.measured_core)?;
         let timing = Timing::of_secs(options.secs);
-        measure::run(server.addr(), case, Some(server.process()), timing)
+        measure::run(server.addr()?, case, Some(server.process()), timing)
     };
     Ok(rounds("server", programs, left_out, cases, options, run))
 }
@@ -71,7 +71,7 @@ pub fn clients(
         command.args(["--listen", "127.0.0.1:0"]);
         let server = Server::start(&mut command, options.other_core)?;
         let mut command = program.command();
-        command.args(["--addr", &server.addr().to_string()]);
+        command.args(["--addr", server.address()]);
         call(&mut command, case, options)
     };
     Ok(rounds("client", programs, left_out, cases, options, run))

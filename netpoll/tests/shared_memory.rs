@@ -137,7 +137,8 @@ fn a_reader_that_does_not_read_is_not_written_to_without_end() {
             break;
         }
         sent += 100_000;
-        assert!(sent < 200_000_000, "nothing bounds what waits");
+        // Its part of the memory in each direction, and the high marks of both ends.
+        assert!(sent < 60_000_000, "nothing bounds what waits");
     }
     // Others go on beside it.
     let other = Dialer::new().dial(address).unwrap();

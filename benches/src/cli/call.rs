@@ -1,7 +1,6 @@
 //! `rpc call`: calls as one of the clients written in Rust.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,7 +14,7 @@ pub(super) struct CallArgs {
     name: String,
     /// Where the server listens
     #[arg(long)]
-    addr: SocketAddr,
+    addr: String,
     /// Connections
     #[arg(long, default_value_t = 100)]
     conns: usize,
@@ -31,6 +30,12 @@ pub(super) struct CallArgs {
     /// Seconds to measure
     #[arg(long, default_value_t = 1.0, value_parser = super::seconds)]
     secs: f64,
+    /// The server's process, whose processor time is reported too
+    #[arg(long)]
+    server: Option<u32>,
+    /// Count the server's system calls, which slows it
+    #[arg(long, requires = "server")]
+    count_calls: bool,
 }
 
 impl CallArgs {
@@ -43,6 +48,8 @@ impl CallArgs {
             shared: self.shared,
             size: self.size,
             measure: Duration::from_secs_f64(self.secs),
+            server: self.server,
+            count_calls: self.count_calls,
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::case::Scenario;
 use crate::catalog::{self, Program, Role};
 use crate::results::Results;
 use crate::runner::{self, Options};
-use crate::{process, report, udp};
+use crate::{process, report, shm, udp};
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
@@ -46,6 +46,9 @@ impl CompareArgs {
         let (first, second) = process::two_cores()?;
         if self.scenario.contains(&Scenario::Udp) {
             return self.datagrams(role, first, second);
+        }
+        if self.scenario.contains(&Scenario::Shm) {
+            return self.shared_memory(role, first, second);
         }
         let (programs, left_out) = catalog::resolve(role, &self.peers)?;
         let measured_core = self.measured_core.unwrap_or(first);
@@ -99,6 +102,24 @@ impl CompareArgs {
             server_core: self.measured_core.unwrap_or(first),
             load_core: self.shape.load_core.unwrap_or(second),
             peers: self.peers.clone(),
+        })
+    }
+}
+
+impl CompareArgs {
+    /// The scenario `shm`, which has peers of its own.
+    fn shared_memory(&self, role: Role, first: usize, second: usize) -> io::Result<()> {
+        if role != Role::Server || self.scenario.len() > 1 {
+            let what = "the scenario shm is of servers, and stands alone";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        shm::compare(&shm::Options {
+            secs: self.shape.secs,
+            rounds: self.rounds as usize,
+            server_core: self.measured_core.unwrap_or(first),
+            load_core: self.shape.load_core.unwrap_or(second),
+            peers: self.peers.clone(),
+            size: self.shape.size,
         })
     }
 }

@@ -6,6 +6,7 @@ mod datagram_peer;
 mod load;
 mod peer;
 mod report;
+mod shared_memory;
 mod table;
 
 use std::io;
@@ -37,6 +38,8 @@ enum Action {
     Peer(peer::PeerArgs),
     /// Echo datagrams as one of the peers written in Rust
     DatagramPeer(datagram_peer::DatagramPeerArgs),
+    /// Echo at any address that this project knows
+    AddressPeer(shared_memory::AddressPeerArgs),
     /// Call as one of the clients written in Rust
     Call(call::CallArgs),
 }
@@ -54,6 +57,7 @@ impl Cli {
             Action::Load(args) => args.run(),
             Action::Peer(args) => args.run(),
             Action::DatagramPeer(args) => args.run(),
+            Action::AddressPeer(args) => args.run(),
             Action::Call(args) => args.run(),
         }
     }

@@ -7,7 +7,6 @@ mod netpoll;
 mod tokio;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,13 +15,14 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
 use crate::load::window::{Latency, Window};
+use crate::process::{Process, SyscallCount};
 use crate::wire::{Request, Tag};
 
 /// What a client is to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Shape {
     /// Where the server listens.
-    pub addr: SocketAddr,
+    pub addr: String,
     /// Connections.
     pub conns: usize,
     /// Callers side by side.
@@ -33,6 +33,10 @@ pub struct Shape {
     pub size: usize,
     /// How long to measure.
     pub measure: Duration,
+    /// The server's process, whose processor time is measured too.
+    pub server: Option<u32>,
+    /// Counts the server's system calls in the measured time, which slows it.
+    pub count_calls: bool,
 }
 
 /// A client written in Rust.
@@ -77,9 +81,22 @@ struct Report {
     requests: u64,
     seconds: f64,
     cpu_seconds: f64,
+    /// The server's, where it is known.
+    server_cpu_seconds: Option<f64>,
+    /// The server's system calls in the measured time, where they were counted.
+    server_calls: Option<f64>,
     errors: u64,
     #[serde(flatten)]
     latency: Latency,
+}
+
+/// What the measured time took.
+#[derive(Debug)]
+struct Spent {
+    seconds: f64,
+    cpu_seconds: f64,
+    server_cpu_seconds: Option<f64>,
+    server_calls: Option<f64>,
 }
 
 /// What the callers that have ended found.
@@ -98,25 +115,42 @@ struct Meter {
 }
 
 impl Meter {
-    /// Sleeps through the warm-up and the measured time: its length and its processor time.
-    fn time(&self, measure: Duration) -> io::Result<(f64, f64)> {
+    /// Sleeps through the warm-up and the measured time.
+    fn time(&self, shape: &Shape) -> io::Result<Spent> {
+        let measure = shape.measure;
         std::thread::sleep(measure / 10);
-        let (cpu, begin) = (cpu_seconds()?, Instant::now());
+        let server = shape.server.map(Process::new).transpose()?;
+        let counted = server.filter(|_| shape.count_calls);
+        let counts = counted.and_then(|server| SyscallCount::start(&server, measure));
+        let server_cpu = || server.map(|server| server.cpu_time()).transpose();
+        let (cpu, before, begin) = (cpu_seconds()?, server_cpu()?, Instant::now());
         self.measuring.store(true, Ordering::Relaxed);
         std::thread::sleep(measure);
         self.measuring.store(false, Ordering::Relaxed);
-        let spent = (begin.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
+        let spent = Spent {
+            seconds: begin.elapsed().as_secs_f64(),
+            cpu_seconds: cpu_seconds()? - cpu,
+            server_cpu_seconds: server_cpu()?
+                .zip(before)
+                .map(|(after, before)| (after - before).as_secs_f64()),
+            server_calls: counts
+                .and_then(SyscallCount::finish)
+                .map(|calls| calls * measure.as_secs_f64()),
+        };
         self.stopped.store(true, Ordering::Relaxed);
         Ok(spent)
     }
 
     /// The report, when all callers have ended.
-    fn report(&self, (seconds, cpu_seconds): (f64, f64)) -> Report {
+    fn report(&self, spent: Spent) -> Report {
         let found = self.found.lock().expect("no caller panics");
+        let Spent { seconds, cpu_seconds, server_cpu_seconds, server_calls } = spent;
         Report {
             requests: found.window.requests(),
             seconds,
             cpu_seconds,
+            server_cpu_seconds,
+            server_calls,
             errors: found.failed,
             latency: Latency::from(&found.window.fast),
         }

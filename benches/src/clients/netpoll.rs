@@ -39,7 +39,7 @@ type Mux = Client<Numbered<'static>, Numbered<'static>>;
 
 pub(super) fn run(shape: Shape) -> io::Result<Report> {
     let (runtime, meter) = (Runtime::global(), Arc::new(Meter::default()));
-    let address = shape.addr.to_string();
+    let address = shape.addr.as_str();
     let callers: Vec<_> = if shape.shared {
         let mux = Mux::mux(address).connections(shape.conns).max_sequence(u64::from(SEQUENCES - 1));
         let mux = mux.build().map_err(io::Error::other)?;
@@ -51,7 +51,7 @@ pub(super) fn run(shape: Shape) -> io::Result<Report> {
         pool.warm_up(shape.conns).map_err(io::Error::other)?;
         (0..shape.callers).map(|_| take(runtime, pool.clone(), meter.clone(), shape.size)).collect()
     };
-    let spent = meter.time(shape.measure)?;
+    let spent = meter.time(&shape)?;
     for caller in callers {
         block_on(caller).map_err(io::Error::other)??;
     }

@@ -20,8 +20,8 @@ type Frames = Framed<TcpStream, LengthDelimitedCodec>;
 pub(super) fn run(shape: Shape) -> io::Result<Report> {
     let runtime = ::tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let meter = Arc::new(Meter::default());
-    let callers = runtime.block_on(start(shape, meter.clone()))?;
-    let spent = meter.time(shape.measure)?;
+    let callers = runtime.block_on(start(shape.clone(), meter.clone()))?;
+    let spent = meter.time(&shape)?;
     runtime.block_on(async {
         for caller in callers {
             caller.await.map_err(io::Error::other)??;
@@ -36,7 +36,7 @@ type Callers = Vec<::tokio::task::JoinHandle<io::Result<()>>>;
 async fn start(shape: Shape, meter: Arc<Meter>) -> io::Result<Callers> {
     let mut conns = Vec::new();
     for _ in 0..shape.conns {
-        let stream = TcpStream::connect(shape.addr).await?;
+        let stream = TcpStream::connect(&shape.addr).await?;
         stream.set_nodelay(true)?;
         let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_PAYLOAD).new_codec();
         conns.push(Framed::new(stream, codec));

@@ -22,6 +22,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+pub use netpoll_macros::serve_at;
+
 /// How a peer is to serve.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {

@@ -48,6 +48,18 @@ pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
     }
 }
 
+/// Serves at `address`, which may be any that the library knows, in series.
+///
+/// # Errors
+/// It cannot listen there.
+pub fn serve_at(address: &str) -> io::Result<()> {
+    super::exit_with_stdin()?;
+    let bound = EventLoop::builder(Free::<in_series>::new()).listen(address).bind();
+    let server = bound.map_err(io::Error::other)?;
+    println!("{}{}", crate::child::READY, server.addresses()[0]);
+    server.serve().map(drop).map_err(io::Error::other)
+}
+
 /// Serves `service` where `listen` says.
 pub(super) fn run<S: Service>(listen: Listen, service: S) -> io::Result<()> {
     let bound = EventLoop::builder(service).listen(listen.addr.to_string()).bind();

@@ -123,7 +123,7 @@ fn drive(server: &Server, shape: &Shape, length: Duration) -> io::Result<Sample>
 
 fn connect(server: &Server, shape: &Shape) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.connect(server.addr())?;
+    socket.connect(server.addr()?)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     if shape.burst > 1 {
         setsockopt(&socket, sockopt::UdpGsoSegment, &(shape.size as i32))?;

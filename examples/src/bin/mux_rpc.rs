@@ -6,6 +6,12 @@
 //! ```sh
 //! cargo run --release -p netpoll-examples --bin mux_rpc
 //! ```
+//!
+//! The same server and client talk through memory that both map:
+//!
+//! ```sh
+//! cargo run --release -p netpoll-examples --bin mux_rpc -- --over shm:/tmp/mux_rpc
+//! ```
 
 use std::{
     error::Error,
@@ -28,9 +34,13 @@ use netpoll_examples::{
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Where to listen, to serve only: host:port, unix:/path or unix:@name
+    /// Where to listen, to serve only: host:port, unix:/path, unix:@name or shm:/path
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+
+    /// Where the server and the client beside it meet
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with = "listen")]
+    over: String,
 
     /// How many calls the client makes
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -49,10 +59,15 @@ fn main() -> Outcome<()> {
     if let Some(address) = options.listen {
         return Ok(run::until_signal(server.listen(address).bind()?)?);
     }
-    let server = server.listen("127.0.0.1:0").bind()?;
+    let server = server.listen(options.over.as_str()).bind()?;
+    // One that was bound to a path of shared memory names its Unix socket.
+    let address = match options.over.starts_with("shm:") {
+        true => options.over,
+        false => server.addresses()[0].to_string(),
+    };
     let asked: Vec<u32> = (0..options.calls).map(|i| i * 7 % 20).collect();
     let start = Instant::now();
-    let turned = call_all(&runtime, &server.addresses()[0].to_string(), &asked)?;
+    let turned = call_all(&runtime, &address, &asked)?;
     let slept: u32 = asked.iter().sum();
     println!(
         "{} calls on one connection: they slept for {slept} ms in all, and took {} ms; \

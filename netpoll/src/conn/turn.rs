@@ -146,7 +146,7 @@ impl Connection {
         if timer && let Some(recv) = &mut recv {
             recv.readable = true;
         }
-        let &mut Scratch { ref mut block, ref mut out, looked } = scratch;
+        let &mut Scratch { ref mut block, ref mut out, looked, .. } = scratch;
         out.renew_spare();
         let mut step = Step { conn: self, recv, out, intake: Intake { block, looked } };
         if let Some(recv) = &mut step.recv

@@ -62,6 +62,9 @@ pub(crate) trait AcceptHandler: Send + Sync {
 
     /// Learns that a listener failed for good and is closed.
     fn failed(&self, error: Error);
+
+    /// Learns that the listener was closed.
+    fn closed(&self) {}
 }
 
 /// A listener in the poller; see the module's documentation.
@@ -250,7 +253,7 @@ impl Acceptor {
         match after {
             After::Wait => return false,
             After::Again => return true,
-            After::Closed => {}
+            After::Closed => self.handler.closed(),
             After::Failed(error) => {
                 let address = self.listener.address();
                 tracing::error!(%error, %address, "a listener failed and is closed");

@@ -3,19 +3,23 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::AcceptHandler;
 use crate::{addr::PeerAddress, error::Error, sched::shared::Shared, shm, sys::Endpoint};
 
-/// Passes the streams of sessions on to another handler.
+/// Passes the streams of sessions on to another handler. Sessions end with the listener, each as soon as it has
+/// no stream.
 pub(crate) struct Sessions {
     runtime: Arc<Shared>,
     handler: Arc<dyn AcceptHandler>,
+    served: Mutex<Vec<shm::Served>>,
 }
 
 impl Sessions {
     /// Makes the handler of a listener whose clients begin sessions; their streams go to `handler`.
     pub(crate) fn before(runtime: &Arc<Shared>, handler: Arc<dyn AcceptHandler>) -> Arc<Self> {
-        Arc::new(Self { runtime: runtime.clone(), handler })
+        Arc::new(Self { runtime: runtime.clone(), handler, served: Mutex::default() })
     }
 }
 
@@ -23,9 +27,19 @@ impl AcceptHandler for Sessions {
     fn accepted(&self, endpoint: Endpoint, peer: PeerAddress) {
         let handler = self.handler.clone();
         let accept: shm::Accept = Arc::new(move |stream, peer| handler.accepted(stream, peer));
-        if let Err(error) = shm::serve(&self.runtime, endpoint, peer, accept) {
-            tracing::warn!(%error, "a session in shared memory was lost");
+        match shm::serve(&self.runtime, endpoint, peer, accept) {
+            Ok(session) => {
+                let mut served = self.served.lock();
+                served.retain(|session| !session.is_over());
+                served.push(session);
+            }
+            Err(error) => tracing::warn!(%error, "a session in shared memory was lost"),
         }
+    }
+
+    fn closed(&self) {
+        self.served.lock().drain(..).for_each(|session| session.retire());
+        self.handler.closed();
     }
 
     fn failed(&self, error: Error) {

@@ -20,7 +20,13 @@ pub use crate::sys::{Interest, Readiness};
 
 use crate::{
     counters::{self, Counter},
-    primitive::Mutex,
+    primitive::{
+        Mutex,
+        atomic::{
+            AtomicBool,
+            Ordering::{AcqRel, Acquire, Release},
+        },
+    },
     sys::{Selector, Waker},
 };
 pub(crate) use parking::Parking;
@@ -58,8 +64,10 @@ pub struct Poller<S> {
     waker: Waker,
     parking: Parking,
     registry: Mutex<Registry<S>>,
-    /// Events that no selector tells; the wake-up says that there are some.
+    /// Events that no selector tells.
     posted: Mutex<Vec<(Token, Event)>>,
+    /// There are some; set after they were put there, taken before they are taken out.
+    any_posted: AtomicBool,
 }
 
 impl<S: Clone> Poller<S> {
@@ -72,7 +80,8 @@ impl<S: Clone> Poller<S> {
         let waker = Waker::new(&selector, WAKE)?;
         let registry = Mutex::new(Registry::default());
         let posted = Mutex::new(Vec::new());
-        Ok(Self { selector, waker, parking: Parking::new(), registry, posted })
+        let any_posted = AtomicBool::new(false);
+        Ok(Self { selector, waker, parking: Parking::new(), registry, posted, any_posted })
     }
 
     /// Registers `fd`: its events come with a clone of `source`.
@@ -170,10 +179,15 @@ impl<S: Clone> Poller<S> {
     /// # Errors
     /// What the system reports: the poller is of no use then.
     pub fn poll(&self, events: &mut Events<S>, timeout: Option<Duration>) -> io::Result<usize> {
-        self.poll_ahead(events, timeout, |_| {})
+        // Who posts from here on wakes it.
+        self.parking.begin();
+        let polled = self.poll_ahead(events, timeout, |_| {});
+        self.parking.end();
+        polled
     }
 
-    /// As [`poll`](Self::poll). Tells `soon` of each source some time before it is cloned.
+    /// Polls as [`poll`](Self::poll) does, for a driver that announces its waits itself. Tells `soon` of each
+    /// source some time before it is cloned.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -184,16 +198,16 @@ impl<S: Clone> Poller<S> {
         soon: impl Fn(&S),
     ) -> io::Result<usize> {
         events.ready.clear();
+        let timeout = if self.has_posted() { Some(Duration::ZERO) } else { timeout };
         if self.selector.wait(&mut events.raw, timeout)? == 0 {
-            return Ok(0);
+            return Ok(self.poll_posted(events));
         }
-        let (mut seen, mut stale, mut woken) = (0, 0, false);
+        let (mut seen, mut stale) = (0, 0);
         let registry = self.registry.lock();
         let mut ahead = events.raw.iter().skip(AHEAD);
         for raw in events.raw.iter() {
             ahead.next().and_then(|raw| registry.get(raw.token.into())).map(&soon);
             if raw.token == WAKE {
-                woken = true;
                 continue;
             }
             seen += 1;
@@ -202,7 +216,20 @@ impl<S: Clone> Poller<S> {
                 None => stale += 1,
             }
         }
-        if woken {
+        drop((registry, ahead));
+        counters::add(Counter::Events, seen);
+        if stale != 0 {
+            counters::add(Counter::StaleEvents, stale);
+        }
+        Ok(self.poll_posted(events))
+    }
+
+    /// Adds the events that were [posted](Self::post) to `events`, without a look at the selector. Returns
+    /// how many events there are now.
+    pub(crate) fn poll_posted(&self, events: &mut Events<S>) -> usize {
+        if self.has_posted() && self.any_posted.swap(false, AcqRel) {
+            let registry = self.registry.lock();
+            let (mut seen, mut stale) = (0, 0);
             for (token, event) in self.posted.lock().drain(..) {
                 seen += 1;
                 match registry.get(token) {
@@ -210,17 +237,21 @@ impl<S: Clone> Poller<S> {
                     None => stale += 1,
                 }
             }
+            drop(registry);
+            counters::add(Counter::Events, seen);
+            if stale != 0 {
+                counters::add(Counter::StaleEvents, stale);
+            }
         }
-        drop(registry);
-        counters::add(Counter::Events, seen);
-        if stale != 0 {
-            counters::add(Counter::StaleEvents, stale);
-        }
-        Ok(events.ready.len())
+        events.ready.len()
     }
 
-    /// Has the next [`poll`](Self::poll) give `event` of what `token` stands for, if it still does: for
-    /// what a selector does not know. Wakes the driver.
+    fn has_posted(&self) -> bool {
+        self.any_posted.load(Acquire)
+    }
+
+    /// Queues `event`; the next [`poll`](Self::poll) returns it for the source registered as `token`, if it
+    /// still is: for what a selector does not know. Wakes the driver if it waits.
     ///
     /// ```
     /// use netpoll::poller::{Event, Events, Poller, Readiness};
@@ -233,14 +264,13 @@ impl<S: Clone> Poller<S> {
     /// ```
     pub fn post(&self, token: Token, event: Event) {
         self.posted.lock().push((token, event));
-        // Also where it is not parked: only a wake-up has it look.
-        self.parking.claim();
-        self.wake();
+        self.any_posted.store(true, Release);
+        self.wake_if_parked();
     }
 
-    /// Returns true if events wait to be polled at this moment. Costs a system call.
+    /// Returns true if events wait to be polled at this moment. Costs a system call as a rule.
     pub fn has_events(&self) -> bool {
-        self.selector.is_ready()
+        self.has_posted() || self.selector.is_ready()
     }
 
     /// Ends the present [`poll`](Self::poll), or the next one if none runs. Costs a system call;

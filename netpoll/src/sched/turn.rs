@@ -84,4 +84,7 @@ pub(crate) struct Scratch {
     pub(crate) looked: Option<u64>,
     /// Where a turn's answers go. Between turns it has no bytes, and the block that they were written to.
     pub(crate) out: LinkBuffer,
+    /// Set by a turn that is queued again and hears of what comes by memory: the worker may run it without a
+    /// look at the selector before.
+    pub(crate) by_memory: bool,
 }

@@ -46,6 +46,7 @@ pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
         context: ThreadContext::enter(&shared),
         running: Running::Nothing,
         failures: 0,
+        unlooked: 0,
         ring: None,
         refused: false,
         gathered: Vec::new(),
@@ -80,6 +81,8 @@ struct Worker {
     running: Running,
     /// Looks in a row at which the selector failed.
     failures: u32,
+    /// Turns since the last look at the selector.
+    unlooked: usize,
     /// Made when it is first needed.
     ring: Option<Ring>,
     /// The system has refused a ring.
@@ -230,6 +233,7 @@ impl Worker {
     /// Runs one turn, with `shard` lent to it. False: the shard is lost.
     fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn Turn>) -> bool {
         counters::add(Counter::Turns, 1);
+        self.unlooked += 1;
         self.context.runs(turn.connection());
         let inline = turn.inline();
         // At the limit of handlers, tasks and the runtime's own work keep their shard until they wait: no
@@ -282,11 +286,19 @@ impl Worker {
     /// Waits for events, if nothing is ready and no `hurry`, and hands them and the timers out.
     fn look(&mut self, shard: &Arc<Shard>, hurry: bool) {
         let busy = hurry || shard.queue.len() > 0 || self.may_go_on(shard);
-        let timeout = if busy { Some(Duration::ZERO) } else { self.park(shard) };
-        let waited = shard
-            .poller
-            .poll_ahead(&mut self.events, timeout, |source| fetch::<TOUCHED, _>(&**source));
-        shard.poller.park_end();
+        // As many turns as one look may bring.
+        let by_memory = std::mem::take(&mut self.scratch.by_memory) && self.unlooked < EVENTS;
+        let waited = if busy && by_memory {
+            Ok(shard.poller.poll_posted(&mut self.events))
+        } else {
+            self.unlooked = 0;
+            let timeout = if busy { Some(Duration::ZERO) } else { self.park(shard) };
+            let waited = shard
+                .poller
+                .poll_ahead(&mut self.events, timeout, |source| fetch::<TOUCHED, _>(&**source));
+            shard.poller.park_end();
+            waited
+        };
         let seen = match waited {
             Ok(seen) => {
                 self.failures = 0;

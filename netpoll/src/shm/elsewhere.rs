@@ -12,6 +12,19 @@ use crate::{
 /// Takes the streams that a peer begins.
 pub(crate) type Accept = Arc<dyn Fn(Endpoint, PeerAddress) + Send + Sync>;
 
+/// A session that is served: there is none.
+pub(crate) enum Served {}
+
+impl Served {
+    pub(crate) fn is_over(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn retire(&self) {
+        match *self {}
+    }
+}
+
 fn unsupported() -> Error {
     Error::new(ErrorKind::Config, "shared memory between processes is for Linux alone")
 }
@@ -28,7 +41,7 @@ pub(crate) fn check() -> Result<()> {
 ///
 /// # Errors
 /// `Config`, always.
-pub(crate) fn serve(_: &Arc<Shared>, _: Endpoint, _: PeerAddress, _: Accept) -> Result<()> {
+pub(crate) fn serve(_: &Arc<Shared>, _: Endpoint, _: PeerAddress, _: Accept) -> Result<Served> {
     Err(unsupported())
 }
 

@@ -28,6 +28,7 @@ use super::{
     breach::Breach,
     control::{Header, Kind},
     queue::{Consumer, Element, Producer},
+    quota::Quota,
     slices::{Held, Received, Slices},
     stream::{Shared, ShmStream},
 };
@@ -49,8 +50,8 @@ const COPIED_MOST: usize = 16 << 20;
 /// Numbers of streams that may be left out for a while.
 const SKIPPED_MOST: u32 = 4096;
 
-/// Elements that one drain of the queue takes.
-const BUDGET: usize = 256;
+/// Elements that a turn takes off the queue.
+pub(super) const BUDGET: usize = 256;
 
 /// A session, as its streams see it.
 pub(crate) struct Link {
@@ -220,13 +221,19 @@ impl Link {
     /// Writes up to `wanted` bytes of `parts` into slices and tells the peer. `None`: there is no slice.
     ///
     /// # Errors
-    /// `WouldBlock`: the queue is full; a notification follows. `ConnectionReset`: the peer broke the memory.
+    /// `WouldBlock`: the queue is full, or the stream has filled its part of the memory; a notification follows.
+    /// `ConnectionReset`: the peer broke the memory.
     pub(super) fn write(
         &self,
         id: u32,
+        quota: &mut Quota,
         parts: &[IoSlice<'_>],
         wanted: usize,
     ) -> io::Result<Option<usize>> {
+        let wanted = wanted.min(quota.room(&self.slices));
+        if wanted == 0 {
+            return Err(self.wait(id));
+        }
         let mut taken = Vec::new();
         let mut room = 0;
         while room < wanted {
@@ -248,6 +255,7 @@ impl Link {
             Ok(true) => {
                 for &slice in &taken {
                     self.slices.send(slice);
+                    quota.note(slice, &self.slices);
                 }
                 self.wake_peer(&mut sending)?;
                 Ok(Some(n))
@@ -348,7 +356,22 @@ impl Link {
     /// Wakes the peer's consumer, if it rests.
     fn wake_peer(&self, sending: &mut Sending) -> io::Result<()> {
         if sending.producer.must_wake() {
-            sending.unsent.extend(Header::write(Kind::Wake, self.version, 0));
+            let wake = Header::write(Kind::Wake, self.version, 0);
+            if sending.unsent.is_empty() {
+                return match self.socket.write(&wake) {
+                    Ok(n) if n == wake.len() => Ok(()),
+                    Ok(n) => {
+                        sending.unsent.extend(&wake[n..]);
+                        Ok(())
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                        sending.unsent.extend(wake);
+                        Ok(())
+                    }
+                    Err(e) => Err(e),
+                };
+            }
+            sending.unsent.extend(wake);
             self.send(sending)?;
         }
         Ok(())
@@ -365,6 +388,9 @@ impl Link {
     }
 
     fn send(&self, sending: &mut Sending) -> io::Result<()> {
+        if sending.unsent.is_empty() {
+            return Ok(());
+        }
         let mut sent = 0;
         let result = loop {
             if sent == sending.unsent.len() {
@@ -385,20 +411,21 @@ impl Link {
         result
     }
 
-    /// Takes elements of the queue and gives them to their streams; streams that the peer begins are given to
-    /// `begun`, if this side accepts any.
+    /// Takes `most` elements of the queue at most and gives them to their streams; streams that the peer begins
+    /// are given to `begun`, if this side accepts any.
     ///
     /// # Errors
     /// [`Breach`]: the session has to end.
     pub(super) fn drain(
         self: &Arc<Self>,
         consumer: &mut Consumer,
+        most: usize,
         mut begun: Option<&mut dyn FnMut(ShmStream)>,
     ) -> Result<Drained, Breach> {
         let mut told: Vec<(Arc<Shared>, Readiness)> = Vec::new();
         let mut drained = Drained::Empty;
         let mut result = Ok(());
-        for _ in 0..BUDGET {
+        for _ in 0..most {
             let element = match consumer.take() {
                 Ok(Some(element)) => element,
                 Ok(None) => break,

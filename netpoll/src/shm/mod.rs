@@ -14,9 +14,11 @@
 mod breach;
 mod control;
 mod link;
+mod made;
 mod queue;
+mod quota;
 mod session;
 mod slices;
 mod stream;
 
-pub(crate) use session::{Accept, check, connect, serve};
+pub(crate) use session::{Accept, Served, check, connect, serve};

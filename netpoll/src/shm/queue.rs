@@ -221,6 +221,15 @@ impl Consumer {
         Ok(Some(element))
     }
 
+    /// Returns the number of elements that wait now.
+    ///
+    /// # Errors
+    /// [`Breach::Queue`]: the producer's index is out of bounds.
+    pub(crate) fn waiting(&self) -> Result<usize, Breach> {
+        let ring = &self.ring;
+        Ok(ring.between(self.head as u32, ring.index(TAIL))? as usize)
+    }
+
     /// Rests until it is woken. False: something came meanwhile, and it has to go on.
     pub(crate) fn rest(&self) -> bool {
         let ring = &self.ring;
@@ -230,11 +239,16 @@ impl Consumer {
 
 /// A flag of the queue that both processes change: `AtomicU32`, here or under loom.
 trait Flag {
+    fn is_raised(&self) -> bool;
     fn try_raise(&self) -> bool;
     fn set(&self, value: u32);
 }
 
 impl Flag for AtomicU32 {
+    fn is_raised(&self) -> bool {
+        self.load(SeqCst) == 1
+    }
+
     fn try_raise(&self) -> bool {
         self.compare_exchange(0, 1, SeqCst, SeqCst).is_ok()
     }
@@ -247,7 +261,8 @@ impl Flag for AtomicU32 {
 /// Called after a put. True: the caller has to wake the consumer.
 fn claim(working: &impl Flag) -> bool {
     fence();
-    working.try_raise()
+    // A look first, which leaves the flag in both sides' caches while the consumer works.
+    !working.is_raised() && working.try_raise()
 }
 
 /// Called when nothing was found. True: nothing has come, and who puts the next wakes the consumer.
@@ -370,6 +385,10 @@ mod models {
     use super::{Flag, claim, rest};
 
     impl Flag for AtomicU32 {
+        fn is_raised(&self) -> bool {
+            self.load(SeqCst) == 1
+        }
+
         fn try_raise(&self) -> bool {
             self.compare_exchange(0, 1, SeqCst, SeqCst).is_ok()
         }

@@ -13,9 +13,8 @@
 
 use std::{
     collections::HashMap,
-    ffi::CString,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, Weak},
     task::{Poll, Waker},
@@ -27,35 +26,31 @@ use parking_lot::Mutex;
 use super::{
     breach::Breach,
     control::{self, Header, Kind, VERSION},
-    link::{Drained, Link},
+    link::{BUDGET, Drained, Link},
+    made::{Files, Made, broken},
     queue::{self, Consumer},
-    slices::{SHARES, Slices},
+    slices::Slices,
     stream::ShmStream,
 };
 use crate::{
     addr::PeerAddress,
     error::{Error, Result},
-    poller::{Event, Interest, Token},
+    poller::{Event, Interest, Readiness, Token},
     sched::{
         shard::Shard,
         shared::Shared,
         state_word::StateWord,
         turn::{Ready, Scratch, Source, Turn},
     },
-    sys::{Endpoint, Region, receive_descriptors, send_descriptors},
+    sys::{Endpoint, Region, receive_descriptors},
 };
-
-/// Places of each queue that a client makes.
-const PLACES: u32 = 8192;
-
-/// Bytes of the buffer file that a client makes.
-const BUFFER: usize = 32 << 20;
 
 /// The longest files of a peer's that are mapped.
 const BUFFER_MOST: usize = 1 << 30;
 const QUEUE_MOST: usize = 64 << 20;
 
-/// Bytes of one read of the socket.
+/// Bytes of one read of the socket: of one that brings a wake-up, as a rule, and of one where more waits.
+const READ_SMALL: usize = 256;
 const READ: usize = 64 << 10;
 
 /// Time after which writers that found no room try again, and a client's session without streams ends.
@@ -65,11 +60,18 @@ const IDLE: Duration = Duration::from_secs(5);
 /// Time for a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// The kind of a handshake's error where the server closed the socket at once.
+const REFUSED: io::ErrorKind = io::ErrorKind::ConnectionRefused;
+
 /// Events of a session's state word.
 const IO: u32 = 1 << 2;
 const TIMER: u32 = 1 << 3;
 const POKE: u32 = 1 << 4;
 const SHUTDOWN: u32 = 1 << 5;
+/// The server accepts no more: the session ends with its last stream.
+const RETIRE: u32 = 1 << 6;
+/// The peer's end was announced, which no later event tells.
+const GONE: u32 = 1 << 7;
 
 /// Takes the streams that a peer begins.
 pub(crate) type Accept = Arc<dyn Fn(Endpoint, PeerAddress) + Send + Sync>;
@@ -93,6 +95,14 @@ struct State {
     stage: Stage,
     /// Bytes of the socket that are no whole frame yet.
     bytes: Vec<u8>,
+    /// A read of the socket may give something: an event came since one gave less than was asked for.
+    readable: bool,
+    /// The last read gave all that was asked for.
+    full: bool,
+    gone: bool,
+    retired: bool,
+    /// A client's by version 2.
+    files: Option<Files>,
     /// Turns since the queue had something.
     quiet: u8,
     deadline: u64,
@@ -112,13 +122,6 @@ enum Stage {
     Over,
 }
 
-/// The memory that a client made.
-struct Made {
-    buffer: Arc<Region>,
-    queue: Arc<Region>,
-    version: u8,
-}
-
 /// The link, for those that wait for the handshake's end.
 #[derive(Default)]
 enum Up {
@@ -126,7 +129,8 @@ enum Up {
     Waiting,
     Asked(Vec<Waker>),
     Link(Arc<Link>),
-    Failed(String),
+    /// The peer went before it said anything, or the reason.
+    Failed(io::ErrorKind, String),
 }
 
 impl Session {
@@ -139,7 +143,17 @@ impl Session {
         runtime.check_open()?;
         let shard = runtime.place().clone();
         let deadline = shard.clock.tick_after(HANDSHAKE);
-        let state = State { stage: Stage::Hello, bytes: Vec::new(), quiet: 0, deadline };
+        let state = State {
+            stage: Stage::Hello,
+            bytes: Vec::new(),
+            readable: true,
+            full: false,
+            gone: false,
+            retired: false,
+            files: None,
+            quiet: 0,
+            deadline,
+        };
         let session = Arc::new(Self {
             word: StateWord::new(0),
             socket: Arc::new(socket),
@@ -183,9 +197,8 @@ impl Session {
             let mut up = self.up.lock();
             match &mut *up {
                 Up::Link(link) => return Poll::Ready(Ok(link.clone())),
-                Up::Failed(why) => {
-                    let kind = io::ErrorKind::ConnectionAborted;
-                    return Poll::Ready(Err(io::Error::new(kind, why.clone())));
+                Up::Failed(kind, why) => {
+                    return Poll::Ready(Err(io::Error::new(*kind, why.clone())));
                 }
                 Up::Waiting => *up = Up::Asked(vec![cx.waker().clone()]),
                 Up::Asked(wakers) => {
@@ -212,14 +225,20 @@ impl Session {
         if events & SHUTDOWN != 0 {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the runtime shuts down"));
         }
+        state.readable |= events & (IO | GONE) != 0;
+        state.gone |= events & GONE != 0;
+        state.retired |= events & RETIRE != 0;
         if events & TIMER != 0 {
             self.on_time(state)?;
         }
         let more = self.receive(state)?;
-        let Stage::Up(link, consumer) = &mut state.stage else { return Ok(more) };
+        let Stage::Up(link, consumer) = &mut state.stage else {
+            return if state.retired { Err(retired()) } else { Ok(more) };
+        };
         let link = link.clone();
-        let drained =
-            link.drain(consumer, accepts(self, &mut |s| self.accepted(s))).map_err(broken)?;
+        let drained = link
+            .drain(consumer, BUDGET, accepts(self, &mut |s| self.accepted(s)))
+            .map_err(broken)?;
         let again = match drained {
             Drained::Some => {
                 state.quiet = 0;
@@ -230,6 +249,7 @@ impl Session {
                 state.quiet = 1;
                 true
             }
+            Drained::Empty if state.retired && link.is_unused() => return Err(retired()),
             Drained::Empty => !consumer.rest(),
         };
         if link.send_on()? {
@@ -275,35 +295,52 @@ impl Session {
         {
             return Ok(false);
         }
-        let before = state.bytes.len();
-        state.bytes.resize(before + READ, 0);
+        if !state.readable {
+            return Ok(false);
+        }
+        let (mut small, mut large) = ([0; READ_SMALL], Vec::new());
+        let into = if state.full {
+            large.resize(READ, 0);
+            &mut large[..]
+        } else {
+            &mut small[..]
+        };
         let fd = self.socket.descriptor().ok_or(io::ErrorKind::NotConnected)?;
-        let read = receive_descriptors(fd, &mut state.bytes[before..]);
-        let (n, descriptors) = match read {
+        let (n, descriptors) = match receive_descriptors(fd, into) {
             Ok(read) => read,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                state.bytes.truncate(before);
-                state.bytes.shrink_to_fit();
+                (state.readable, state.full) = (false, false);
                 return Ok(false);
             }
             Err(e) => return Err(e),
         };
-        state.bytes.truncate(before + n);
+        state.full = n == into.len();
+        // Descriptors cut a read, and a handshake's frames come one by one.
+        let up = matches!(state.stage, Stage::Up(..));
+        state.readable = state.full || state.gone || !up;
         if n == 0 {
             // What the queue has came before the end.
             if let Stage::Up(link, consumer) = &mut state.stage {
                 let accept = &mut |stream| self.accepted(stream);
-                while link.drain(consumer, accepts(self, accept)).map_err(broken)? == Drained::Some
-                {
-                }
+                let waiting = consumer.waiting().map_err(broken)?;
+                link.drain(consumer, waiting, accepts(self, accept)).map_err(broken)?;
             }
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed its socket"));
         }
-        let mut bytes = std::mem::take(&mut state.bytes);
-        let handled = self.handle(state, &bytes, descriptors);
-        bytes.drain(..handled?);
-        state.bytes = bytes;
-        Ok(true)
+        let come = &into[..n];
+        if state.bytes.is_empty() {
+            let handled = self.handle(state, come, descriptors)?;
+            state.bytes.extend(&come[handled..]);
+        } else {
+            let mut bytes = std::mem::take(&mut state.bytes);
+            bytes.extend(come);
+            let handled = self.handle(state, &bytes, descriptors)?;
+            if handled < bytes.len() {
+                bytes.drain(..handled);
+                state.bytes = bytes;
+            }
+        }
+        Ok(state.readable)
     }
 
     /// Handles the whole frames of `bytes`; returns how many bytes they are.
@@ -357,50 +394,59 @@ impl Session {
                 self.say(&Header::write(Kind::Ready, version, 0))?;
                 state.stage = Stage::Descriptors(version);
             }
+            (Stage::Hello, Kind::Version) if header.version < 3 => self.offer_files(state)?,
             (Stage::Hello, Kind::Version) => {
-                let made = Made::new(header.version.min(VERSION))?;
-                let names = control::write_paths(b"netpoll-queue", b"netpoll-buffer");
-                let mut frame =
-                    Header::write(Kind::Descriptors, made.version, names.len()).to_vec();
-                frame.extend(names);
-                self.say(&frame)?;
+                let made = Made::new(VERSION)?;
+                self.say(&made.offer())?;
                 state.stage = Stage::Offered(made);
             }
             (Stage::Offered(_), Kind::Ready) => {
                 let Stage::Offered(made) = std::mem::replace(&mut state.stage, Stage::Over) else {
                     return Ok(());
                 };
-                let fd = self.socket.descriptor().ok_or(io::ErrorKind::NotConnected)?;
-                send_descriptors(fd, &[made.buffer.as_fd(), made.queue.as_fd()])?;
+                made.send(self.socket.descriptor().ok_or(io::ErrorKind::NotConnected)?)?;
                 state.stage = Stage::Sent(made);
             }
             (Stage::Sent(_), Kind::Mapped) => {
                 let Stage::Sent(made) = std::mem::replace(&mut state.stage, Stage::Over) else {
                     return Ok(());
                 };
-                let slices = Slices::attach(made.buffer).map_err(broken)?;
-                let (producer, consumer) = queue::take_up(&made.queue).map_err(broken)?;
-                self.bring_up(state, slices, producer, consumer, made.version);
+                self.take_up(state, made)?;
             }
+            // The queue is looked at behind the socket, by each turn. A restart is the peer's wish for a new
+            // session, which the next dial makes.
+            (Stage::Up(..), Kind::Wake | Kind::Restart | Kind::Restarted) => {}
             (Stage::Up(link, consumer), kind) => {
-                // Elements of the queue came before what the socket says of their streams.
+                // Elements that the queue has came before what the socket says of their streams.
                 let link = link.clone();
                 let accept = &mut |stream| self.accepted(stream);
-                while link.drain(consumer, accepts(self, accept)).map_err(broken)? == Drained::Some
-                {
-                }
+                let waiting = consumer.waiting().map_err(broken)?;
+                link.drain(consumer, waiting, accepts(self, accept)).map_err(broken)?;
                 match (kind, body.first_chunk::<4>()) {
                     (Kind::Fallback, _) => {
                         link.fallback(body, accepts(self, accept)).map_err(broken)?;
                     }
                     (Kind::StreamEnd, Some(id)) => link.stream_ended(u32::from_be_bytes(*id)),
-                    // A restart is the peer's wish for a new session, which the next dial makes.
-                    (Kind::Wake | Kind::Restart | Kind::Restarted, _) => {}
                     _ => return Err(unexpected(kind)),
                 }
             }
             (_, kind) => return Err(unexpected(kind)),
         }
+        Ok(())
+    }
+
+    /// Offers memory in files by version 2, which has no answer.
+    fn offer_files(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+        let (made, files) = Made::in_files()?;
+        self.say(&files.offer())?;
+        state.files = Some(files);
+        self.take_up(state, made)
+    }
+
+    fn take_up(self: &Arc<Self>, state: &mut State, made: Made) -> io::Result<()> {
+        let version = made.version;
+        let (slices, producer, consumer) = made.take_up()?;
+        self.bring_up(state, slices, producer, consumer, version);
         Ok(())
     }
 
@@ -456,6 +502,14 @@ impl Session {
         self.tell(Up::Link(link));
     }
 
+    /// Begins a client's handshake by `version`.
+    fn greet(self: &Arc<Self>, version: u8) -> io::Result<()> {
+        match version {
+            2 => self.offer_files(&mut self.state.lock()),
+            version => self.say(&Header::write(Kind::Version, version, 0)),
+        }
+    }
+
     /// Sends a frame of the handshake, which the socket has room for.
     fn say(&self, bytes: &[u8]) -> io::Result<()> {
         match self.socket.write(bytes) {
@@ -473,11 +527,13 @@ impl Session {
         }
         if !matches!(stage, Stage::Over) {
             tracing::debug!(%why, peer = %self.peer, "a session in shared memory ended");
-            self.tell(Up::Failed(why.to_string()));
+            let unsaid = matches!(stage, Stage::Hello) && state.gone;
+            let kind = if unsaid { REFUSED } else { io::ErrorKind::ConnectionAborted };
+            self.tell(Up::Failed(kind, why.to_string()));
             if let Some(&token) = self.token.get() {
                 self.runtime.remove(&self.shard, token, self.socket.descriptor());
             }
-            state.bytes = Vec::new();
+            (state.bytes, state.files) = (Vec::new(), None);
             // The socket is closed with its last holder; streams that are read to their end may be.
             let _ = self.socket.shutdown_write();
         }
@@ -492,8 +548,8 @@ fn accepts<'a>(
     session.accept.is_some().then_some(accept)
 }
 
-fn broken(breach: Breach) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, breach.to_string())
+fn retired() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "its server has ended")
 }
 
 fn unexpected(kind: Kind) -> io::Error {
@@ -501,41 +557,38 @@ fn unexpected(kind: Kind) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-impl Made {
-    /// Makes the memory of a client's session.
-    fn new(version: u8) -> io::Result<Self> {
-        let name = |what: &str| CString::new(format!("netpoll-{what}")).expect("it has no zero");
-        let buffer = Arc::new(Region::create(&name("buffer"), BUFFER)?);
-        let queue = Arc::new(Region::create(&name("queue"), queue::file_len(PLACES))?);
-        Slices::create(buffer.clone(), &SHARES).map_err(broken)?;
-        queue::create(&queue, PLACES).map_err(broken)?;
-        Ok(Self { buffer, queue, version })
-    }
-}
-
 impl Turn for Session {
-    fn run(self: Arc<Self>, _scratch: &mut Scratch) {
+    fn run(self: Arc<Self>, scratch: &mut Scratch) {
         let events = self.word.begin();
-        let again = {
+        let (again, up) = {
             let mut state = self.state.lock();
-            match self.step(events, &mut state) {
+            let again = match self.step(events, &mut state) {
                 Ok(again) => again,
                 Err(why) => {
                     self.end(&mut state, &why);
                     false
                 }
-            }
+            };
+            (again, matches!(state.stage, Stage::Up(..)))
         };
+        scratch.by_memory |= again && up;
         if self.word.end(again) {
             let shard = self.shard.clone();
             shard.push(self);
         }
     }
+
+    /// It runs none: its streams' turns do.
+    fn is_handler(&self) -> bool {
+        false
+    }
 }
 
 impl Source for Session {
-    fn on_event(self: Arc<Self>, _event: Event, ready: &mut Ready) {
-        if StateWord::must_queue(self.word.notify(IO)) {
+    fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
+        let Event::Ready(now) = event;
+        let gone = now.is_read_closed() || now.contains(Readiness::HUNG_UP);
+        if StateWord::must_queue(self.word.notify(if gone { IO | GONE } else { IO })) {
             ready.push(self);
         }
     }
@@ -568,8 +621,25 @@ pub(crate) fn serve(
     socket: Endpoint,
     peer: PeerAddress,
     accept: Accept,
-) -> Result<()> {
-    Session::start(runtime, socket, peer, Some(accept)).map(drop)
+) -> Result<Served> {
+    Session::start(runtime, socket, peer, Some(accept))
+        .map(|session| Served(Arc::downgrade(&session)))
+}
+
+/// A session that is served.
+pub(crate) struct Served(Weak<Session>);
+
+impl Served {
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Ends the session as soon as it has no streams.
+    pub(crate) fn retire(&self) {
+        if let Some(session) = self.0.upgrade() {
+            session.schedule(RETIRE);
+        }
+    }
 }
 
 /// The sessions of a runtime's clients, by the servers' paths: a dial takes part in the one that is there.
@@ -587,6 +657,7 @@ pub(crate) async fn connect(
     begin: impl Fn() -> io::Result<Endpoint>,
 ) -> Result<Endpoint> {
     let key = (Arc::as_ptr(runtime).addr(), path.to_owned());
+    let mut version = VERSION;
     loop {
         let found = {
             let mut sessions = SESSIONS.lock();
@@ -600,9 +671,7 @@ pub(crate) async fn connect(
                 let socket = begin().map_err(|e| Error::io("connecting", e))?;
                 let peer = PeerAddress::Path(path.to_owned());
                 let session = Session::start(runtime, socket, peer, None)?;
-                session
-                    .say(&Header::write(Kind::Version, VERSION, 0))
-                    .map_err(|e| Error::io("greeting", e))?;
+                session.greet(version).map_err(|e| Error::io("greeting", e))?;
                 let mut sessions = SESSIONS.lock();
                 sessions.get_or_insert_default().insert(key.clone(), Arc::downgrade(&session));
                 (session, true)
@@ -614,6 +683,11 @@ pub(crate) async fn connect(
         };
         match stream {
             Ok(stream) => return Ok(Endpoint::Other(Box::new(stream))),
+            // A server that knows version 2 alone closes on the greeting of another.
+            Err(e) if new && e.kind() == REFUSED && version == VERSION => {
+                version = 2;
+                SESSIONS.lock().get_or_insert_default().remove(&key);
+            }
             // It has ended since it was found: a new one may do.
             Err(_) if !new => {
                 SESSIONS.lock().get_or_insert_default().remove(&key);

@@ -206,6 +206,18 @@ impl Slices {
         self.lists[slice.list].size as usize
     }
 
+    /// Returns the bytes that all slices can carry.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lists.iter().map(|list| list.held.len() * list.size as usize).sum()
+    }
+
+    /// Returns whether a slice that was sent has been given back: it lies free, or this process has taken it
+    /// again. The peer may have done so too, and then it does not.
+    pub(crate) fn is_back(&self, slice: Held) -> bool {
+        self.lists[slice.list].held[slice.index as usize].load(Acquire)
+            || self.flags(self.offset(slice)).load(Acquire) & IN_USE == 0
+    }
+
     /// Takes a free slice of the least size that has room for `n` bytes, or, if there is none, of the
     /// largest that is to be had.
     ///

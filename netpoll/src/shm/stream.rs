@@ -23,7 +23,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 
-use super::{link::Link, slices::Received};
+use super::{link::Link, quota::Quota, slices::Received};
 use crate::{
     addr::PeerAddress,
     counters::{self, Counter},
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     closed: AtomicBool,
     /// From now on everything goes over the socket, so that it keeps its order.
     fallen_back: AtomicBool,
+    /// Held by the writer.
+    quota: Mutex<Quota>,
 }
 
 /// The bytes that came and were not read.
@@ -84,6 +86,7 @@ impl Shared {
             ended: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             fallen_back: AtomicBool::new(false),
+            quota: Mutex::default(),
         })
     }
 
@@ -209,7 +212,7 @@ impl Stream for ShmStream {
         }
         let over_socket = stream.fallen_back.load(Acquire);
         let n = match over_socket {
-            false => stream.link.write(stream.id, parts, wanted)?,
+            false => stream.link.write(stream.id, &mut stream.quota.lock(), parts, wanted)?,
             true => None,
         };
         let n = match n {

@@ -9,7 +9,11 @@
 use std::{
     ffi::CStr,
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::Path,
     ptr::NonNull,
     sync::atomic::{AtomicU8, AtomicU32},
 };
@@ -51,6 +55,18 @@ impl Region {
         // SAFETY: it takes numbers.
         check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
         Self::mapped(fd, len)
+    }
+
+    /// Makes a region of `len` zeroes that is the new file `path`, for processes of this user. Its length is
+    /// not sealed: whoever can open it can end this process by a signal.
+    ///
+    /// # Errors
+    /// The system's: it exists, or no file can be made there.
+    pub(crate) fn create_file(path: &Path, len: usize) -> io::Result<Self> {
+        let mut options = std::fs::File::options();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        file.set_len(len as u64)?;
+        Self::mapped(file.into(), len)
     }
 
     /// Maps all of a file that a peer made, of `most` bytes at most.

@@ -5,7 +5,10 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
-use crate::sys::call::size;
+use crate::{
+    counters::{self, Counter},
+    sys::call::size,
+};
 
 /// The most descriptors that one message carries here.
 const MOST: usize = 4;
@@ -48,6 +51,7 @@ pub(crate) fn send_descriptors(socket: BorrowedFd<'_>, fds: &[BorrowedFd<'_>]) -
     unsafe { std::ptr::copy_nonoverlapping(raw.as_ptr().cast(), data, bytes as usize) };
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     loop {
+        counters::add(Counter::SysWrite, 1);
         // SAFETY: `message` refers to `part` and `control`, which are valid.
         match size(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }) {
             Ok(_) => return Ok(()),
@@ -76,6 +80,7 @@ pub(crate) fn receive_descriptors(
     message.msg_controllen = CONTROL as _;
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
     let n = loop {
+        counters::add(Counter::SysRead, 1);
         // SAFETY: `message` refers to `part` and `control`, which are valid for writes.
         match size(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) }) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
