@@ -218,11 +218,11 @@ impl Link {
         io::ErrorKind::WouldBlock.into()
     }
 
-    /// Writes up to `wanted` bytes of `parts` into slices and tells the peer. `None`: there is no slice.
+    /// Writes up to `wanted` bytes of `parts` into slices and tells the peer. `None`: there is no slice, or the
+    /// stream has filled its part of a memory that is scarce.
     ///
     /// # Errors
-    /// `WouldBlock`: the queue is full, or the stream has filled its part of the memory; a notification follows.
-    /// `ConnectionReset`: the peer broke the memory.
+    /// `WouldBlock`: the queue is full; a notification follows. `ConnectionReset`: the peer broke the memory.
     pub(super) fn write(
         &self,
         id: u32,
@@ -230,9 +230,8 @@ impl Link {
         parts: &[IoSlice<'_>],
         wanted: usize,
     ) -> io::Result<Option<usize>> {
-        let wanted = wanted.min(quota.room(&self.slices));
-        if wanted == 0 {
-            return Err(self.wait(id));
+        if quota.is_full(&self.slices) {
+            return Ok(None);
         }
         let mut taken = Vec::new();
         let mut room = 0;

@@ -211,6 +211,15 @@ impl Slices {
         self.lists.iter().map(|list| list.held.len() * list.size as usize).sum()
     }
 
+    /// Returns the bytes that free slices can carry, as the lists' counts have it.
+    pub(crate) fn free_bytes(&self) -> usize {
+        let free = |list: &List| {
+            let free = self.word(list.at).load(Relaxed).cast_signed();
+            usize::try_from(free).unwrap_or(0).min(list.held.len()) * list.size as usize
+        };
+        self.lists.iter().map(free).sum()
+    }
+
     /// Returns whether a slice that was sent has been given back: it lies free, or this process has taken it
     /// again. The peer may have done so too, and then it does not.
     pub(crate) fn is_back(&self, slice: Held) -> bool {

@@ -19,19 +19,27 @@
 //! - Nothing grows without a bound: replies that the system does not take wait in the outbox, futures
 //!   of handlers are counted, and past their number the socket is not read.
 
+mod batches;
+mod bind;
 mod datagram;
+mod ending;
 mod endpoint;
+mod handler;
 mod options;
 mod outbox;
 mod receive;
 mod serving;
 mod tally;
+mod tasks;
+mod turn;
 
 pub use datagram::{Datagram, Ecn};
 pub use options::DatagramOptions;
 pub use tally::DatagramStats;
 
+pub(crate) use bind::bind_all;
 pub(crate) use datagram::{Held, Origin};
 pub(crate) use endpoint::Endpoint;
+pub(crate) use handler::{Fault, Handled, Handler, Mode};
 pub(crate) use outbox::{Destination, Outbox, Outlet};
-pub(crate) use serving::{Fault, Handled, Handler, Mode, Serving, bind_all};
+pub(crate) use serving::Serving;
