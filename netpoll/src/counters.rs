@@ -27,6 +27,8 @@ macro_rules! counters {
 counters! {
     /// Turns that workers ran.
     Turns,
+    /// Requests whose handlers were called.
+    Requests,
     /// Pollers that were given to another worker, by a wait of the library's own.
     HandOversByWait,
     /// Pollers that the monitor took from a worker.
@@ -150,6 +152,21 @@ impl Drop for Membership {
         }
         drop(threads);
         SPARE.lock().push(self.cells);
+    }
+}
+
+/// The counters of one thread, which another one reads. They may be a later thread's when that has ended.
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadCounts(&'static Cells);
+
+impl ThreadCounts {
+    /// Returns those of this thread, which has joined a group.
+    pub(crate) fn of_this_thread() -> Option<Self> {
+        CELLS.get().map(Self)
+    }
+
+    pub(crate) fn get(self, counter: Counter) -> u64 {
+        self.0.0[counter as usize].load(Relaxed)
     }
 }
 

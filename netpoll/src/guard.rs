@@ -85,6 +85,8 @@ places! {
     Resolver = "a resolver",
     /// A function that a client calls for a new connection or for its health.
     ClientHook = "a client's hook",
+    /// An observer.
+    Observer = "an observer",
     /// The work of a worker or a poller itself, as the last resort.
     Worker = "a worker",
 }

@@ -10,12 +10,18 @@ mod conn;
 mod counters;
 mod dial;
 mod error;
+mod facts;
 pub mod frame;
 mod guard;
 mod listen;
 pub mod mem;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+pub mod observe;
 pub mod poller;
 mod primitive;
+#[cfg(any(feature = "admin", feature = "metrics"))]
+mod prometheus;
 mod random;
 pub mod rpc;
 mod sched;
@@ -89,6 +95,7 @@ pub mod __private {
         pub use crate::{
             client::{CallOptions, IntoEndpoints},
             error::Result,
+            observe::RouteName,
             service::{
                 CallError, MethodClient, MethodDescription, MethodServer, Methods, NoError,
                 ServiceDescription,

@@ -80,8 +80,29 @@ const PLACES: &[(&str, &str, &[Provoke])] = &[
     ("TransportDrop", "the destructor of a transport", &[|r| transports(r, "drop")]),
     ("ClientHook", "a client's hook", &[client_push]),
     ("Resolver", "a resolver", &[resolver]),
+    ("Observer", "an observer", &[observer]),
     ("BytesDrop", "the destructor of lent bytes", &[]), // No API lends bytes with a destructor of the user's yet.
 ];
+
+/// An observer of a server.
+fn observer(runtime: &Runtime) {
+    struct Bad;
+    impl netpoll::observe::Observer for Bad {
+        fn request_ended(&self, _: &netpoll::observe::RequestEnded<'_>) {
+            panic!("as asked");
+        }
+    }
+    let service = Fragile::<Async_>("", PhantomData);
+    let builder = EventLoop::builder(service).runtime(runtime).observer(Bad);
+    let server = builder.listen("127.0.0.1:0").bind().unwrap();
+    let before = runtime.stats().panics;
+    let mut peer = TcpStream::connect(server.addresses()[0].inet().unwrap()).unwrap();
+    peer.write_all(&frame(b"text")).unwrap();
+    wait_until(|| runtime.stats().panics > before);
+    drop(peer);
+    wait_until(|| server.handle().live() == 0);
+    server.handle().shutdown(Duration::from_secs(5));
+}
 
 /// A value whose destructor panics.
 struct Bomb;

@@ -89,6 +89,8 @@ fn served(
         };
         q! {
             #route => {
+                static ROUTE: #glue::RouteName = #glue::RouteName::new(#route);
+                call.enter(&ROUTE);
                 call.run::<#format, (#(#types,)*), _>(|(#(#names,)*)| #future, #encode).await
             }
         }

@@ -123,9 +123,14 @@ pub(super) fn handler(
     let has_rest = hooks.iter().any(|hook| hook.dispatch.route.is_none());
     let reply = options.reply.as_ref().map(fixed);
     let rest = (by_key && !has_rest).then(|| {
-        q!(_ => __p::answer::<#reply, _>(
-            ::core::result::Result::Err(__p::Fault::unknown()), number, &mut out,
-        ),)
+        q! {
+            _ => {
+                __p::enter_no_route();
+                __p::answer::<#reply, _>(
+                    ::core::result::Result::Err(__p::Fault::unknown()), number, &mut out,
+                )
+            }
+        }
     });
     let at_frame = Span::mixed_site().located_at(frame.span());
     let number = (by_key || concurrent.is_some())
@@ -178,6 +183,11 @@ fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options) -> TokenStream {
     let twin = Twin { hook, name: TokenStream::new(), callee, server: Some(of) };
     let (takes, call) = twin.call(&q!(__p::FromCall::from_call));
     let cfgs = &hook.cfgs;
+    let route = name(hook);
+    let enter = q! {
+        static ROUTE: __p::RouteName = __p::RouteName::new(#route);
+        ROUTE.enter();
+    };
     let deadline = match hook.dispatch.timeout {
         Some(ms) => q!(__p::route_deadline(deadline, #ms)),
         None => q!(deadline),
@@ -206,6 +216,7 @@ fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options) -> TokenStream {
         return q! {
             #(#cfgs)*
             #key => {
+                #enter
                 let outcome = match __p::enter(#limit, #decode) {
                     ::core::result::Result::Err(fault) => ::core::result::Result::Err(fault),
                     ::core::result::Result::Ok((request, _place)) => {
@@ -239,9 +250,23 @@ fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options) -> TokenStream {
     q! {
         #(#cfgs)*
         #pattern => {
+            #enter
             let reply = { #prepared #run };
             #reply
         }
+    }
+}
+
+/// The name by which observers know the requests of a handler: its key or variant, or its function's name.
+fn name(hook: &Hook) -> String {
+    match &hook.dispatch.route {
+        Some(Route::Key(Lit::Str(text))) => text.value(),
+        Some(Route::Key(Lit::ByteStr(text))) => String::from_utf8_lossy(&text.value()).into_owned(),
+        Some(Route::Key(Lit::Int(number))) => number.base10_digits().to_owned(),
+        Some(Route::Variant(path)) => {
+            path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default()
+        }
+        _ => hook.sig.ident.to_string(),
     }
 }
 

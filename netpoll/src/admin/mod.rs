@@ -6,7 +6,8 @@
 //! | `/metrics` | all counters and gauges in the text format of Prometheus |
 //! | `/healthz` | 200 as long as the runtime answers |
 //! | `/readyz` | 200 while all servers accept; 503 as soon as one of them drains or has failed |
-//! | `/connections` | the open connections as JSON: number, server, peer, age, pending output |
+//! | `/connections` | the open connections as JSON: number, server, peer, stage, age, silence, bytes each way, pending output, requests in flight |
+//! | `/stalls` | the handlers that have run or waited for longer than `stall_after`, as JSON |
 //! | `/runtime` | the statistics of the runtimes as JSON |
 //!
 //! It answers GET and HEAD, one request a connection. It has no authentication and shows peers'
@@ -45,6 +46,7 @@ use crate::{
     addr::ToAddress,
     conn::{Connection, ConnectionOptions},
     error::Result,
+    prometheus::Exposition,
     sched::Runtime,
     server::{EventLoop, ServerHandle},
     service::{Call, Flow, Service},
@@ -59,6 +61,8 @@ const PAGE: &str = include_str!("page.html");
 pub struct Admin {
     servers: Vec<(String, ServerHandle)>,
     runtime: Option<Runtime>,
+    #[cfg(feature = "metrics")]
+    recorders: Vec<crate::metrics::Recorder>,
 }
 
 /// Starts an endpoint that shows one server; see the [module](self).
@@ -82,6 +86,15 @@ impl Admin {
     /// Adds a server, under a name that labels its metrics.
     pub fn server(mut self, name: impl Into<String>, server: &ServerHandle) -> Self {
         self.servers.push((name.into(), server.clone()));
+        self
+    }
+
+    /// Adds all that `recorder` has to `/metrics`: the histograms of
+    /// [`RequestMetrics`](crate::metrics::RequestMetrics), and whatever else is recorded with it. A family of a name
+    /// that stands there already is left out.
+    #[cfg(feature = "metrics")]
+    pub fn recorder(mut self, recorder: &crate::metrics::Recorder) -> Self {
+        self.recorders.push(recorder.clone());
         self
     }
 
@@ -116,10 +129,11 @@ impl Admin {
     fn answer(&self, path: &str) -> Answer {
         match path {
             "/" => Answer::html(PAGE),
-            "/metrics" => Answer::metrics(metrics::exposition(&self.servers, &self.runtimes())),
+            "/metrics" => Answer::metrics(self.exposition()),
             "/healthz" => Answer::text(true, "ok\n".into()),
             "/readyz" => self.readiness(),
             "/connections" => Answer::json(self.connections()),
+            "/stalls" => Answer::json(self.stalls()),
             "/runtime" => Answer::json(self.statistics()),
             _ => Answer::not_found(),
         }
@@ -142,11 +156,54 @@ impl Admin {
                         object.text("id", conn.id());
                         object.text("server", name);
                         object.text("peer", conn.peer());
+                        object.text("stage", conn.conn.stage());
                         object.number("age_seconds", age.as_secs_f64());
+                        if let Some(silence) = conn.conn.silence() {
+                            object.number("silence_seconds", silence.as_secs_f64());
+                        }
+                        object.number("received_bytes", conn.received());
+                        object.number("sent_bytes", conn.sent());
                         object.number("pending_bytes", conn.pending());
+                        object.number("requests_in_flight", conn.in_flight());
                         object.flag("active", conn.is_active());
                     });
                 }
+            }
+        });
+        json.finish()
+    }
+
+    fn exposition(&self) -> String {
+        let mut out = Exposition::default();
+        metrics::expose(&mut out, &self.servers, &self.runtimes());
+        #[cfg(feature = "metrics")]
+        self.recorders.iter().for_each(|recorder| recorder.write_to(&mut out));
+        out.finish()
+    }
+
+    fn stalls(&self) -> String {
+        let mut json = Json::default();
+        json.list(|list| {
+            for stall in self.runtimes().iter().flat_map(Runtime::stalls) {
+                list.object(|object| {
+                    if let Some(server) = &stall.server {
+                        object.text("server", server);
+                    }
+                    object.text("route", stall.route);
+                    if let Some(connection) = stall.connection {
+                        object.text("connection", connection);
+                    }
+                    if let Some(peer) = &stall.peer {
+                        object.text("peer", peer);
+                    }
+                    object.number("age_seconds", stall.age.as_secs_f64());
+                    object.text("place", stall.place.label());
+                    object.flag("deadlock", stall.deadlock);
+                    if let Some(thread) = &stall.thread {
+                        object.text("thread", thread);
+                    }
+                    object.text("text", &stall);
+                });
             }
         });
         json.finish()
@@ -170,6 +227,8 @@ impl Admin {
                     object.number("accepted", stats.accepted);
                     object.number("dialled", stats.dialled);
                     object.number("refused", stats.refused);
+                    object.number("requests", stats.requests);
+                    object.number("stalls", stats.stalls);
                     object.number("turns", stats.turns);
                     object.number("panics", stats.panics);
                     object.number("bytes_in", stats.bytes_in);

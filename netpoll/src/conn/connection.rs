@@ -21,20 +21,11 @@ use crate::{
     addr::PeerAddress,
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
+    facts::ConnectionId,
     sched::timeout_on,
     sys::{Credentials, Endpoint},
     transport::TransportFacts,
 };
-
-/// A connection's number: unique in its process, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(u64);
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A connection. Clones are handles to the same one, and all methods may be called from any thread.
 ///
@@ -86,9 +77,24 @@ impl Connection {
         Self { hold: Hold::Owned(Arc::new(Owner(conn.clone()))), conn }
     }
 
+    /// Returns the bytes that came over the wire so far.
+    pub fn received(&self) -> u64 {
+        self.conn.came()
+    }
+
+    /// Returns the bytes that the system has taken for the peer so far.
+    pub fn sent(&self) -> u64 {
+        self.conn.written()
+    }
+
+    /// Returns the number of requests that were begun and are not answered yet.
+    pub fn in_flight(&self) -> usize {
+        self.conn.handler().map_or(0, |handler| handler.in_flight())
+    }
+
     /// Its number.
     pub fn id(&self) -> ConnectionId {
-        ConnectionId(self.conn.id)
+        ConnectionId::new(self.conn.id)
     }
 
     /// The other end's address.

@@ -60,6 +60,8 @@ pub(crate) struct Conn {
     pub(super) runtime: Arc<Shared>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
+    /// Bytes that came over the wire in all; changed by whoever reads.
+    pub(super) came: AtomicU64,
     pub(super) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
     /// See [`Conn::layer`].
@@ -108,6 +110,7 @@ impl Conn {
             options,
             send: Mutex::default(),
             written: AtomicU64::new(0),
+            came: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
             handler: OnceLock::new(),
             deadlines: Deadlines::default(),
@@ -260,6 +263,11 @@ impl Conn {
     /// Bytes that the system has taken in all.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Relaxed)
+    }
+
+    /// Bytes that came over the wire in all.
+    pub(crate) fn came(&self) -> u64 {
+        self.came.load(Relaxed)
     }
 
     pub(super) fn less_pending(&self, n: usize) -> usize {

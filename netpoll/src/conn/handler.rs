@@ -40,6 +40,11 @@ pub(crate) trait Handler: Any + Send + Sync {
     /// The end, once.
     fn closed(&self, conn: &Connection, reason: CloseReason);
 
+    /// Returns the number of requests that were begun and are not answered.
+    fn in_flight(&self) -> usize {
+        0
+    }
+
     /// Whether steps take no time to speak of: then a peer's silence begins with what was read of it.
     fn brief(&self) -> bool {
         false

@@ -43,7 +43,6 @@ mod options;
 pub(crate) mod pump;
 mod read;
 mod reader;
-mod reason;
 mod receive_slot;
 pub(crate) mod recv;
 mod send;
@@ -64,14 +63,16 @@ mod write_lock_models;
 mod writer;
 
 pub use cancel::{Cancel, Deadline};
-pub use connection::{Connection, ConnectionId};
+pub use connection::Connection;
 pub(crate) use handshake::Handshakes;
 pub(crate) use options::{
     ChosenOptions, Settings, connection_options, connection_setters, setters_of_builder,
 };
 pub use options::{ConnectionOptions, Keepalive};
 pub use reader::Reader;
-pub use reason::CloseReason;
 pub(crate) use send::Sent;
 pub use typed::Frames;
 pub use writer::Writer;
+
+use crate::facts::reason;
+pub use crate::facts::{CloseReason, ConnectionId};

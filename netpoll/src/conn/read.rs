@@ -1,6 +1,9 @@
 //! Reading: from the endpoint, through the transport where there is one, into the input.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use super::{
     core::Conn,
@@ -77,6 +80,7 @@ impl Recv {
             }
             Ok((n, asked)) => {
                 self.came += n as u64;
+                conn.came.store(self.came, Relaxed);
                 // A short read emptied the socket, as a rule; an end that was announced is still to come.
                 let doubt = mark::READ_CLOSED | mark::HUNG_UP | mark::CUT_READS;
                 self.readable = n == asked || word & doubt != 0;

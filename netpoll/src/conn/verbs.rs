@@ -9,10 +9,11 @@ use super::{
     core::Conn,
     deadlines::Kind,
     reason::CloseReason,
-    state::{event, mark},
+    state::{Phase, event, mark},
 };
 use crate::{
     addr::PeerAddress,
+    observe::Route,
     sched::{BoxFuture, shared::Shared, turn::Turn},
 };
 
@@ -73,6 +74,34 @@ impl Conn {
         self.runtime.gauges.dialled.fetch_add(1, Relaxed);
         self.set_deadline(Kind::Idle, self.options.idle_timeout);
         self.arm();
+    }
+
+    /// Names the stage of its life.
+    pub(crate) fn stage(&self) -> &'static str {
+        match Phase::of(self.state_word.load()) {
+            Phase::Handshaking => "handshaking",
+            Phase::Opening => "opening",
+            Phase::Open => "open",
+            Phase::Closing => "closing",
+            Phase::Finished => "finished",
+        }
+    }
+
+    /// The time since the peer was heard last, or a request of it was handled; known where silence is bounded.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let timeout = u64::try_from(self.options.idle_timeout?.as_millis()).ok()?;
+        let left = self.deadlines.get(Kind::Idle)?.saturating_sub(self.shard.clock.now_ms());
+        Some(Duration::from_millis(timeout.saturating_sub(left)))
+    }
+
+    /// Lists a future of a handler of this connection that is not ready, for the monitor; returns its key.
+    pub(crate) fn begin_wait(&self, route: Route) -> usize {
+        self.shard.waiting.add(self.id, route)
+    }
+
+    /// Removes that future from the list.
+    pub(crate) fn end_wait(&self, key: usize) {
+        self.shard.waiting.remove(key);
     }
 
     /// Queues a turn of work for this connection at its shard.

@@ -57,6 +57,10 @@ pub(crate) trait AcceptHandler: Send + Sync {
     /// Takes an accepted socket.
     fn accepted(&self, endpoint: Endpoint, peer: PeerAddress);
 
+    /// Learns that the listener at `address` cannot accept, and has disconnected `shed` clients: it pauses, or is
+    /// closed if that is `fatal`.
+    fn troubled(&self, address: &PeerAddress, error: &io::Error, shed: usize, fatal: bool);
+
     /// Counts clients that were disconnected because no descriptor was left for them.
     fn shed(&self, clients: usize);
 
@@ -221,6 +225,7 @@ impl Acceptor {
     /// Stops accepting for a while that grows with each failure.
     fn pause(self: &Arc<Self>, state: &mut State, error: &io::Error, shed: usize) {
         self.deregister(state);
+        self.handler.troubled(self.listener.address(), error, shed, false);
         let pause = state.pause;
         state.pause = (pause * 2).min(LONGEST_PAUSE);
         if let Some(skipped) = self.log.admit(self.shard.clock) {
@@ -257,6 +262,7 @@ impl Acceptor {
             After::Failed(error) => {
                 let address = self.listener.address();
                 tracing::error!(%error, %address, "a listener failed and is closed");
+                self.handler.troubled(address, &error, 0, true);
                 self.handler.failed(Error::io(format!("accepting at {address}"), error));
             }
         }

@@ -1,7 +1,7 @@
 //! Listeners of shared memory: each client that a Unix socket accepts begins a session, whose streams are
 //! accepted as connections are.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -44,6 +44,10 @@ impl AcceptHandler for Sessions {
 
     fn failed(&self, error: Error) {
         self.handler.failed(error);
+    }
+
+    fn troubled(&self, address: &PeerAddress, error: &io::Error, shed: usize, fatal: bool) {
+        self.handler.troubled(address, error, shed, fatal);
     }
 
     fn shed(&self, clients: usize) {

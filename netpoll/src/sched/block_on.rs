@@ -9,6 +9,7 @@ use std::{
 
 use super::{context, shared::Shared};
 use crate::{
+    observe::thread as record,
     primitive::{
         atomic::{
             AtomicU8,
@@ -94,13 +95,17 @@ pub(crate) fn wait_for<F: Future>(future: F, deadline: Option<Moment>) -> Option
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
     loop {
+        record::end_wait();
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            record::end_wait();
             return Some(output);
         }
         if deadline.is_some_and(Moment::has_passed) {
+            record::end_wait();
             return None;
         }
         context::give_away();
+        record::begin_wait();
         parker.rest(&waker, deadline);
         // A swap, not a store: it takes over what the last to wake has done before. One that comes
         // between the look and this line does not unpark, as it finds the thread woken.

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     mem,
+    observe::{Observer, Observers},
     sys::FaultLayer,
     timer::Clock,
 };
@@ -41,6 +42,9 @@ impl Default for RuntimeBuilder {
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
             system_calls: SystemCalls::default(),
+            stall_after: Some(Duration::from_secs(1)),
+            inspect_stalls: false,
+            observers: Observers::default(),
             faults: FaultLayer::default(),
             clock: Clock::default(),
         })
@@ -113,6 +117,35 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Sets the time after which a handler that still runs or waits is [told of](crate::observe::Stall), once: in
+    /// the log, to observers, and by [`Runtime::stalls`]. `None`: never. Default: 1 s.
+    ///
+    /// Handlers that wait for their own peer's bytes do not stall. A server whose handlers wait for long on
+    /// purpose sets a longer time.
+    #[must_use]
+    pub fn stall_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.0.stall_after = time.into();
+        self
+    }
+
+    /// Sets whether a stall tells how the system sees its thread: its state, its system call, and the function of
+    /// the kernel in which it waits, as far as the system shows them. Linux only. Default: no.
+    ///
+    /// It is read from `/proc/self/task`, which takes some microseconds for each stall and stops no thread. It is
+    /// no backtrace: that would need code in the thread itself, which may hold any lock at that moment.
+    #[must_use]
+    pub fn inspect_stalls(mut self, yes: bool) -> Self {
+        self.0.inspect_stalls = yes;
+        self
+    }
+
+    /// Adds an observer of the runtime and of all servers on it; see [`observe`](crate::observe).
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.0.observers.add(observer);
+        self
+    }
+
     /// Starts the runtime's threads.
     ///
     /// # Errors
@@ -136,6 +169,8 @@ impl RuntimeBuilder {
             Some(format!(
                 "memory_limit is {limit}: nothing could be read with less than buffer_size ({buffer_size})"
             ))
+        } else if self.0.stall_after.is_some_and(|after| after < Duration::from_millis(1)) {
+            Some("stall_after is less than 1ms: use None to look for no stalls".into())
         } else if handoff_after < Duration::from_micros(10) {
             Some(format!("handoff_after is {handoff_after:?}: at least 10us are needed"))
         } else {

@@ -12,14 +12,14 @@ use super::{
 };
 use crate::{
     buf::LinkBuffer,
-    counters::{self, Counter},
+    counters::{self, Counter, ThreadCounts},
+    facts::ConnectionId,
+    observe::{HandOver, HandOverCause, thread},
     timer::Clock,
 };
 
 thread_local! {
     static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
-    /// The connection whose turn this thread runs.
-    static CONNECTION: Cell<Option<u64>> = const { Cell::new(None) };
     /// What the turn that runs on this thread holds of a shard.
     static HELD: Cell<Held> = const { Cell::new(Held::Nothing) };
 }
@@ -38,18 +38,30 @@ enum Held {
 }
 
 /// Makes this thread a worker of `shared` until the value is dropped.
-pub(super) struct ThreadContext(());
+pub(super) struct ThreadContext {
+    shared: Arc<Shared>,
+    membership: thread::Membership,
+}
 
 impl ThreadContext {
     pub(super) fn enter(shared: &Arc<Shared>) -> Self {
         SHARED.set(Some(shared.clone()));
         shared.counters.join();
-        Self(())
+        let membership = thread::Membership::new();
+        if let Some(counts) = ThreadCounts::of_this_thread() {
+            shared.stalls.join(membership.record(), counts);
+        }
+        Self { shared: shared.clone(), membership }
     }
 
     /// Notes the connection whose turn this thread runs, if it is one's.
     pub(super) fn runs(&self, connection: Option<u64>) {
-        CONNECTION.set(connection);
+        self.membership.runs(connection);
+    }
+
+    /// Notes that this thread has nothing to do.
+    pub(super) fn rests(&self) {
+        self.membership.rests();
     }
 
     /// Notes that a turn begins to which the shard is lent.
@@ -70,6 +82,7 @@ impl ThreadContext {
 
 impl Drop for ThreadContext {
     fn drop(&mut self) {
+        self.shared.stalls.leave(self.membership.record());
         SHARED.take();
     }
 }
@@ -104,6 +117,11 @@ pub(super) fn give_away() {
     if gone {
         shared.pool.lost();
         counters::add(Counter::HandOversByWait, 1);
+        if !shared.settings.observers.is_empty() {
+            let connection = current_connection().map(ConnectionId::new);
+            let cause = HandOverCause::Wait;
+            shared.settings.observers.handed_over(&HandOver { poller: index, cause, connection });
+        }
         shared.staff(index);
     }
 }
@@ -121,7 +139,7 @@ pub(crate) fn is_late() -> bool {
 
 /// The number of the connection whose turn this thread runs, if it runs one's.
 pub(crate) fn current_connection() -> Option<u64> {
-    CONNECTION.get()
+    thread::connection()
 }
 
 /// Adds what `make` gives to the list of the shard that this thread's turn holds. Returns `false`, and makes

@@ -35,12 +35,14 @@ pub(crate) mod shard;
 pub(crate) mod shared;
 mod shutdown;
 pub(crate) mod sleep;
+pub(crate) mod stalls;
 pub(crate) mod state_word;
 mod stats;
 mod task;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
 pub(crate) mod turn;
+mod waiting;
 mod worker;
 mod worker_pool;
 

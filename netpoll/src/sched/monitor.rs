@@ -19,6 +19,7 @@ use crate::{
     counters::{self, Counter},
     guard::{self, Place},
     mem,
+    observe::{HandOver, HandOverCause},
     poller::Parking,
     sys,
     throttle::Throttle,
@@ -104,6 +105,8 @@ struct Looker {
     /// When the shared cache was last made smaller.
     shrunk: Instant,
     log: Throttle,
+    /// When stalls were last looked for.
+    stalls: Instant,
     /// When owners for vacant shards were last looked for.
     vacant: Instant,
     no_thread: Throttle,
@@ -120,6 +123,7 @@ impl Looker {
             quiet: 0,
             shrunk: Instant::now(),
             log: Throttle::every(Duration::from_secs(1)),
+            stalls: Instant::now(),
             vacant: Instant::now(),
             no_thread: Throttle::every(Duration::from_secs(1)),
         }
@@ -140,6 +144,7 @@ impl Looker {
             }
             self.restaff(&shared);
             let _ = guard::run(Place::Worker, || self.look(&shared));
+            self.look_for_stalls(&shared);
             if self.shrunk.elapsed() >= SHRINK {
                 mem::shrink();
                 self.shrunk = Instant::now();
@@ -176,19 +181,37 @@ impl Looker {
         if shared.shards.iter().all(|shard| shard.poller.is_parked()) && !shared.is_stopped() {
             // Caches that nobody used for a while go back to the system before the last sleep.
             let mut shrinks = SHRINKS;
+            let mut shrunk = Instant::now();
             while shared.monitor.parking.is_parked() {
-                if shrinks > 0 {
-                    thread::park_timeout(SHRINK);
+                let next = self.look_for_stalls(&shared);
+                match (next, shrinks > 0) {
+                    (Some(next), _) => thread::park_timeout(next.min(SHRINK)),
+                    (None, true) => thread::park_timeout(SHRINK),
+                    (None, false) => thread::park(),
+                }
+                if shrinks > 0 && shrunk.elapsed() >= SHRINK {
                     self.let_rest(&shared);
                     mem::shrink();
                     shrinks -= 1;
-                } else {
-                    thread::park();
+                    shrunk = Instant::now();
                 }
             }
         }
         shared.monitor.parking.end();
         self.quiet = 0;
+    }
+
+    /// Looks for handlers that take long, if it is time to. Returns the time until the next look, if one is
+    /// needed while nothing else happens.
+    fn look_for_stalls(&mut self, shared: &Shared) -> Option<Duration> {
+        let interval = shared.stalls.interval()?;
+        if self.stalls.elapsed() < interval {
+            return Some(interval);
+        }
+        self.stalls = Instant::now();
+        let watches =
+            guard::run(Place::Worker, || shared.stalls.look(&shared.view())).unwrap_or(true);
+        watches.then_some(interval)
     }
 
     /// Asks drivers that have had nothing to do for a while to give their cached memory back.
@@ -223,6 +246,11 @@ impl Looker {
             if (shard.has_work() || seen.looks >= PATIENCE) && shard.ownership.revoke(ticket) {
                 shared.pool.lost();
                 counters::add(Counter::HandOversByMonitor, 1);
+                shared.settings.observers.handed_over(&HandOver {
+                    poller: shard.index,
+                    cause: HandOverCause::Monitor,
+                    connection: None,
+                });
                 shared.staff(shard.index);
                 taken = true;
                 if let Some(skipped) = self.log.admit(shard.clock) {

@@ -7,6 +7,7 @@ use super::{
     stats::Stats,
     task::{self, JoinHandle},
 };
+use crate::observe::Stall;
 
 /// Pollers and workers that servers, clients and spawned futures run on.
 ///
@@ -52,6 +53,18 @@ impl Runtime {
     /// Returns the runtime's counters and gauges at this moment.
     pub fn stats(&self) -> Stats {
         Stats::of(self.shared())
+    }
+
+    /// Returns the handlers that run or wait now, and have done so for longer than
+    /// [`stall_after`](super::RuntimeBuilder::stall_after).
+    ///
+    /// ```
+    /// let runtime = netpoll::Runtime::builder().pollers(1).build()?;
+    /// assert!(runtime.stalls().is_empty());
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn stalls(&self) -> Vec<Stall> {
+        self.shared().stalls.list(&self.shared().view())
     }
 
     /// Closes all connections and listeners, drops all spawned futures, and ends the threads.

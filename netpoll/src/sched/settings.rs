@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     error::{Error, Result},
+    observe::Observers,
     sys::{FaultLayer, Ring},
     timer::Clock,
 };
@@ -68,6 +69,9 @@ pub(crate) struct Settings {
     pub(crate) buffer_size: usize,
     pub(crate) handoff_after: Duration,
     pub(crate) memory_limit: Option<usize>,
+    pub(crate) stall_after: Option<Duration>,
+    pub(crate) inspect_stalls: bool,
+    pub(crate) observers: Observers,
     pub(crate) faults: FaultLayer,
     pub(crate) clock: Clock,
 }

@@ -18,6 +18,7 @@ use super::{
     ownership::Ownership,
     queue::RunQueue,
     turn::{self, Source, Turn},
+    waiting::Waiting,
 };
 use crate::{
     poller::{Poller, Token},
@@ -34,6 +35,8 @@ pub(crate) struct Shard {
     pub(crate) queue: RunQueue,
     pub(crate) ownership: Ownership,
     pub(super) wheel: Mutex<Wheel>,
+    /// Futures of handlers of connections that live here.
+    pub(crate) waiting: Waiting,
     /// Output that leaves before the owner waits.
     pub(super) gathered: GatherList,
     /// With so many entries, those of sources that are gone are removed from the wheel.
@@ -53,6 +56,7 @@ impl Shard {
             queue: RunQueue::new(turn::fetch_ahead),
             ownership: Ownership::vacant(),
             wheel: Mutex::new(Wheel::new(clock.now_ms())),
+            waiting: Waiting::default(),
             gathered: GatherList::new(),
             sweep_at: AtomicUsize::new(SWEEP_LEAST),
             clock,

@@ -19,6 +19,7 @@ use super::{
     monitor::Monitor,
     settings::{LoadBalance, Settings, SystemCalls},
     shard::Shard,
+    stalls::{Stalls, View},
     task::Tasks,
     worker_pool::WorkerPool,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) shards: Box<[Arc<Shard>]>,
     pub(crate) pool: WorkerPool,
     pub(super) monitor: Monitor,
+    pub(crate) stalls: Stalls,
     /// The system calls that run: sends are gathered with a ring alone.
     pub(super) system_calls: SystemCalls,
     pub(crate) counters: Arc<Group>,
@@ -85,6 +87,7 @@ impl Shared {
             pool: WorkerPool::new(settings.max_workers, shards.len()),
             shards,
             monitor: Monitor::new(),
+            stalls: Stalls::new(settings.stall_after, settings.inspect_stalls),
             system_calls,
             counters: Arc::default(),
             settings,
@@ -172,6 +175,16 @@ impl Shared {
     /// Returns `true` if workers gather the sends of several turns.
     pub(crate) fn gathers(&self) -> bool {
         self.system_calls == SystemCalls::Ring
+    }
+
+    /// What a look for stalls sees.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            shards: &self.shards,
+            may_start: self.pool.may_start(),
+            observers: &self.settings.observers,
+            clock: self.settings.clock,
+        }
     }
 
     /// One more worker waits in a wait of the library's, or one less.

@@ -41,6 +41,10 @@ pub struct Stats {
     pub refused: u64,
     /// Turns run.
     pub turns: u64,
+    /// Requests whose handlers were called.
+    pub requests: u64,
+    /// Handlers that ran or waited for longer than [`stall_after`](crate::RuntimeBuilder::stall_after).
+    pub stalls: u64,
     /// Pollers given away by a worker before it waited.
     pub handovers_by_wait: u64,
     /// Pollers that the monitor took from a turn that ran long.
@@ -119,6 +123,8 @@ impl Stats {
             dialled: shared.gauges.dialled.load(Relaxed),
             refused: shared.gauges.refused.load(Relaxed),
             turns: sums[Counter::Turns],
+            requests: sums[Counter::Requests],
+            stalls: shared.stalls.count(),
             handovers_by_wait: sums[Counter::HandOversByWait],
             handovers_by_monitor: sums[Counter::HandOversByMonitor],
             steals: sums[Counter::Steals],

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     guard::{self, Place},
+    observe::thread,
     primitive::Mutex,
 };
 
@@ -252,6 +253,7 @@ impl<T> Future for JoinHandle<T> {
         };
         drop(join);
         drop(before);
+        thread::awaits_task();
         Poll::Pending
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
             worker.own(&shard);
         }
         worker.clear();
+        worker.context.rests();
         next = worker.shared.pool.next_shard();
     }
     if worker.shared.is_stopped() {
@@ -345,6 +346,7 @@ impl Worker {
 
     /// Announces a wait; how long it may be.
     fn park(&self, shard: &Shard) -> Option<Duration> {
+        self.context.rests();
         shard.poller.park_begin();
         // Who pushes or arms after this line sees the flag, and wakes.
         if shard.queue.len() > 0 || self.shared.is_stopped() {
@@ -409,6 +411,7 @@ impl Worker {
 
     /// Runs a turn without a shard.
     fn run_late(&mut self, turn: Arc<dyn Turn>) {
+        self.context.runs(turn.connection());
         if guard::run(Place::Worker, || turn.run(&mut self.scratch)).is_err() {
             self.clear();
         }

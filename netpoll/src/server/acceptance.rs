@@ -1,6 +1,7 @@
 //! The step from an accepted socket to a connection of a server.
 
 use std::{
+    io,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -45,7 +46,7 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
             |conn| {
                 made = true;
                 self.open.insert(conn);
-                Some(Arc::new(handler))
+                Some(Arc::new(handler.of(conn)))
             },
         );
         if let Err(error) = opened {
@@ -58,6 +59,10 @@ impl<S: Service> AcceptHandler for Acceptance<S> {
 
     fn shed(&self, clients: usize) {
         self.runtime.gauges.refused.fetch_add(clients as u64, Relaxed);
+    }
+
+    fn troubled(&self, address: &PeerAddress, error: &io::Error, shed: usize, fatal: bool) {
+        self.open.scope.accept_failed(address, error, shed, fatal);
     }
 
     fn failed(&self, error: Error) {

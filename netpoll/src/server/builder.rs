@@ -16,8 +16,9 @@ use crate::{
     conn::{ConnectionOptions, Handshakes, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
     listen::{Acceptor, Sessions},
+    observe::{Observer, Observers, Scope},
     sched::Runtime,
-    service::Service,
+    service::{self, Service},
     shm,
     sys::{ListenOptions, Listener},
     transport::{self, Transport},
@@ -47,6 +48,8 @@ pub struct EventLoopBuilder<S> {
     max_connections: usize,
     max_handshakes: usize,
     request_timeout: Option<Duration>,
+    name: Option<String>,
+    observers: Observers,
     drain: Drain,
     settings: Settings,
     #[cfg(feature = "udp")]
@@ -71,6 +74,8 @@ impl<S: Service> EventLoopBuilder<S> {
             max_connections: usize::MAX,
             max_handshakes: MAX_HANDSHAKES,
             request_timeout: S::TIMEOUT,
+            name: None,
+            observers: Observers::default(),
             drain: Drain::default(),
             settings: Settings::default(),
             #[cfg(feature = "udp")]
@@ -79,6 +84,20 @@ impl<S: Service> EventLoopBuilder<S> {
     }
 
     connection_setters! { this, this.settings }
+
+    /// Sets the server's name: in the log, in events for observers, and as a label of metrics. Default: the name of
+    /// the service's type or function, without its path.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Adds an observer of the server's connections and requests; see [`observe`](crate::observe). Those of the
+    /// runtime are told of them too.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.add(observer);
+        self
+    }
 
     /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::current`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
@@ -390,10 +409,18 @@ impl<S: Service> EventLoopBuilder<S> {
             (None, None, None) => Runtime::current(),
             (None, pollers, workers) => own_runtime(pollers, workers)?,
         };
-        let open = Arc::new(OpenConnections::new(runtime.shared(), self.max_connections));
         if self.settings.transport.is_some() {
             self.settings.handshakes = Some(Arc::new(Handshakes::new(self.max_handshakes)));
         }
+        let name = self.name.unwrap_or_else(|| short_name(std::any::type_name::<S>()));
+        let observers = self.observers.with(&runtime.shared().settings.observers);
+        let scope = Scope::new(&name, observers);
+        let open = OpenConnections::new(
+            runtime.shared(),
+            scope,
+            self.max_connections,
+            service::reads_itself::<S>(),
+        );
         let acceptance = Arc::new(Acceptance {
             service: Arc::new(self.service),
             runtime: runtime.shared().clone(),
@@ -419,6 +446,13 @@ impl<S: Service> EventLoopBuilder<S> {
         };
         Err(Error::new(ErrorKind::Config, fault))
     }
+}
+
+/// The name of a type without its path and the types that wrap it: `echo` of `netpoll::service::Free<app::echo>`.
+fn short_name(path: &str) -> String {
+    let inner = path.rsplit('<').next().unwrap_or(path);
+    let first = inner.split([',', '>']).next().unwrap_or(inner);
+    first.rsplit("::").next().unwrap_or(first).to_owned()
 }
 
 /// A runtime for one server.

@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{builder::EventLoopBuilder, event_loop::EventLoop, event_loop::ServerHandle};
+use super::{
+    builder::EventLoopBuilder,
+    event_loop::{EventLoop, ServerHandle},
+    observed_datagrams::observe,
+};
 use crate::{
     addr::Address,
     error::{Error, ErrorKind, Result},
@@ -60,12 +64,13 @@ impl EventLoop {
             return Err(Error::new(ErrorKind::Config, why));
         };
         let options = Arc::new(options);
+        let handler = observe(service.0, self.scope());
         let mut sockets = Vec::new();
         for address in addresses {
             for peer in address.resolve()? {
                 let Some(at) = peer.inet() else { continue };
                 let runtime = self.runtime().clone();
-                sockets.extend(bind_all(runtime.shared(), at, &options, &service.0)?);
+                sockets.extend(bind_all(runtime.shared(), at, &options, &handler)?);
                 self.add_sockets(std::mem::take(&mut sockets));
             }
         }
@@ -88,7 +93,8 @@ impl EventLoop {
         };
         let runtime = self.runtime().shared().clone();
         let shard = runtime.place().clone();
-        let socket = Serving::start(&runtime, &shard, endpoint, Arc::new(options), service.0)?;
+        let handler = observe(service.0, self.scope());
+        let socket = Serving::start(&runtime, &shard, endpoint, Arc::new(options), handler)?;
         self.add_sockets(vec![socket]);
         Ok(self)
     }

@@ -17,6 +17,7 @@ use crate::{
     conn::Connection,
     error::Result,
     listen::Acceptor,
+    observe::{Scope, Stall},
     sched::{self, Runtime, block_on},
     service::Service,
     timer::{Clock, Moment},
@@ -197,6 +198,11 @@ impl EventLoop {
         self.handle.runtime()
     }
 
+    /// The server's name and observers.
+    pub(super) fn scope(&self) -> &Arc<Scope> {
+        &self.handle.0.open.scope
+    }
+
     /// Adds datagram sockets, before anybody has a handle.
     pub(super) fn add_sockets(&mut self, sockets: Vec<Arc<crate::udp::Serving>>) {
         let running = Arc::get_mut(&mut self.handle.0).expect("nobody has a handle yet");
@@ -238,6 +244,19 @@ impl ServerHandle {
     /// all listeners have failed.
     pub fn is_ready(&self) -> bool {
         self.0.lifecycle.is_ready()
+    }
+
+    /// Returns the server's name; see [`EventLoopBuilder::name`].
+    pub fn name(&self) -> &str {
+        &self.0.open.scope.server
+    }
+
+    /// Returns the handlers of this server that run or wait now, and have done so for longer than
+    /// [`stall_after`](crate::RuntimeBuilder::stall_after).
+    pub fn stalls(&self) -> Vec<Stall> {
+        let mut stalls = self.0.runtime.stalls();
+        stalls.retain(|stall| stall.server.as_deref() == Some(self.name()));
+        stalls
     }
 
     /// Returns the number of open connections.

@@ -8,6 +8,8 @@ mod event_loop;
 mod events;
 mod lifecycle;
 mod listeners;
+#[cfg(feature = "udp")]
+mod observed_datagrams;
 mod open;
 mod registry;
 mod report;

@@ -14,7 +14,12 @@ use crate::{
     addr::PeerAddress,
     conn::{CloseReason, Connection, core::Conn},
     error::Error,
-    sched::shared::Shared,
+    facts::ConnectionId,
+    observe::{Observed, Scope},
+    sched::{
+        shared::Shared,
+        stalls::{Directory, Found},
+    },
     service::ConnectionOwner,
     timer::{Clock, Moment},
 };
@@ -27,15 +32,29 @@ pub(super) struct OpenConnections {
     runtime: Arc<Shared>,
     registry: Registry<Entry>,
     pub(super) events: Events,
+    /// The server's name and observers.
+    pub(super) scope: Arc<Scope>,
+    /// True if handlers read from their peers themselves.
+    reads: bool,
 }
 
 impl OpenConnections {
-    pub(super) fn new(runtime: &Arc<Shared>, max: usize) -> Self {
-        Self {
+    pub(super) fn new(
+        runtime: &Arc<Shared>,
+        scope: Arc<Scope>,
+        max: usize,
+        reads: bool,
+    ) -> Arc<Self> {
+        let this = Arc::new(Self {
             runtime: runtime.clone(),
             registry: Registry::new(max),
-            events: Events::new(runtime.settings.clock),
-        }
+            events: Events::new(scope.server.clone(), runtime.settings.clock),
+            scope,
+            reads,
+        });
+        let directory: Arc<dyn Directory> = this.clone();
+        runtime.stalls.add_server(Arc::downgrade(&directory));
+        this
     }
 
     pub(super) fn count(&self) -> usize {
@@ -116,7 +135,11 @@ impl OpenConnections {
 
     /// Adds a connection, for which a slot was reserved.
     pub(super) fn insert(&self, conn: &Arc<Conn>) {
-        let entry = Entry { conn: conn.clone(), since: self.now() };
+        let observed = self.scope.observe(ConnectionId::new(conn.id()), conn.peer());
+        if let Some(observed) = &observed {
+            observed.opened();
+        }
+        let entry = Entry { conn: conn.clone(), since: self.now(), observed };
         self.registry.insert(conn.id(), entry);
         self.events.accepted(&Connection::unowned(conn.clone()));
     }
@@ -128,6 +151,8 @@ struct Entry {
     conn: Arc<Conn>,
     /// When it was accepted.
     since: Moment,
+    /// The connection as observers see it.
+    observed: Option<Arc<Observed>>,
 }
 
 fn cut(open: &Entry) -> Cut {
@@ -136,6 +161,13 @@ fn cut(open: &Entry) -> Cut {
         id: Connection::unowned(conn.clone()).id(),
         peer: conn.peer().clone(),
         pending: conn.pending(),
+    }
+}
+
+impl Directory for OpenConnections {
+    fn find(&self, connection: u64) -> Option<Found> {
+        let peer = self.registry.get(connection)?.conn.peer().clone();
+        Some(Found { scope: self.scope.clone(), peer, reads: self.reads })
     }
 }
 
@@ -148,12 +180,20 @@ impl ConnectionOwner for OpenConnections {
         self.registry.is_draining()
     }
 
+    fn observe(&self, conn: &Conn) -> Option<Arc<Observed>> {
+        self.registry.get(conn.id())?.observed
+    }
+
     fn failed(&self, conn: &Connection, error: &Error) {
         self.events.failed(conn, error);
     }
 
     fn closed(&self, conn: &Connection) {
         self.events.closed(conn, conn.conn.reason());
-        self.registry.remove(conn.conn.id());
+        let entry = self.registry.remove(conn.conn.id());
+        if let Some(Entry { since, observed: Some(observed), .. }) = entry {
+            let reason = conn.conn.reason().unwrap_or(CloseReason::Local);
+            observed.closed(reason, self.now().since(since), conn.received(), conn.sent());
+        }
     }
 }

@@ -60,6 +60,11 @@ impl<T: Clone> Registry<T> {
         self.open.lock().values().cloned().collect()
     }
 
+    /// Returns the connection of this id, if it is open.
+    pub(super) fn get(&self, id: u64) -> Option<T> {
+        self.open.lock().get(&id).cloned()
+    }
+
     /// Reserves a slot for a connection; false if all `max` are in use.
     pub(super) fn reserve(&self) -> bool {
         let next = |reserved| (reserved < self.max).then_some(reserved + 1);
@@ -76,20 +81,22 @@ impl<T: Clone> Registry<T> {
         self.open.lock().insert(id, conn);
     }
 
-    /// Removes a connection and releases its slot, if it is in the registry.
-    pub(super) fn remove(&self, id: u64) {
-        let may_be_last = {
+    /// Removes a connection and releases its slot, if it is in the registry; returns it.
+    pub(super) fn remove(&self, id: u64) -> Option<T> {
+        let (removed, may_be_last) = {
             let mut open = self.open.lock();
-            if open.remove(&id).is_some() {
+            let removed = open.remove(&id);
+            if removed.is_some() {
                 self.release();
             }
             // One may be left whose handler is who waits.
-            open.len() <= 1
+            (removed, open.len() <= 1)
         };
         if may_be_last && self.is_draining() {
             let waiter = mem::take(&mut *self.waiter.lock());
             waiter.into_iter().for_each(guard::wake);
         }
+        removed
     }
 
     /// True once a drain has begun: connections close as soon as they have nothing to do.

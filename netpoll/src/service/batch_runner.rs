@@ -1,6 +1,7 @@
 //! The batch runner: handles the waiting requests of a connection, batch by batch.
 
 use std::{
+    future::{Future, poll_fn},
     mem,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -14,13 +15,16 @@ use super::{
     done::Done,
     guard::decoded,
     in_flight::{Completed, InFlight},
+    observed::{Pending, outcome},
     request::Take,
 };
 use crate::{
     buf::LinkBuffer,
     conn::{Connection, Deadline},
+    counters::{self, Counter},
     error::Result,
     guard::{self, Place},
+    observe::Watch,
     sched::{
         BoxFuture, is_late,
         turn::{Scratch, Turn},
@@ -32,6 +36,8 @@ pub(super) struct Job<S: Service> {
     pub(super) held: <S::Request as Take>::Held,
     pub(super) session: S::Session,
     pub(super) deadline: Deadline,
+    /// Its measurement, if it is observed.
+    pub(super) watch: Option<Watch>,
 }
 
 /// The runner of a connection's batches. It is in the run queue once for each queued batch.
@@ -99,27 +105,36 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 }
 
 impl<S: Service> Turn for BatchRunner<S> {
+    fn connection(&self) -> Option<u64> {
+        Some(self.conn.conn.id())
+    }
+
     fn run(self: Arc<Self>, _scratch: &mut Scratch) {
         let mut slot = Box::pin(None);
         let mut spare: Option<Box<RequestContext<S>>> = None;
-        batch::run(&self, |number, job| {
+        batch::run(&self, |number, mut job| {
             if self.conn.conn.is_ending() {
                 // A handler has closed the connection: no request after that one starts.
                 guard::discard(Place::SessionDrop, job);
                 let done = Done { out: LinkBuffer::new(), result: Ok(Flow::Continue) };
                 return Some(Completed::new(done, false));
             }
-            let deadline = job.deadline;
+            let (deadline, mut watch) = (job.deadline, job.watch.take());
+            counters::add(Counter::Requests, 1);
+            if let Some(watch) = &mut watch {
+                watch.begin();
+            }
             let mut context = spare.take().unwrap_or_else(|| self.context());
             context.job = Some(job);
             slot.set(Some(handle(context)));
             let future = slot.as_mut().as_pin_mut().expect("it was just set");
             // No waker is needed: a future that is not ready is polled again as a task.
-            let done = match guard::poll(
-                Place::Handler,
-                future,
-                &mut Context::from_waker(Waker::noop()),
-            ) {
+            let polled =
+                guard::poll(Place::Handler, future, &mut Context::from_waker(Waker::noop()));
+            if let Some(watch) = &mut watch {
+                watch.end_poll();
+            }
+            let done = match polled {
                 Poll::Ready(Ok((mut context, result))) => {
                     let out = context.take_out();
                     spare = Some(context);
@@ -130,18 +145,42 @@ impl<S: Service> Turn for BatchRunner<S> {
                 }
                 Poll::Pending => {
                     let mut future = mem::replace(&mut slot, Box::pin(None));
+                    let pending = Pending::of::<S::Request>(&self.conn.conn);
                     let work = async move {
-                        let future = future.as_mut().as_pin_mut().expect("it is under way");
-                        let (mut context, result) = future.await;
-                        Done { out: context.take_out(), result }
+                        let polled = poll_fn(|cx| {
+                            if let Some(pending) = &pending {
+                                pending.resume();
+                            }
+                            if let Some(watch) = &mut watch {
+                                watch.begin_poll();
+                            }
+                            let future = future.as_mut().as_pin_mut().expect("it is under way");
+                            let polled = future.poll(cx);
+                            if let Some(watch) = &mut watch {
+                                watch.end_poll();
+                            }
+                            polled
+                        });
+                        let (mut context, result) = polled.await;
+                        let done = Done { out: context.take_out(), result };
+                        finish(watch.take(), &done);
+                        done
                     };
                     ConcurrentTask::start(&self, number, deadline, Box::pin(work));
                     return None;
                 }
             };
+            finish(watch, &done);
             guard::run(Place::HandlerDrop, || slot.set(None)).ok();
             Some(Completed::new(done, false))
         });
+    }
+}
+
+/// Tells that a request has ended, if it is observed.
+fn finish(watch: Option<Watch>, done: &Done) {
+    if let Some(watch) = watch {
+        watch.end(outcome(&done.result), done.out.len());
     }
 }
 

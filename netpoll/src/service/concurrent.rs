@@ -30,6 +30,7 @@ use crate::{
     conn::{Deadline, handler::After, step::Step},
     error::{Error, ErrorKind, Result},
     guard::Place,
+    observe::Watch,
 };
 
 impl<S: Service> ConnectionHandler<S> {
@@ -44,13 +45,14 @@ impl<S: Service> ConnectionHandler<S> {
         self.in_flight.as_ref().is_some_and(|table| table.open() > 0)
     }
 
-    /// Leaves the request in `held` to a batch. Returns `None` if there is room for another.
+    /// Leaves the request in `held`, of `n` bytes, to a batch. Returns `None` if there is room for another.
     pub(super) fn queue_request(
         &self,
         table: &Arc<InFlight<Job<S>>>,
         state: &mut State<S>,
         step: &mut Step<'_, '_>,
         held: <S::Request as Take>::Held,
+        n: usize,
     ) -> Option<After> {
         let () = Self::SPLITS;
         let session = match guarded(Place::Handler, || shared::<S>(state.session.as_ref())) {
@@ -58,7 +60,8 @@ impl<S: Service> ConnectionHandler<S> {
             Err(error) => return self.flow(step, Err(error)),
         };
         let deadline = self.timeout.map_or(Deadline::NONE, Deadline::after);
-        let Added { missing, full } = table.add(Job { held, session, deadline });
+        let watch = self.observed.as_ref().map(|observed| Watch::new(observed, n, deadline.at()));
+        let Added { missing, full } = table.add(Job { held, session, deadline, watch });
         if missing > 0 {
             BatchRunner::new(table, &self.service, step.conn).queue_batches(missing);
         }

@@ -28,6 +28,7 @@ use crate::{
     },
     error::{Error, ErrorKind},
     guard::{self, Place},
+    observe::Budget,
 };
 
 impl<S: Service> ConnectionHandler<S> {
@@ -85,7 +86,16 @@ impl<S: Service> ConnectionHandler<S> {
             return After::Full;
         }
         let max_frame = step.conn.options().max_frame;
-        pump::run(&mut Requests { handler: self, state, max_frame }, step).unwrap_or_else(|error| {
+        state.times.begin_turn();
+        let after = pump::run(&mut Requests { handler: self, state, max_frame }, step);
+        if let (Some(observed), Ok(after)) = (&self.observed, &after) {
+            match after {
+                After::Again => observed.budget(Budget::Turn),
+                After::Full => observed.budget(Budget::Output),
+                _ => {}
+            }
+        }
+        after.unwrap_or_else(|error| {
             if error.kind() == ErrorKind::Eof && !self.has_pending() {
                 self.fail(step, &error);
                 return After::Close(CloseReason::Eof);
@@ -155,9 +165,15 @@ impl<S: Service> Handler for ConnectionHandler<S> {
         if let Some(table) = &self.in_flight {
             table.abandon();
         }
-        let phase = mem::replace(&mut self.state.lock().phase, Phase::Over);
+        let (phase, watch, _pending) = {
+            let mut state = self.state.lock();
+            let phase = mem::replace(&mut state.phase, Phase::Over);
+            (phase, state.watch.take(), state.pending.take())
+        };
         // A future that is under way returns the session and a reader on loan.
         guard::discard(Place::HandlerDrop, phase);
+        // Its drop tells that the request was cancelled.
+        drop(watch);
     }
 
     fn closed(&self, conn: &Connection, reason: CloseReason) {
@@ -179,6 +195,14 @@ impl<S: Service> Handler for ConnectionHandler<S> {
         if let Some(end) = self.last_hooks.close(end) {
             end();
         }
+    }
+
+    fn in_flight(&self) -> usize {
+        if let Some(table) = &self.in_flight {
+            return table.open();
+        }
+        // Who has the lock handles a request, as a rule.
+        self.state.try_lock().map_or(1, |state| usize::from(matches!(state.phase, Phase::Busy(_))))
     }
 
     fn inline(&self) -> bool {

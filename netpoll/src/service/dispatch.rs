@@ -15,6 +15,7 @@ use super::{
     guard::{decoded, malformed, poll},
     handler_state::{ConnectionHandler, Phase, State},
     loan::Loan,
+    observed::{Pending, outcome},
     request::Take,
 };
 use crate::{
@@ -23,8 +24,10 @@ use crate::{
         CloseReason, Deadline, Sent, frames::Found, handler::After, pump::Receive, recv::Recv,
         step::Step,
     },
+    counters::{self, Counter},
     error::{Error, Result},
     guard::{self, Place},
+    observe::{Moments, Route, Watch, thread},
     sched::block_on,
 };
 
@@ -36,13 +39,32 @@ impl<S: Service> ConnectionHandler<S> {
     pub(super) fn go_on(&self, state: &mut State<S>, step: &mut Step<'_, '_>) -> Option<After> {
         let Phase::Busy(future) = &mut state.phase else { return None };
         let conn = &step.conn.conn;
-        let done = match poll(Place::Handler, future, step.conn) {
+        if let Some(pending) = &state.pending {
+            pending.resume();
+        }
+        if let Some(watch) = &mut state.watch {
+            watch.begin_poll();
+        }
+        let polled = poll(Place::Handler, future, step.conn);
+        if let Some(watch) = &mut state.watch {
+            watch.end_poll();
+        }
+        let done = match polled {
             Poll::Ready(done) => done,
             Poll::Pending if conn.is_request_late() => {
                 Done { out: LinkBuffer::new(), result: Err(self.late(conn)) }
             }
-            Poll::Pending => return Some(After::Busy),
+            Poll::Pending => {
+                if state.pending.is_none() {
+                    state.pending = Pending::of::<S::Request>(conn);
+                }
+                return Some(After::Busy);
+            }
         };
+        state.pending = None;
+        if let Some(watch) = state.watch.take() {
+            watch.end(outcome(&done.result), done.out.len());
+        }
         // Dropping the future returns the session and a reader on loan.
         guard::discard(Place::HandlerDrop, mem::replace(&mut state.phase, Phase::Open));
         state.session = state.slot.lock().take();
@@ -56,7 +78,7 @@ impl<S: Service> ConnectionHandler<S> {
     fn request(&self, state: &mut State<S>, step: &mut Step<'_, '_>, n: usize) -> Option<After> {
         if let Some(table) = &self.in_flight {
             return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
-                Ok(held) => self.queue_request(table, state, step, held),
+                Ok(held) => self.queue_request(table, state, step, held, n),
                 Err(error) => Some(self.fail(step, &error)),
             };
         }
@@ -64,21 +86,29 @@ impl<S: Service> ConnectionHandler<S> {
             step.conn.conn.begin_request(timeout);
             Deadline::after(timeout)
         });
+        counters::add(Counter::Requests, 1);
         if S::DISPATCH == Dispatch::Async {
             return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
                 Ok(held) => {
+                    state.watch = self.observed.as_ref().map(|observed| {
+                        let mut watch = Watch::new(observed, n, deadline.at());
+                        watch.begin();
+                        watch
+                    });
                     self.start(state, step, held, deadline);
                     self.go_on(state, step)
                 }
                 Err(error) => Some(self.fail(step, &error)),
             };
         }
-        let session = state.session.as_mut().expect("an open connection has a session");
         let loan = S::Request::lend(&mut state.scan, &step.conn.conn, &mut step.recv, n);
         let mut loan = match loan {
             Ok(loan) => loan,
             Err(error) => return Some(self.fail(step, &error)),
         };
+        let moments = self.begin(state, step, n);
+        let before = if moments.is_some() { step.answered() } else { 0 };
+        let session = state.session.as_mut().expect("an open connection has a session");
         let out = Out::new(step.conn, step.out);
         let mut decodes = true;
         let handled = guard::run(Place::Handler, || {
@@ -93,12 +123,27 @@ impl<S: Service> ConnectionHandler<S> {
             // A panic of the decoder is no handler's: the bytes are malformed.
             Err(if decodes { malformed(panicked) } else { panicked.into() })
         });
+        if let (Some(observed), Some(moments)) = (&self.observed, &moments) {
+            let handled = state.times.end(moments);
+            let sent = step.answered().saturating_sub(before);
+            observed.ended(moments, handled, Route::current(), outcome(&result), sent);
+        }
         S::Request::settle(loan, &mut step.recv, n);
         if self.timeout.is_some() {
             step.conn.conn.end_request();
         }
         step.take_back();
         self.flow(step, result)
+    }
+
+    /// Tells observers, if there are any, that the handler of a request of `n` bytes begins.
+    fn begin(&self, state: &mut State<S>, step: &Step<'_, '_>, n: usize) -> Option<Moments> {
+        let observed = self.observed.as_deref()?;
+        let moments = state.times.begin(step.recv.as_deref(), n);
+        Route::NONE.enter();
+        thread::take_noted();
+        observed.begun(&moments);
+        Some(moments)
     }
 
     /// Creates the future of a request, which workers poll.

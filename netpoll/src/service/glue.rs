@@ -25,8 +25,15 @@ pub use crate::{
     conn::{CloseReason, Connection, ConnectionOptions},
     error::{Error, Result},
     frame::{Routed, Sequenced},
+    observe::RouteName,
 };
-use crate::{error::ErrorKind, frame::Frame};
+use crate::{error::ErrorKind, frame::Frame, observe::Route};
+
+/// Notes that the request which this thread handles has none of the server's routes.
+#[inline]
+pub fn enter_no_route() {
+    Route::NONE.enter();
+}
 
 /// The return type of hooks that give no value: `T`, or a `Result` of it.
 #[diagnostic::on_unimplemented(

@@ -11,13 +11,21 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    Dispatch, Service, batch_runner::Job, done::Done, guard::Guarded, in_flight::InFlight,
-    last_hook::LastHooks, loan::Slot, request::Take,
+    Dispatch, Service,
+    batch_runner::Job,
+    done::Done,
+    guard::Guarded,
+    in_flight::InFlight,
+    last_hook::LastHooks,
+    loan::Slot,
+    observed::{Pending, Times},
+    request::Take,
 };
 use crate::{
-    conn::Connection,
+    conn::{Connection, core::Conn},
     error::{Error, Result},
     guard::Place,
+    observe::{Observed, Watch},
     sched::BoxFuture,
 };
 
@@ -28,6 +36,12 @@ pub(crate) trait ConnectionOwner: Send + Sync {
 
     /// Returns whether connections are to end as soon as they are idle.
     fn drains(&self) -> bool;
+
+    /// Returns the connection as the owner's observers see it, if there are any.
+    fn observe(&self, conn: &Conn) -> Option<Arc<Observed>> {
+        let _ = conn;
+        None
+    }
 
     /// Called for each error that `on_error` is told of.
     fn failed(&self, conn: &Connection, error: &Error);
@@ -45,6 +59,8 @@ pub(crate) struct ConnectionHandler<S: Service> {
     pub(super) owner: Arc<dyn ConnectionOwner>,
     /// The requests that are handled concurrently, if they are.
     pub(super) in_flight: Option<Arc<InFlight<Job<S>>>>,
+    /// The connection as it is observed, if it is.
+    pub(super) observed: Option<Arc<Observed>>,
     /// True if the next turn scans the rest of the input anew.
     pub(super) again: AtomicBool,
     pub(super) last_hooks: LastHooks,
@@ -60,6 +76,12 @@ pub(super) struct State<S: Service> {
     pub(super) session: Option<S::Session>,
     /// The slot that a future returns the session to.
     pub(super) slot: Slot<S::Session>,
+    /// The moments of the requests that turns handle, where they are observed.
+    pub(super) times: Times,
+    /// The measurement of the request whose future is under way, if it is observed.
+    pub(super) watch: Option<Watch>,
+    /// The place of that future among those that wait, once it was not ready.
+    pub(super) pending: Option<Pending>,
 }
 
 pub(super) enum Phase<T> {
@@ -92,6 +114,9 @@ impl<S: Service> ConnectionHandler<S> {
             slot: Slot::default(),
             scan: Guarded::new(Place::Scan, Default::default()),
             ending: None,
+            times: Times::default(),
+            watch: None,
+            pending: None,
         };
         let in_flight = in_flight_table();
         let state = Mutex::new(state);
@@ -101,9 +126,16 @@ impl<S: Service> ConnectionHandler<S> {
             timeout,
             state,
             in_flight,
+            observed: None,
             again: AtomicBool::new(false),
             last_hooks: LastHooks::default(),
         }
+    }
+
+    /// Makes the handler that of `conn`, before anything happens to it.
+    pub(crate) fn of(mut self, conn: &Conn) -> Self {
+        self.observed = self.owner.observe(conn);
+        self
     }
 
     pub(super) fn service(&self) -> &S {

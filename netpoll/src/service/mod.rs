@@ -107,6 +107,7 @@ mod in_flight;
 mod in_flight_models;
 mod last_hook;
 mod loan;
+mod observed;
 mod outcome;
 mod payload;
 #[cfg(any(feature = "json", feature = "postcard"))]
@@ -149,6 +150,11 @@ pub use reply::{IntoErrorReply, IntoReply, Reply};
 pub use request::Request;
 
 pub(crate) use handler_state::{ConnectionHandler, ConnectionOwner};
+
+/// Returns true if the handlers of a service read from their peers themselves.
+pub(crate) const fn reads_itself<S: Service>() -> bool {
+    <S::Request as request::Take>::READS
+}
 
 use crate::{
     conn::{CloseReason, Connection},

@@ -16,6 +16,7 @@ use crate::{
     conn::{CloseReason, Connection, core::Conn, handler::After, step::Step},
     error::{Error, ErrorKind, Result},
     guard::{self, Panicked, Place},
+    observe::Budget,
     sched::BoxFuture,
 };
 
@@ -37,6 +38,9 @@ impl<S: Service> ConnectionHandler<S> {
         // Output of `on_error` follows the answers.
         step.send();
         self.on_error(step.conn, error);
+        if error.kind() == ErrorKind::Limit {
+            self.observed.iter().for_each(|observed| observed.budget(Budget::Memory));
+        }
         After::Close(match error.kind() {
             ErrorKind::Panic => CloseReason::Panic,
             ErrorKind::Malformed => CloseReason::Malformed,

@@ -5,13 +5,15 @@ use std::{fmt, future::Future, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Call as Request, Dispatch, Flow, Service, fault::Fault, payload::PayloadFormat, within::within,
+    Call as Request, Dispatch, Flow, Service, fault::Fault, observed::note_fault,
+    payload::PayloadFormat, within::within,
 };
 use crate::{
     conn::{Connection, Deadline},
     error::{Error, Result},
     frame::{Judged, Sequenced, Status, Timed},
     guard::{self, Place},
+    observe::{Route, RouteName},
     rpc::{Answer, Call},
 };
 
@@ -156,6 +158,11 @@ impl<'a> MethodCall<'a> {
         self.request.method
     }
 
+    /// Names the request by a route that the service declares, for observers.
+    pub fn enter(&self, route: &'static RouteName) {
+        route.enter();
+    }
+
     /// Decodes the arguments `A`, runs `method` until the deadline, and answers with its result, which
     /// `encode` turns into an outcome. Arguments that cannot be decoded, a panic and a missed deadline
     /// are answered by faults.
@@ -188,10 +195,14 @@ impl<'a> MethodCall<'a> {
     /// # Errors
     /// The answer cannot be written.
     pub fn unknown(mut self) -> Result<Answered> {
+        Route::NONE.enter();
         self.answer(&Outcome::fault(Fault::unknown()))
     }
 
     fn answer(&mut self, outcome: &Outcome) -> Result<Answered> {
+        if outcome.status != Status::Ok {
+            note_fault(outcome.status);
+        }
         if self.request.one_way {
             return Ok(Answered(()));
         }

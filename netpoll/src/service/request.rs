@@ -35,6 +35,8 @@ pub trait Request: Take {
 pub(crate) trait Take: Sized + 'static {
     /// True if a request can be split off the input while others are handled.
     const SPLITS: bool;
+    /// True if a handler reads from its peer itself.
+    const READS: bool = false;
     /// The progress of scanning a partial request, and state that outlives a request.
     type Scan: Default + Send;
     /// The owned bytes and memory of a request that leaves the turn.
@@ -145,6 +147,7 @@ impl Request for In<'static> {
 
 impl Take for In<'static> {
     const SPLITS: bool = false;
+    const READS: bool = true;
     type Scan = Called;
     type Held = Reader;
     type Loan = Reader;

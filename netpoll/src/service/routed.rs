@@ -8,6 +8,7 @@ use std::{
 use super::{
     call::{Flow, Out},
     fault::Fault,
+    observed::note_fault,
     payload::{FromPayload, IntoPayload},
 };
 use crate::{
@@ -100,6 +101,7 @@ where
     match outcome {
         Ok(payload) => put::<R::At<'_>>(&payload, number, out)?,
         Err(fault) => {
+            note_fault(fault.status());
             let Some(mut reply) = R::new_fault(fault.status()) else { return Err(fault.into()) };
             reply.set_seq(number);
             out.put(&reply)?;

@@ -59,6 +59,16 @@ pub(super) fn classify_accept(_: libc::c_int) -> AcceptFault {
     AcceptFault::Fatal
 }
 
+/// Threads are inspected on Linux alone.
+pub(crate) fn thread_number() -> Option<u32> {
+    None
+}
+
+/// Threads are inspected on Linux alone.
+pub(crate) fn inspect_thread(_: u32) -> Option<String> {
+    None
+}
+
 /// This system has no such setting for a thread.
 pub(crate) fn set_timer_slack(_nanos: u64) -> io::Result<()> {
     Ok(())

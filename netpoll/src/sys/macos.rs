@@ -11,7 +11,7 @@ pub(super) use super::bsd::{
     abstract_address, abstract_name, classify_accept, credentials, receive, send, set_user_timeout,
 };
 pub(crate) use super::{
-    bsd::set_timer_slack,
+    bsd::{inspect_thread, set_timer_slack, thread_number},
     kqueue::{RawEvents, Selector, Waker},
 };
 

@@ -58,7 +58,7 @@ pub(crate) use listener::{ListenOptions, Listener};
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 pub(crate) use no_ring::{BATCH, Outgoing, Ring};
 pub(crate) use options::{Keepalive, StreamOptions};
-pub(crate) use os::{RawEvents, Selector, Waker, set_timer_slack};
+pub(crate) use os::{RawEvents, Selector, Waker, inspect_thread, set_timer_slack, thread_number};
 pub(crate) use prefetch::prefetch;
 pub(crate) use socket::Connecting;
 pub use socket::Credentials;

@@ -7,6 +7,7 @@ mod region;
 mod rights;
 #[cfg(feature = "io-uring")]
 pub(super) mod ring;
+mod threads;
 mod transfer;
 
 use std::{
@@ -27,6 +28,7 @@ pub(crate) use epoll::{RawEvents, Selector};
 pub(crate) use eventfd::Waker;
 pub(crate) use region::Region;
 pub(crate) use rights::{receive_descriptors, send_descriptors};
+pub(crate) use threads::{inspect_thread, thread_number};
 pub(super) use transfer::{receive, send};
 
 /// Flags of every send: a peer that left is an error, not a signal.

@@ -62,6 +62,29 @@ impl CloseReason {
             _ => Self::Malformed,
         }
     }
+
+    /// Returns a short name for the reason, such as `idle_timeout`: the value of a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Eof => "eof",
+            Self::Reset => "reset",
+            Self::Local => "local",
+            Self::Shutdown => "shutdown",
+            Self::IdleTimeout => "idle_timeout",
+            Self::FrameTimeout => "frame_timeout",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::HandshakeFailed => "handshake_failed",
+            Self::Truncated => "truncated",
+            Self::HandlerTimeout => "handler_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::FrameTooLarge => "frame_too_large",
+            Self::Malformed => "malformed",
+            Self::HandlerError => "handler_error",
+            Self::Panic => "panic",
+            Self::MemoryLimit => "memory_limit",
+            Self::Detached => "detached",
+        }
+    }
 }
 
 impl fmt::Display for CloseReason {
