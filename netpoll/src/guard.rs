@@ -107,6 +107,14 @@ impl fmt::Display for Panicked {
     }
 }
 
+/// Part of the panic of users' code that uses tokio's timers or I/O outside of a runtime of tokio's.
+const TOKIO_IS_MISSING: &str = "must be called from the context of a Tokio";
+
+/// Said after such a panic.
+const TOKIO_HINT: &str = "workers are in no runtime of tokio's: build the runtime by \
+    `Runtime::builder().tokio(handle)`, with the feature `tokio-rt` of the crate netpoll, and give it to the \
+    server or client by `.runtime(..)`";
+
 /// Calls `f`, which is or calls users' code.
 ///
 /// # Errors
@@ -153,7 +161,12 @@ fn caught(place: Place, payload: Box<dyn Any + Send>) -> Panicked {
     let message = format!("{place} panicked: {text}");
     // The subscriber, and the payload's destructor, may panic too. What is thrown then is forgotten:
     // its destructor could throw again for ever.
-    let logged = catch_unwind(|| tracing::error!("{message}"));
+    let logged = catch_unwind(|| {
+        tracing::error!("{message}");
+        if message.contains(TOKIO_IS_MISSING) {
+            tracing::error!("{TOKIO_HINT}");
+        }
+    });
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
     for again in [logged, dropped] {
         again.unwrap_or_else(std::mem::forget);

@@ -45,8 +45,8 @@ pub use addr::{Address, PeerAddress, ToAddress};
 #[cfg(feature = "udp")]
 pub use client::UdpClient;
 pub use conn::{
-    Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Frames, Keepalive,
-    Reader, Writer,
+    ByteStream, Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Frames,
+    Keepalive, ReadHalf, Reader, WriteHalf, Writer,
 };
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
@@ -61,7 +61,9 @@ pub use sched::{
     JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, SystemCalls, Timeout,
     block_on, blocking, sleep, spawn, timeout,
 };
-pub use server::{Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve, server};
+pub use server::{
+    Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve, serve_async, server,
+};
 #[cfg(feature = "udp")]
 pub use service::datagram::{
     DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,

@@ -48,6 +48,7 @@ pub(crate) mod recv;
 mod send;
 mod state;
 pub(crate) mod step;
+mod stream;
 mod timeouts;
 mod turn;
 #[cfg(all(test, loom))]
@@ -71,6 +72,7 @@ pub(crate) use options::{
 pub use options::{ConnectionOptions, Keepalive};
 pub use reader::Reader;
 pub(crate) use send::Sent;
+pub use stream::{ByteStream, ReadHalf, WriteHalf};
 pub use typed::Frames;
 pub use writer::Writer;
 

@@ -113,7 +113,7 @@ impl Reader {
         (&mut self.held, &self.conn)
     }
 
-    pub(super) fn connection(&self) -> &Conn {
+    pub(super) fn connection(&self) -> &Arc<Conn> {
         &self.conn
     }
 
@@ -225,7 +225,8 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, want: usize) -> Result<Filled> {
+    /// Reads once, without waiting; `want` bytes are known to be missing.
+    pub(super) fn read(&mut self, want: usize) -> Result<Filled> {
         let conn = self.conn.clone();
         // Before the read: what came before a hang-up is still read.
         let word = conn.state_word.load();
@@ -378,7 +379,7 @@ pub(super) struct Held {
 }
 
 /// Whether who waits for bytes should look again.
-fn wait_is_over(conn: &Conn) -> bool {
+pub(super) fn wait_is_over(conn: &Conn) -> bool {
     conn.state_word.load() & (mark::READABLE | mark::HUNG_UP | mark::CLOSING | OVER) != 0
 }
 

@@ -1,9 +1,16 @@
 //! Waiting for news of a connection.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 pub(crate) use super::waiters::News;
-use super::{core::Conn, waiters::Until};
+use super::{
+    core::Conn,
+    waiters::{Entry, Until},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     sched::block_on,
@@ -47,5 +54,33 @@ impl Conn {
             let limit = timeout.unwrap_or_default();
             Error::new(ErrorKind::TimedOut, format!("{what}: nothing within {limit:?} ({self})"))
         })
+    }
+}
+
+/// Waits for one kind of news of a connection, again and again, by polls.
+pub(super) struct Waiting {
+    conn: Arc<Conn>,
+    entry: Entry,
+}
+
+impl Waiting {
+    pub(super) fn new(conn: &Arc<Conn>, news: News) -> Self {
+        Self { conn: conn.clone(), entry: Entry::new(news) }
+    }
+
+    /// Ready when `condition` gives something, as [`Conn::until`].
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &Context<'_>,
+        mut condition: impl FnMut(&Arc<Conn>) -> Option<T>,
+    ) -> Poll<T> {
+        let Self { conn, entry } = self;
+        entry.poll(&conn.waiters, &conn.state_word, cx, || condition(conn))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.entry.leave(&self.conn.waiters);
     }
 }

@@ -87,7 +87,7 @@ impl Waiters {
     where
         F: FnMut() -> Option<T>,
     {
-        Until { state_word, waiters: self, news, id: 0, key: 0, condition }
+        Until { state_word, waiters: self, entry: Entry::new(news), condition }
     }
 
     /// Lists `waker`, in the place of the entry `id` if that is still there.
@@ -115,14 +115,55 @@ impl Waiters {
     }
 }
 
+/// A place in a list of waiters, which is kept from poll to poll.
+pub(super) struct Entry {
+    news: News,
+    /// Its number, once it was listed, and its place.
+    id: u64,
+    key: usize,
+}
+
+impl Entry {
+    pub(super) const fn new(news: News) -> Self {
+        Self { news, id: 0, key: 0 }
+    }
+
+    /// Looks at `condition`, and lists the context's waker where it gives nothing; `state_word` is that of
+    /// the list's connection.
+    pub(super) fn poll<T>(
+        &mut self,
+        waiters: &Waiters,
+        state_word: &StateWord,
+        cx: &Context<'_>,
+        mut condition: impl FnMut() -> Option<T>,
+    ) -> Poll<T> {
+        if let Some(found) = condition() {
+            return Poll::Ready(found);
+        }
+        if self.id == 0 {
+            self.id = waiters.next.fetch_add(1, Relaxed) + 1;
+        }
+        let waker = cx.waker().clone();
+        self.key = waiters.list(state_word, self.news, self.id, self.key, waker);
+        match condition() {
+            Some(found) => Poll::Ready(found),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Leaves the list, if it is there.
+    pub(super) fn leave(&self, waiters: &Waiters) {
+        if self.id != 0 {
+            waiters.unlist(self.news, self.id, self.key);
+        }
+    }
+}
+
 /// The future of [`Waiters::until`].
 pub(crate) struct Until<'a, F> {
     state_word: &'a StateWord,
     waiters: &'a Waiters,
-    news: News,
-    /// The number of its entry in the list, once there is one, and the entry's place.
-    id: u64,
-    key: usize,
+    entry: Entry,
     condition: F,
 }
 
@@ -133,27 +174,14 @@ where
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let this = &mut *self;
-        if let Some(found) = (this.condition)() {
-            return Poll::Ready(found);
-        }
-        if this.id == 0 {
-            this.id = this.waiters.next.fetch_add(1, Relaxed) + 1;
-        }
-        let waker = cx.waker().clone();
-        this.key = this.waiters.list(this.state_word, this.news, this.id, this.key, waker);
-        match (this.condition)() {
-            Some(found) => Poll::Ready(found),
-            None => Poll::Pending,
-        }
+        let Self { state_word, waiters, entry, condition } = &mut *self;
+        entry.poll(waiters, state_word, cx, condition)
     }
 }
 
 impl<F> Drop for Until<'_, F> {
     fn drop(&mut self) {
-        if self.id != 0 {
-            self.waiters.unlist(self.news, self.id, self.key);
-        }
+        self.entry.leave(self.waiters);
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     runtime::Runtime,
     settings::{LoadBalance, Settings, SystemCalls},
     shared::Shared,
+    tokio_context::TokioContext,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -47,6 +48,7 @@ impl Default for RuntimeBuilder {
             observers: Observers::default(),
             faults: FaultLayer::default(),
             clock: Clock::default(),
+            tokio: TokioContext::default(),
         })
     }
 }

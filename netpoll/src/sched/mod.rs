@@ -41,6 +41,8 @@ mod stats;
 mod task;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
+#[cfg_attr(not(feature = "tokio-rt"), path = "no_tokio.rs")]
+mod tokio_context;
 pub(crate) mod turn;
 mod waiting;
 mod worker;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tokio_context::TokioContext;
 use crate::{
     error::{Error, Result},
     observe::Observers,
@@ -74,4 +75,5 @@ pub(crate) struct Settings {
     pub(crate) observers: Observers,
     pub(crate) faults: FaultLayer,
     pub(crate) clock: Clock,
+    pub(super) tokio: TokioContext,
 }

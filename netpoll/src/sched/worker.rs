@@ -42,6 +42,9 @@ const EVENTS: usize = 256;
 /// Runs a worker's thread, which begins with `shard`.
 pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
     let Some(shared) = shared.upgrade() else { return };
+    let tokio = shared.settings.tokio.clone();
+    // For the thread's whole life: longer than whatever the worker holds of users'.
+    let _entered = tokio.enter();
     let mut worker = Worker {
         context: ThreadContext::enter(&shared),
         running: Running::Nothing,

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
+    ops::ControlFlow,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -18,7 +19,7 @@ use crate::{
     error::Result,
     listen::Acceptor,
     observe::{Scope, Stall},
-    sched::{self, Runtime, block_on},
+    sched::{self, Runtime, block_on, completion::Completion},
     service::Service,
     timer::{Clock, Moment},
 };
@@ -148,7 +149,7 @@ impl EventLoop {
     /// Open connections are served until a handle, or the runtime, shuts them down.
     pub fn serve(mut self) -> Result<ShutdownReport> {
         self.armed = false;
-        block_on(self.handle.0.lifecycle.left().wait())
+        block_on(self.ended())
     }
 
     /// Serves until `stop` is ready, then drains, and returns the drain's report.
@@ -165,30 +166,57 @@ impl EventLoop {
     /// Those of [`serve`](Self::serve).
     pub fn serve_until<F: Future>(mut self, stop: F) -> Result<ShutdownReport> {
         self.armed = false;
-        let (handle, drain) = (self.handle.clone(), self.drain);
-        let lifecycle = &handle.0.lifecycle;
-        let clock = handle.0.runtime.shared().settings.clock;
-        let mut left = pin!(lifecycle.left().wait());
-        let mut stop = pin!(stop);
-        let ended = block_on(poll_fn(|cx| match left.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => stop.as_mut().poll(cx).map(|_| None),
-        }));
-        if let Some(result) = ended {
-            return result;
-        }
-        let since = handle.now();
-        lifecycle.retire();
-        tracing::info!(?drain, live = handle.live(), "the server stops");
-        if !drain.delay.is_zero() {
-            let until = clock.after(drain.delay);
-            if let Some(result) = sched::block_on::wait_for(lifecycle.left().wait(), Some(until)) {
-                return result;
+        match block_on(self.until_stopped(stop)) {
+            ControlFlow::Break(result) => result,
+            ControlFlow::Continue(since) => {
+                let own = sched::current_connection();
+                let report = self.handle.shut_down_since(since, self.drain.timeout, own);
+                tracing::info!(%report, "the server has stopped");
+                Ok(report)
             }
         }
-        let report = handle.shut_down_since(since, drain.timeout);
-        tracing::info!(%report, "the server has stopped");
-        Ok(report)
+    }
+
+    /// Waits until the server, or its runtime, is shut down, or its last listener has failed.
+    pub(super) async fn ended(&self) -> Result<ShutdownReport> {
+        self.handle.0.lifecycle.left().wait().await
+    }
+
+    /// Waits until `stop` is ready and the time before the drain has passed; returns the moment at which the
+    /// shutdown began. It breaks if the server ended meanwhile.
+    pub(super) async fn until_stopped<F: Future>(
+        &self,
+        stop: F,
+    ) -> ControlFlow<Result<ShutdownReport>, Moment> {
+        self.unless_ended(stop).await?;
+        let (since, drain) = (self.handle.now(), self.drain);
+        self.handle.0.lifecycle.retire();
+        tracing::info!(?drain, live = self.handle.live(), "the server stops");
+        if !drain.delay.is_zero() {
+            let runtime = self.handle.0.runtime.shared();
+            self.unless_ended(sched::sleep_on(runtime, drain.delay)).await?;
+        }
+        ControlFlow::Continue(since)
+    }
+
+    /// Waits for `future`; breaks if the server ends before.
+    async fn unless_ended<F: Future>(&self, future: F) -> ControlFlow<Result<ShutdownReport>> {
+        let (mut ended, mut future) = (pin!(self.ended()), pin!(future));
+        poll_fn(|cx| match ended.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(ControlFlow::Break(result)),
+            Poll::Pending => future.as_mut().poll(cx).map(|_| ControlFlow::Continue(())),
+        })
+        .await
+    }
+
+    /// Leaves the server to whoever has a handle: dropping this does not shut it down.
+    pub(super) fn disarm(&mut self) {
+        self.armed = false;
+    }
+
+    /// The longest time of a drain.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        self.drain.timeout
     }
 }
 
@@ -283,15 +311,25 @@ impl ServerHandle {
     /// Later calls wait for the first and return its report. A handler may call this: the connection of its
     /// own request is not waited for, and closes after the request is answered.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        self.shut_down_since(self.now(), deadline)
+        self.shut_down_since(self.now(), deadline, sched::current_connection())
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.0.runtime.shared().settings.clock.after(Duration::ZERO)
     }
 
-    /// Shuts down, in a shutdown that began at `since`.
-    fn shut_down_since(&self, since: Moment, deadline: Duration) -> ShutdownReport {
+    /// The end by a shutdown.
+    pub(super) fn report(&self) -> &Completion<ShutdownReport> {
+        self.0.lifecycle.ended()
+    }
+
+    /// Shuts down, in a shutdown that began at `since`; `own` is the connection whose handler asks for it.
+    pub(super) fn shut_down_since(
+        &self,
+        since: Moment,
+        deadline: Duration,
+        own: Option<u64>,
+    ) -> ShutdownReport {
         self.0.lifecycle.retire();
         let until = self.0.runtime.shared().settings.clock.after(deadline);
         let turn = Clock::default().after(TURN);
@@ -304,7 +342,6 @@ impl ServerHandle {
         }
         #[cfg(feature = "udp")]
         super::datagrams::begin_close(&self.0.sockets);
-        let own = sched::current_connection();
         let begun = self.0.open.begin_drain();
         let drained = begun.map(|before| self.0.open.finish_drain(before, until, own));
         #[cfg(feature = "udp")]

@@ -14,13 +14,14 @@ mod open;
 mod registry;
 mod report;
 mod serve;
+mod serve_async;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
 
 pub use builder::EventLoopBuilder;
 pub use event_loop::{EventLoop, ServerHandle};
 pub use report::{Cut, ShutdownReport};
-pub use serve::{serve, server};
+pub use serve::{serve, serve_async, server};
 
 /// The bound of `tls = make` where the library was built without TLS: nothing meets it.
 #[cfg(not(feature = "tls"))]

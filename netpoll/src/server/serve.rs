@@ -52,3 +52,20 @@ where
     server::<H>().listen(address).bind()?.serve_until(signal::shutdown())?;
     Ok(())
 }
+
+/// Serves a function that has `#[on_request]` at `address` without blocking the thread, under any executor;
+/// otherwise like [`serve`].
+///
+/// # Errors
+/// Those of [`bind`](super::EventLoopBuilder::bind).
+///
+/// # Cancel safety
+/// Dropping the future shuts the server down at once.
+pub async fn serve_async<H>(address: impl ToAddress) -> Result<()>
+where
+    Free<H>: Service,
+{
+    let server = server::<H>().listen(address).bind()?;
+    server.serve_until_async(signal::shutdown()).await?;
+    Ok(())
+}

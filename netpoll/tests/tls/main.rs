@@ -9,3 +9,4 @@ mod macros;
 mod real_clients;
 mod real_servers;
 mod setup;
+mod streams;
