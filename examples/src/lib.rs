@@ -3,6 +3,7 @@
 //! - [`resp`]: a key-value store that Redis clients use.
 //! - [`http`]: HTTP/1.1 as a codec.
 //! - [`websocket`]: WebSockets as a codec.
+//! - [`postgres`]: tables in memory, behind PostgreSQL's protocol.
 //! - [`memcached`]: a cache that memcached's clients use.
 //! - [`thrift`]: Thrift's messages in those frames.
 //! - [`pubsub`]: topics to which clients subscribe.
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod dns;
 pub mod http;
 pub mod memcached;
+pub mod postgres;
 pub mod pubsub;
 pub mod resp;
 pub mod rpc;

@@ -1,12 +1,20 @@
 //! The programs on the macros, each run and asked.
 
+mod browser;
 mod dns;
 mod http;
 mod http_framing;
+#[cfg(feature = "hyper")]
+mod hyper;
 mod memcached;
+mod postgres;
+#[cfg(feature = "sql")]
+mod postgresql;
 mod pubsub;
 mod readme;
 mod server;
+#[cfg(feature = "sql")]
+mod sql;
 mod thrift;
 mod websocket;
 
