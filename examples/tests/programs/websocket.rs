@@ -3,9 +3,10 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    process::Command,
 };
 
-use netpoll_examples::testing::{node, printed, python};
+use netpoll_examples::testing::{node, printed, python, real_client};
 
 use crate::server::Server;
 
@@ -204,4 +205,15 @@ fn ws_of_node_uses_it() {
     let server = start();
     let said = printed(client.arg(format!("ws://{}/", server.address)));
     assert_eq!(said, "5,100000,1 1000 done true\n");
+}
+
+/// The cases by which implementations of the protocol are judged, some hundred of them.
+#[test]
+fn websocket_passes_the_catalogue_of_cases() {
+    let Some(python) = real_client("python3") else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/websocket_cases.py");
+    let server = start();
+    let (host, port) = server.address.rsplit_once(':').unwrap();
+    let said = printed(Command::new(python).args([script, host, port]));
+    assert!(said.ends_with(" passed, 0 failed\n"), "{said}");
 }
