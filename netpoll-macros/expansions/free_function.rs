@@ -31,10 +31,61 @@ const _: () = {
         > + ::core::marker::Send + '__a {
             async move {
                 let _ = server;
-                let __p::Call { mut out, .. } = call;
-                let reply = { echo(request) };
-                __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
+                let __p::Call { mut out, deadline, .. } = call;
+                #[allow(unused_imports)]
+                use __p::{NoFaults as _, NoNumbers as _};
+                if __p::Faults::<Bench<'static>>::CAN {
+                    let fault_number = __p::Numbers::<
+                        Bench<'static>,
+                        Bench<'static>,
+                    >::read(&request);
+                    let result = {
+                        __p::within(deadline, move || async move { echo(request) }).await
+                    };
+                    match result {
+                        ::core::result::Result::Ok(reply) => {
+                            __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
+                        }
+                        ::core::result::Result::Err(fault) => {
+                            __p::Faults::<
+                                Bench<'static>,
+                            >::put(
+                                fault,
+                                |reply| __p::Numbers::<
+                                    Bench<'static>,
+                                    Bench<'static>,
+                                >::set(reply, fault_number),
+                                &mut out,
+                            )
+                        }
+                    }
+                } else {
+                    let reply = { echo(request) };
+                    __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
+                }
             }
+        }
+        fn refuse(
+            request: &Self::At<'_>,
+            fault: __p::Fault,
+            out: &mut __p::Out<'_>,
+        ) -> __p::Result<__p::Flow> {
+            #[allow(unused_imports)]
+            use __p::{NoFaults as _, NoNumbers as _};
+            let fault_number = __p::Numbers::<
+                Bench<'static>,
+                Bench<'static>,
+            >::read(request);
+            __p::Faults::<
+                Bench<'static>,
+            >::put(
+                fault,
+                |reply| __p::Numbers::<
+                    Bench<'static>,
+                    Bench<'static>,
+                >::set(reply, fault_number),
+                out,
+            )
         }
     }
     impl __p::Wants for echo {

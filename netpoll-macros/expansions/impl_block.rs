@@ -72,18 +72,79 @@ const _: () = {
             async move {
                 let _ = server;
                 let __p::Call { conn, session, mut out, deadline, .. } = call;
-                let reply = {
-                    let mut parts = __p::CallParts::new(
-                        server,
-                        conn,
-                        deadline,
-                        out.reborrow(),
-                    );
-                    let __a2: Deadline = __p::FromCall::from_call(&mut parts)?;
-                    <Kv>::run(server, session, __a2, request).await
-                };
-                __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
+                #[allow(unused_imports)]
+                use __p::{NoFaults as _, NoNumbers as _};
+                if __p::Faults::<RespOwned>::CAN {
+                    let fault_number = __p::Numbers::<
+                        Resp<'static>,
+                        RespOwned,
+                    >::read(&request);
+                    let result = {
+                        let mut parts = __p::CallParts::new(
+                            server,
+                            conn,
+                            deadline,
+                            out.reborrow(),
+                        );
+                        let __a2: Deadline = __p::FromCall::from_call(&mut parts)?;
+                        __p::within(
+                                deadline,
+                                move || async move {
+                                    <Kv>::run(server, session, __a2, request).await
+                                },
+                            )
+                            .await
+                    };
+                    match result {
+                        ::core::result::Result::Ok(reply) => {
+                            __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
+                        }
+                        ::core::result::Result::Err(fault) => {
+                            __p::Faults::<
+                                RespOwned,
+                            >::put(
+                                fault,
+                                |reply| __p::Numbers::<
+                                    Resp<'static>,
+                                    RespOwned,
+                                >::set(reply, fault_number),
+                                &mut out,
+                            )
+                        }
+                    }
+                } else {
+                    let reply = {
+                        let mut parts = __p::CallParts::new(
+                            server,
+                            conn,
+                            deadline,
+                            out.reborrow(),
+                        );
+                        let __a2: Deadline = __p::FromCall::from_call(&mut parts)?;
+                        <Kv>::run(server, session, __a2, request).await
+                    };
+                    __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await
+                }
             }
+        }
+        fn refuse(
+            request: &Self::At<'_>,
+            fault: __p::Fault,
+            out: &mut __p::Out<'_>,
+        ) -> __p::Result<__p::Flow> {
+            #[allow(unused_imports)]
+            use __p::{NoFaults as _, NoNumbers as _};
+            let fault_number = __p::Numbers::<Resp<'static>, RespOwned>::read(request);
+            __p::Faults::<
+                RespOwned,
+            >::put(
+                fault,
+                |reply| __p::Numbers::<
+                    Resp<'static>,
+                    RespOwned,
+                >::set(reply, fault_number),
+                out,
+            )
         }
     }
     impl __p::Wants for __OnRequest<Kv> {

@@ -367,6 +367,21 @@ const _: () = {
             'static,
         > as p::Wire<'static, p::Be>>::FIXED;
         const MIN: usize = <Resp<'static> as p::Wire<'static, p::Be>>::MIN;
+        #[inline]
+        fn route_of<'f>(
+            frame: &'f Self::At<'_>,
+        ) -> ::core::option::Option<p::Route<'f>> {
+            ::core::option::Option::Some(
+                p::Route::Text(
+                    match frame {
+                        Resp::Simple { .. } => "Simple",
+                        Resp::Int { .. } => "Int",
+                        Resp::Bulk { .. } => "Bulk",
+                        Resp::Array { .. } => "Array",
+                    },
+                ),
+            )
+        }
     }
     #[automatically_derived]
     impl<'a> p::Decode<'a> for Resp<'a> {

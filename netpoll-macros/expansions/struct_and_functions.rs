@@ -87,19 +87,79 @@ const _: () = {
                 let _ = server;
                 let __p::Call { conn, mut out, deadline, .. } = call;
                 let number = __p::number(&request);
-                let reply = {
-                    let mut parts = __p::CallParts::new(
-                        server,
-                        conn,
-                        deadline,
-                        out.reborrow(),
-                    );
-                    let __a0: State<'_, Rpc> = __p::FromCall::from_call(&mut parts)?;
-                    let __a1: Cancel = __p::FromCall::from_call(&mut parts)?;
-                    call(__a0, __a1, request).await
-                };
-                __p::numbered(reply, number, &mut out).await
+                #[allow(unused_imports)]
+                use __p::{NoFaults as _, NoNumbers as _};
+                if __p::Faults::<TtReply>::CAN {
+                    let fault_number = __p::Numbers::<
+                        TtHeader<'static>,
+                        TtReply,
+                    >::read(&request);
+                    let result = {
+                        let mut parts = __p::CallParts::new(
+                            server,
+                            conn,
+                            deadline,
+                            out.reborrow(),
+                        );
+                        let __a0: State<'_, Rpc> = __p::FromCall::from_call(&mut parts)?;
+                        let __a1: Cancel = __p::FromCall::from_call(&mut parts)?;
+                        __p::within(
+                                deadline,
+                                move || async move { call(__a0, __a1, request).await },
+                            )
+                            .await
+                    };
+                    match result {
+                        ::core::result::Result::Ok(reply) => {
+                            __p::numbered(reply, number, &mut out).await
+                        }
+                        ::core::result::Result::Err(fault) => {
+                            __p::Faults::<
+                                TtReply,
+                            >::put(
+                                fault,
+                                |reply| __p::Numbers::<
+                                    TtHeader<'static>,
+                                    TtReply,
+                                >::set(reply, fault_number),
+                                &mut out,
+                            )
+                        }
+                    }
+                } else {
+                    let reply = {
+                        let mut parts = __p::CallParts::new(
+                            server,
+                            conn,
+                            deadline,
+                            out.reborrow(),
+                        );
+                        let __a0: State<'_, Rpc> = __p::FromCall::from_call(&mut parts)?;
+                        let __a1: Cancel = __p::FromCall::from_call(&mut parts)?;
+                        call(__a0, __a1, request).await
+                    };
+                    __p::numbered(reply, number, &mut out).await
+                }
             }
+        }
+        fn refuse(
+            request: &Self::At<'_>,
+            fault: __p::Fault,
+            out: &mut __p::Out<'_>,
+        ) -> __p::Result<__p::Flow> {
+            #[allow(unused_imports)]
+            use __p::{NoFaults as _, NoNumbers as _};
+            let fault_number = __p::Numbers::<TtHeader<'static>, TtReply>::read(request);
+            __p::Faults::<
+                TtReply,
+            >::put(
+                fault,
+                |reply| __p::Numbers::<
+                    TtHeader<'static>,
+                    TtReply,
+                >::set(reply, fault_number),
+                out,
+            )
         }
         fn share(session: &__T) -> ::core::option::Option<__T> {
             ::core::option::Option::Some(::core::clone::Clone::clone(session))

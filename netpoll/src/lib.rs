@@ -51,6 +51,7 @@ pub use conn::{
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
+pub use futures_core::Stream;
 #[cfg(feature = "udp")]
 pub use netpoll_macros::on_datagram;
 pub use netpoll_macros::{
@@ -68,10 +69,11 @@ pub use server::{
 pub use service::datagram::{
     DatagramCall, DatagramOut, DatagramParts, FromDatagram, IntoDatagrams, OnDatagram,
 };
+pub use service::layers;
 pub use service::{
-    Call, CallParts, Coded, Dispatch, Fault, Flow, FromCall, FromHook, HookParts, In,
+    Call, CallParts, Coded, Dispatch, Fault, Flow, FromCall, FromHook, FromStream, HookParts, In,
     IntoErrorReply, IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle,
-    OnPrepare, OnRequest, Out, Peer, Replies, Reply, Request, Service, State, Streamed,
+    OnPrepare, OnRequest, Out, Peer, Replies, Reply, Request, Service, State,
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;
@@ -99,9 +101,11 @@ pub mod __private {
             error::Result,
             observe::RouteName,
             service::{
-                CallError, MethodClient, MethodDescription, MethodServer, Methods, NoError,
-                ServiceDescription,
-                remote::{Answered, MethodCall, Outcome},
+                CallError, MethodClient, MethodDescription, MethodServer, MethodStream, Methods,
+                NoError, ServiceDescription,
+                glue::RouteLimit,
+                remote::{Answered, MethodCall},
+                remote_outcome::Outcome,
             },
         };
     }

@@ -29,6 +29,9 @@
 //! | 11 | 2, n | message of a fault: the number of bytes, then UTF-8 |
 //! | 13 + n | | payload: all that is left |
 //!
+//! A call has one answer, or several: then each but the last holds an item of a stream, and the last one has
+//! no payload; with a status other than 0 it ends the stream early.
+//!
 //! After a goodbye, which the server sends when it drains a connection, the client sends no new
 //! calls on it; those in flight are answered.
 //!
@@ -48,7 +51,7 @@
 //! ```
 
 use crate::Frame;
-use crate::frame::Auto;
+use crate::frame::{self, Auto};
 
 /// A call of a method.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Frame)]
@@ -76,7 +79,7 @@ pub struct Call<'a> {
     #[frame(route, prefix = u16)]
     pub method: &'a str,
     /// Further facts of the caller's, for layers: a token, a trace.
-    #[frame(count_prefix = u8)]
+    #[frame(metadata, count_prefix = u8)]
     pub metadata: Vec<Metadata<'a>>,
     /// The arguments, in the encoding that client and server agree on.
     #[frame(payload, rest)]
@@ -93,6 +96,16 @@ pub struct Metadata<'a> {
     /// The value of the entry.
     #[frame(prefix = u16)]
     pub value: &'a [u8],
+}
+
+impl frame::MetadataEntry for Metadata<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn value(&self) -> &[u8] {
+        self.value
+    }
 }
 
 impl<'a> Call<'a> {

@@ -14,7 +14,7 @@ use std::{
 
 use common::{connect, serve, stopwatch::Stopwatch, wait_until};
 use netpoll::{
-    Cancel, Connection, Error, Frame, IntoErrorReply, Out, Replies, Result, State, Streamed,
+    Cancel, Connection, Error, Frame, FromStream, IntoErrorReply, Out, Replies, Result, State,
     frame::Auto, service::Free, sleep,
 };
 use parking_lot::{Condvar, Mutex};
@@ -337,8 +337,8 @@ impl futures_core::Stream for Ticks {
 }
 
 #[netpoll::on_request(concurrent = 2)]
-async fn ticks(ask: Ask) -> Replies<Streamed<Ticks>> {
-    Replies(Streamed(Ticks { left: ask.ms, sleep: sleep(Duration::from_millis(1)) }))
+async fn ticks(ask: Ask) -> Replies<FromStream<Ticks>> {
+    Replies(FromStream(Ticks { left: ask.ms, sleep: sleep(Duration::from_millis(1)) }))
 }
 
 #[test]

@@ -77,6 +77,16 @@ pub(super) fn impls(item: &Item) -> TokenStream {
     if let Some(body) = goodbye(item) {
         out.extend(one(q!(p::Goodbye), body));
     }
+    if let Some(field) = field(item, |f| f.attrs.metadata.is_some()) {
+        let member = &field.member;
+        let entry = spanned(field.ty.span(), q!(p::entry_of(&self.#member, name)));
+        out.extend(one(
+            q!(p::Annotated),
+            q! {
+                fn metadata(&self, name: &str) -> ::core::option::Option<&[u8]> { #entry }
+            },
+        ));
+    }
     out
 }
 
@@ -97,6 +107,26 @@ pub(super) fn of_frame(item: &Item) -> TokenStream {
                 remaining: ::core::option::Option<::core::time::Duration>,
             ) {
                 p::Timed::set_remaining(frame, remaining);
+            }
+        });
+    }
+    if let Some(route) = route_of(item) {
+        out.extend(q! {
+            #[inline]
+            fn route_of<'f>(
+                frame: &'f Self::At<'_>,
+            ) -> ::core::option::Option<p::Route<'f>> {
+                ::core::option::Option::Some(#route)
+            }
+        });
+    }
+    if field(item, |f| f.attrs.metadata.is_some()).is_some() {
+        out.extend(q! {
+            fn metadata_of<'f>(
+                frame: &'f Self::At<'_>,
+                name: &str,
+            ) -> ::core::option::Option<&'f [u8]> {
+                p::Annotated::metadata(frame, name)
             }
         });
     }
@@ -131,6 +161,25 @@ pub(super) fn of_frame(item: &Item) -> TokenStream {
         });
     }
     out
+}
+
+/// Returns the expression for the method that the request `frame` is for.
+fn route_of(item: &Item) -> Option<TokenStream> {
+    match &item.body {
+        Body::Struct(_) => {
+            field(item, |f| f.attrs.route.is_some())?;
+            Some(q!(p::AsRoute::as_route(p::Routed::route(frame))))
+        }
+        Body::Enum(variants) => {
+            let arms = variants.iter().map(|variant| {
+                let (ident, name) = (&variant.ident, variant.ident.to_string());
+                // `Self` borrows for another time than the frame.
+                let of = &item.ident;
+                q!(#of::#ident { .. } => #name,)
+            });
+            Some(q!(p::Route::Text(match frame { #(#arms)* })))
+        }
+    }
 }
 
 /// Returns impls that stand in while `item` has errors, so that uses of its marks report none.

@@ -173,6 +173,7 @@ pub(super) struct FieldAttrs {
     pub(super) raw: Option<Attr<Type>>,
     pub(super) seq: Option<Ident>,
     pub(super) route: Option<Ident>,
+    pub(super) metadata: Option<Ident>,
     pub(super) payload: Option<Ident>,
     pub(super) status: Option<Attr<Vec<Attr<Expr>>>>,
     pub(super) last: Option<Ident>,

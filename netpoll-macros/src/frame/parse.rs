@@ -32,7 +32,7 @@ const TYPE_KEYS: [&str; 11] = [
     "goodbye",
 ];
 
-const FIELD_KEYS: [&str; 38] = [
+const FIELD_KEYS: [&str; 39] = [
     "be",
     "le",
     "u24",
@@ -69,6 +69,7 @@ const FIELD_KEYS: [&str; 38] = [
     "status",
     "last",
     "deadline",
+    "metadata",
     "goodbye",
     "max",
 ];
@@ -267,6 +268,7 @@ fn field_attr(input: ParseStream<'_>, attrs: &mut FieldAttrs) -> syn::Result<()>
         "route" => attrs.route = Some(key),
         "payload" => attrs.payload = Some(key),
         "last" => attrs.last = Some(key),
+        "metadata" => attrs.metadata = Some(key),
         "goodbye" => attrs.goodbye = Some(key),
         "status" => attrs.status = Some(Attr { value: marks::status(input, &key)?, key }),
         "deadline" => attrs.deadline = Some(Attr { value: marks::unit(input, &key)?, key }),

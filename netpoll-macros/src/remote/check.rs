@@ -1,16 +1,17 @@
 //! From a trait to a service: methods that can be called over the network, and those that cannot.
 
+use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, ExprLit, FnArg, GenericArgument, GenericParam, ItemTrait, Lit, Meta, Pat,
-    PathArguments, ReturnType, TraitItem, TraitItemFn, Type, visit::Visit,
+    FnArg, GenericArgument, GenericParam, ItemTrait, Pat, PathArguments, ReturnType, TraitItem,
+    TraitItemFn, Type, TypeParamBound, visit::Visit,
 };
 
-use super::{Method, Returns, Service};
-use crate::errors::{Errors, nearest};
-
-/// The attributes of a method.
-const MARKS: [&str; 1] = ["route"];
+use super::{
+    Method, Returns, Service,
+    marks::{self, Marks},
+};
+use crate::errors::Errors;
 
 /// The most arguments that serde takes in a tuple.
 const ARGUMENTS: usize = 16;
@@ -71,21 +72,37 @@ fn method(function: &TraitItemFn, errors: &Errors) -> Option<Method> {
         Some(_) => {}
     }
     let arguments = arguments(function, errors);
-    let returns = returns(&sig.output, errors);
-    let mut route = name.to_string();
-    let mut attrs = Vec::new();
-    for attr in &function.attrs {
-        match mark(attr, errors) {
-            Mark::Route(text) => route = text,
-            Mark::Other => attrs.push(attr.clone()),
-            Mark::Wrong => {}
+    let Marks { attrs, route, one_way, idempotent, stream, timeout, most } =
+        marks::read(&function.attrs, errors);
+    let returns = match &stream {
+        Some(stream) => streamed(stream, &sig.output, errors),
+        None => returns(&sig.output, errors),
+    };
+    if let Some(mark) = &one_way {
+        if let Some(stream) = &stream {
+            let help = "a call that is not answered has no stream: remove one of them";
+            errors.at(stream, "`stream` on a method that is `oneway`", help);
+        } else if let ReturnType::Type(_, ty) = &sig.output {
+            let help = format!("remove the result, or `#[{mark}]`");
+            errors.at(ty, "a call that is not answered has no result", help);
         }
+        if let Some(idempotent) = &idempotent {
+            let help = "nobody knows whether a call that is not answered was lost: remove it";
+            errors.at(idempotent, "`idempotent` on a method that is `oneway`", help);
+        }
+    } else if let (Some(idempotent), Some(_)) = (&idempotent, &stream) {
+        let help = "a stream that ends early is not begun anew: remove it, and call again";
+        errors.at(idempotent, "`idempotent` on a stream", help);
     }
     (errors.count() == before).then(|| Method {
         attrs,
+        route: route.unwrap_or_else(|| name.to_string()),
         name: name.clone(),
-        route,
         is_async: sig.asyncness.is_some(),
+        one_way: one_way.is_some(),
+        idempotent: idempotent.is_some(),
+        timeout,
+        most,
         arguments,
         returns,
     })
@@ -95,7 +112,7 @@ fn method(function: &TraitItemFn, errors: &Errors) -> Option<Method> {
 pub(super) fn without_marks(mut of: ItemTrait) -> ItemTrait {
     for item in &mut of.items {
         let TraitItem::Fn(function) = item else { continue };
-        function.attrs.retain(|attr| matches!(mark(attr, &Errors::default()), Mark::Other));
+        function.attrs = marks::read(&function.attrs, &Errors::default()).attrs;
         for argument in &mut function.sig.inputs {
             if let FnArg::Typed(typed) = argument
                 && !matches!(*typed.pat, Pat::Ident(_))
@@ -105,37 +122,6 @@ pub(super) fn without_marks(mut of: ItemTrait) -> ItemTrait {
         }
     }
     of
-}
-
-enum Mark {
-    Route(String),
-    Other,
-    Wrong,
-}
-
-/// Reads an attribute of a method.
-fn mark(attr: &Attribute, errors: &Errors) -> Mark {
-    let name = attr.path().get_ident().map(ToString::to_string).unwrap_or_default();
-    if MARKS.contains(&&*name) {
-        if let Meta::NameValue(pair) = &attr.meta
-            && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
-            && !text.value().is_empty()
-        {
-            return Mark::Route(text.value());
-        }
-        errors.at(attr, "a route is a name", "write `#[route = \"v1.add\"]`");
-        return Mark::Wrong;
-    }
-    if matches!(&*name, "doc" | "cfg" | "cfg_attr" | "allow" | "expect" | "deprecated" | "must_use")
-    {
-        return Mark::Other;
-    }
-    if let Some(near) = nearest(&name, MARKS) {
-        let message = format!("there is no mark `{name}`");
-        errors.at(attr.path(), message, format!("did you mean `#[{near} = \"..\"]`?"));
-        return Mark::Wrong;
-    }
-    Mark::Other
 }
 
 fn arguments(function: &TraitItemFn, errors: &Errors) -> Vec<(syn::Ident, Type)> {
@@ -187,17 +173,55 @@ fn borrowed(ty: &Type) -> Option<proc_macro2::TokenStream> {
     find.0
 }
 
-fn returns(output: &ReturnType, errors: &Errors) -> Returns {
+/// Returns the items of the stream that `output` is.
+fn streamed(mark: &Ident, output: &ReturnType, errors: &Errors) -> Returns {
+    let help = "write `-> impl netpoll::Stream<Item = T>`";
     let ReturnType::Type(_, ty) = output else {
+        errors.at(mark, "a stream without items", help);
         return Returns::Value(Box::new(syn::parse_quote!(())));
     };
+    match item(ty) {
+        Some(item) => Returns::Stream(Box::new(returned(&item, errors))),
+        None => {
+            errors.at(ty, "this is no stream", help);
+            Returns::Value(ty.clone())
+        }
+    }
+}
+
+/// Returns the type `T` of `impl Stream<Item = T>`.
+fn item(ty: &Type) -> Option<Type> {
+    let Type::ImplTrait(bounds) = ty else { return None };
+    bounds.bounds.iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        let last = bound.path.segments.last().filter(|last| last.ident == "Stream")?;
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(assoc) if assoc.ident == "Item" => Some(assoc.ty.clone()),
+            _ => None,
+        })
+    })
+}
+
+fn returns(output: &ReturnType, errors: &Errors) -> Returns {
+    match output {
+        ReturnType::Type(_, ty) => returned(ty, errors),
+        ReturnType::Default => Returns::Value(Box::new(syn::parse_quote!(()))),
+    }
+}
+
+fn returned(ty: &Type, errors: &Errors) -> Returns {
     if let Some(borrowed) = borrowed(ty) {
         errors.at(borrowed, "a result cannot borrow", "return an owned type");
-    } else if let Type::ImplTrait(it) = &**ty {
-        errors.at(it, "a result has a type that its caller knows", "name the type");
+    } else if let Type::ImplTrait(it) = ty {
+        let help = match item(ty) {
+            Some(_) => "write `#[stream]` on the method",
+            None => "name the type",
+        };
+        errors.at(it, "a result has a type that its caller knows", help);
     }
-    let plain = Returns::Value(ty.clone());
-    let Type::Path(path) = &**ty else { return plain };
+    let plain = Returns::Value(Box::new(ty.clone()));
+    let Type::Path(path) = ty else { return plain };
     let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") else {
         return plain;
     };

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{ItemTrait, TraitItem, spanned::Spanned};
+use syn::{ItemTrait, TraitItem, Type, spanned::Spanned};
 
 use super::{Method, Returns, Service, options::Options};
 use crate::hygiene::q;
@@ -38,12 +38,15 @@ fn declared(of: &ItemTrait, service: &Service, glue: &TokenStream, server: &Iden
             if function.sig.asyncness.take().is_some() {
                 let at = Span::mixed_site().located_at(function.sig.ident.span());
                 let output = match &function.sig.output {
-                    syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
+                    syn::ReturnType::Type(_, ty) => promised(ty, method),
                     syn::ReturnType::Default => quote!(()),
                 };
                 function.sig.output = syn::parse_quote_spanned! {at=>
                     -> impl ::core::future::Future<Output = #output> + ::core::marker::Send
                 };
+            } else if let syn::ReturnType::Type(_, ty) = &function.sig.output {
+                let output = promised(ty, method);
+                function.sig.output = syn::parse_quote!(-> #output);
             }
             TraitItem::Fn(function)
         })
@@ -62,6 +65,12 @@ fn declared(of: &ItemTrait, service: &Service, glue: &TokenStream, server: &Iden
     of.to_token_stream()
 }
 
+/// The result of a method, as the trait promises it: a stream is `Send`.
+fn promised(ty: &Type, method: &Method) -> TokenStream {
+    let send = matches!(method.returns, Returns::Stream(_)).then(|| q!(+ ::core::marker::Send));
+    q!(#ty #send)
+}
+
 /// The methods of an implementation, by their routes.
 fn served(
     service: &Service,
@@ -78,20 +87,28 @@ fn served(
         let types = method.arguments.iter().map(|(_, ty)| ty);
         let call = q!(<__T as #name>::#function(&self.0, #(#names),*));
         let future = if method.is_async { call } else { q!(async move { #call }) };
-        let encode = match &method.returns {
-            Returns::Value(ty) => quote_spanned! {ty.span()=>
-                #glue::Outcome::value::<#format, #ty>
-            },
-            Returns::Result(types) => {
-                let (value, error) = &**types;
-                quote_spanned!(error.span()=> #glue::Outcome::result::<#format, #value, #error>)
-            }
+        let encode = encode(&method.returns, glue, format);
+        let run = match &method.returns {
+            Returns::Stream(_) => q!(call.stream),
+            _ => q!(call.run),
         };
+        let timeout = method.timeout.map(|ms| q!(let call = call.until(#ms);));
+        let place = method.most.as_ref().map(|most| {
+            q! {
+                static LIMIT: #glue::RouteLimit = #glue::RouteLimit::new(#most);
+                let (call, _place) = match call.take_place(&LIMIT) {
+                    ::core::result::Result::Ok(entered) => entered,
+                    ::core::result::Result::Err(refused) => return refused,
+                };
+            }
+        });
         q! {
             #route => {
                 static ROUTE: #glue::RouteName = #glue::RouteName::new(#route);
                 call.enter(&ROUTE);
-                call.run::<#format, (#(#types,)*), _>(|(#(#names,)*)| #future, #encode).await
+                #timeout
+                #place
+                #run::<#format, (#(#types,)*), _>(|(#(#names,)*)| #future, #encode).await
             }
         }
     });
@@ -127,11 +144,29 @@ fn described(method: &Method, glue: &TokenStream) -> TokenStream {
         let (name, ty) = (name.to_string(), text(ty));
         quote!((#name, #ty))
     });
-    let result = match &method.returns {
+    let result = described_result(&method.returns);
+    q!(#glue::MethodDescription::new(#route, &[#(#arguments),*], #result))
+}
+
+fn described_result(returns: &Returns) -> String {
+    let text = |ty: &dyn ToTokens| ty.to_token_stream().to_string();
+    match returns {
         Returns::Value(ty) => text(ty),
         Returns::Result(types) => format!("Result<{}, {}>", text(&types.0), text(&types.1)),
-    };
-    q!(#glue::MethodDescription::new(#route, &[#(#arguments),*], #result))
+        Returns::Stream(item) => format!("Stream<{}>", described_result(item)),
+    }
+}
+
+/// The function that encodes what a method returned, or an item of its stream.
+fn encode(returns: &Returns, glue: &TokenStream, format: &TokenStream) -> TokenStream {
+    match returns {
+        Returns::Value(ty) => quote_spanned!(ty.span()=> #glue::Outcome::value::<#format, #ty>),
+        Returns::Result(types) => {
+            let (value, error) = &**types;
+            quote_spanned!(error.span()=> #glue::Outcome::result::<#format, #value, #error>)
+        }
+        Returns::Stream(item) => encode(item, glue, format),
+    }
 }
 
 /// The client: for each method one that blocks, and one that is `async`.
@@ -146,36 +181,52 @@ fn called(
         let Method { attrs, name, route, arguments, .. } = method;
         let (names, types): (Vec<_>, Vec<_>) =
             arguments.iter().map(|(name, ty)| (name, ty)).unzip();
-        let (value, error) = match &method.returns {
-            Returns::Value(ty) => (ty.to_token_stream(), q!(#glue::NoError)),
-            Returns::Result(types) => (types.0.to_token_stream(), types.1.to_token_stream()),
+        let (value, error) = method.returns.types();
+        let error = error.map_or(q!(#glue::NoError), ToTokens::to_token_stream);
+        let (blocking, waiting) = match &method.returns {
+            _ if method.one_way => ("send", "send_async"),
+            Returns::Stream(_) => ("stream", "stream_async"),
+            _ if method.idempotent => ("call_again", "call_again_async"),
+            _ => ("call", "call_async"),
         };
+        let (blocking, waiting) = (format_ident!("{blocking}"), format_ident!("{waiting}"));
+        let (result, until) = match &method.returns {
+            Returns::Stream(_) => {
+                (q!(#glue::MethodStream<#format, #value, #error>), "stream begins")
+            }
+            _ if method.one_way => (value.to_token_stream(), "call is sent"),
+            _ => (value.to_token_stream(), "result"),
+        };
+        let (blocks, waits) = (
+            format!(" Blocks this thread until the {until}."),
+            format!(" Waits until the {until}, without blocking the thread."),
+        );
         let asynchronous = format_ident!("{name}_async");
         quote! {
             #(#attrs)*
             ///
-            /// Blocks this thread until the result.
+            #[doc = #blocks]
             ///
             /// # Errors
             /// The method's own, a fault of the server's, or one of the connection's.
             #vis fn #name(
                 &self,
                 #(#names: #types),*
-            ) -> ::core::result::Result<#value, #glue::CallError<#error>> {
-                self.0.call(#route, &(#(#names,)*))
+            ) -> ::core::result::Result<#result, #glue::CallError<#error>> {
+                self.0.#blocking(#route, &(#(#names,)*))
             }
 
             #(#attrs)*
             ///
-            /// Waits for the result without blocking the thread.
+            #[doc = #waits]
             ///
             /// # Errors
             /// The method's own, a fault of the server's, or one of the connection's.
             #vis async fn #asynchronous(
                 &self,
                 #(#names: #types),*
-            ) -> ::core::result::Result<#value, #glue::CallError<#error>> {
-                self.0.call_async(#route, &(#(#names,)*)).await
+            ) -> ::core::result::Result<#result, #glue::CallError<#error>> {
+                self.0.#waiting(#route, &(#(#names,)*)).await
             }
         }
     });
@@ -212,6 +263,13 @@ fn called(
             #[must_use]
             #vis fn with(&self, options: #glue::CallOptions) -> Self {
                 Self(self.0.with(options))
+            }
+
+            /// Returns a client over the same connections whose calls carry this entry of metadata too, for
+            /// the server's layers: a token, a trace.
+            #[must_use]
+            #vis fn metadata(&self, name: &str, value: impl AsRef<[u8]>) -> Self {
+                Self(self.0.metadata(name, value))
             }
 
             #(#methods)*

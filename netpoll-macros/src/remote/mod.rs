@@ -4,6 +4,7 @@ mod check;
 mod expand;
 #[cfg(test)]
 mod expansions;
+mod marks;
 mod options;
 
 use proc_macro2::{Ident, TokenStream};
@@ -25,6 +26,14 @@ struct Method {
     /// The name by which calls name it.
     route: String,
     is_async: bool,
+    /// No answer is sent.
+    one_way: bool,
+    /// The client repeats calls whose connection was lost.
+    idempotent: bool,
+    /// Milliseconds.
+    timeout: Option<u64>,
+    /// The most calls at once.
+    most: Option<TokenStream>,
     arguments: Vec<(Ident, Type)>,
     returns: Returns,
 }
@@ -35,6 +44,19 @@ enum Returns {
     Value(Box<Type>),
     /// A `Result` of a value and an error.
     Result(Box<(Type, Type)>),
+    /// A stream of values, or of results.
+    Stream(Box<Returns>),
+}
+
+impl Returns {
+    /// The types of the value and of the error, if there is one.
+    fn types(&self) -> (&Type, Option<&Type>) {
+        match self {
+            Self::Value(ty) => (ty, None),
+            Self::Result(types) => (&types.0, Some(&types.1)),
+            Self::Stream(item) => item.types(),
+        }
+    }
 }
 
 /// The trait, its server and its client.

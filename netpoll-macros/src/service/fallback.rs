@@ -50,7 +50,7 @@ pub(super) fn twin(kind: Kind, name: &Ident) -> TokenStream {
 
 /// A service for a server, which is never run.
 pub(super) fn service(server: &Type) -> TokenStream {
-    let methods = methods(server, &TokenStream::new());
+    let methods = methods(server, &TokenStream::new(), &[]);
     q! {
         impl __p::Service for #server {
             type Session = ();

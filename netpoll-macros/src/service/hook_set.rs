@@ -1,8 +1,8 @@
 //! The hooks of a server put together.
 
-use proc_macro2::TokenStream;
-use quote::ToTokens;
-use syn::Type;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, Type, spanned::Spanned};
 
 use crate::hygiene::q;
 
@@ -13,6 +13,7 @@ pub(super) struct HookSet<'w> {
     pub(super) hooks: [Option<TokenStream>; 8],
     /// Calls of the builder.
     pub(super) calls: &'w TokenStream,
+    pub(super) layers: &'w [Expr],
 }
 
 impl HookSet<'_> {
@@ -31,7 +32,7 @@ impl HookSet<'_> {
                 }
             }
         });
-        let methods = methods(server, self.calls);
+        let methods = methods(server, self.calls, self.layers);
         q! {
             type __Session = __p::Chosen<#request, #close>;
 
@@ -52,13 +53,24 @@ impl HookSet<'_> {
 }
 
 /// `builder` and `serve`.
-pub(super) fn methods(server: &Type, calls: &TokenStream) -> TokenStream {
+pub(super) fn methods(server: &Type, calls: &TokenStream, layers: &[Expr]) -> TokenStream {
     let calls = calls.to_token_stream();
+    // An expression of a layer may use the server: it says `self`.
+    let this = quote!(self);
+    let (gives, made, layers) = match stacked(layers) {
+        None => (q!(__p::EventLoopBuilder<Self>), q!(), q!()),
+        Some(layers) => (
+            q!(__p::EventLoopBuilder<__p::Layered<Self, impl __p::Layer + 'static>>),
+            q!(let layers = #layers;),
+            q!(.layers(layers)),
+        ),
+    };
     q! {
         impl #server {
             /// Returns the server's settings: those of its attribute, to be changed and added to.
-            pub fn builder(self) -> __p::EventLoopBuilder<Self> {
-                __p::EventLoop::builder(self) #calls
+            pub fn builder(#this) -> #gives {
+                #made
+                __p::EventLoop::builder(#this) #calls #layers
             }
 
             /// Serves where its attribute says, until the process is told to end by SIGINT or
@@ -72,4 +84,15 @@ pub(super) fn methods(server: &Type, calls: &TokenStream) -> TokenStream {
             }
         }
     }
+}
+
+/// The layers as pairs of pairs: `(first, (second, third))`.
+fn stacked(layers: &[Expr]) -> Option<TokenStream> {
+    let (first, rest) = layers.split_first()?;
+    let at = Span::mixed_site().located_at(first.span());
+    let first = quote_spanned!(at=> __p::layer(#first));
+    Some(match stacked(rest) {
+        Some(rest) => q!((#first, #rest)),
+        None => first,
+    })
 }

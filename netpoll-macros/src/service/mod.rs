@@ -4,6 +4,7 @@ mod check;
 #[cfg(test)]
 mod expansions;
 mod fallback;
+mod faults;
 mod hook_set;
 mod item;
 mod lifetimes;
@@ -20,6 +21,7 @@ use syn::Path;
 
 pub(crate) use model::Kind;
 pub(crate) use server::server;
+pub(crate) use values::duration;
 
 use self::{item::Function, twin::Twin};
 use crate::{errors::Errors, hygiene::q};

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::{
-    Expr, Ident, Lit, LitStr, Path, Token, Type,
+    Expr, ExprArray, Ident, Lit, LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{ParseStream, Parser},
 };
@@ -27,6 +27,8 @@ pub(super) struct Options {
     pub(super) reply: Option<Type>,
     /// Concurrent requests of each connection, of a server with routes.
     pub(super) concurrent: Option<TokenStream>,
+    /// The layers, in order.
+    pub(super) layers: Vec<Expr>,
     /// Free functions, by the hook that they are.
     pub(super) hooks: Vec<(Kind, Path)>,
     /// Calls of the builder: `.max_connections(100)`.
@@ -87,7 +89,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
     let mut options = Options::default();
     let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
     known.extend(Kind::ALL.map(Kind::name));
-    known.extend(["codec", "frame", "reply", "concurrent", "crate"]);
+    known.extend(["codec", "frame", "reply", "concurrent", "layers", "crate"]);
     each(tokens, &known, errors, |key, input| {
         let name = key.to_string();
         input.parse::<Token![=]>()?;
@@ -106,6 +108,17 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
             } else {
                 options.reply = ty
             }
+            return Ok(());
+        }
+        if name == "layers" {
+            let list = input.fork().parse::<ExprArray>();
+            if list.is_err() {
+                let other: Expr = input.parse()?;
+                let help = "write a list: `layers = [First::new(), Second]`";
+                errors.at(&other, "layers stand in a list", help);
+                return Ok(());
+            }
+            options.layers = input.parse::<ExprArray>()?.elems.into_iter().collect();
             return Ok(());
         }
         if name == "concurrent" {

@@ -141,6 +141,22 @@ pub(super) fn handler(
     };
     let arms: TokenStream = arms.collect();
     let matched = quote_spanned!(at_frame=> match #found { #arms #rest });
+    let refuse = by_key.then(|| {
+        let answer = quote_spanned! {at_frame=>
+            __p::answer::<#reply, _>(
+                ::core::result::Result::Err(fault), __p::number(request), out,
+            )
+        };
+        q! {
+            fn refuse(
+                request: &Self::At<'_>,
+                fault: __p::Fault,
+                out: &mut __p::Out<'_>,
+            ) -> __p::Result<__p::Flow> {
+                #answer
+            }
+        }
+    });
     let share = concurrent.map(|_| {
         q! {
             fn share(session: &#session) -> ::core::option::Option<#session> {
@@ -167,6 +183,7 @@ pub(super) fn handler(
                     #matched
                 }
             }
+            #refuse
             #share
         }
 

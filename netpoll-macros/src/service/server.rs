@@ -58,7 +58,7 @@ fn of_struct(name: &Ident, item: &TokenStream, options: &Options, errors: Errors
     }
     let impls = if errors.is_empty() {
         let hooks = Kind::ALL.map(|kind| path(kind).map(quote::ToTokens::to_token_stream));
-        HookSet { server: &server, hooks, calls: &options.calls() }.impls()
+        HookSet { server: &server, hooks, calls: &options.calls(), layers: &options.layers }.impls()
     } else {
         fallback::service(&server)
     };
@@ -171,7 +171,9 @@ fn put_together(of: &Type, hooks: &[Hook], options: &Options) -> TokenStream {
         }
         Some(any(&twin, &format!("{}Any", kind.twin()), &of_kind, &mut parts))
     });
-    let service = HookSet { server: of, hooks: types, calls: &options.calls() }.impls();
+    let service =
+        HookSet { server: of, hooks: types, calls: &options.calls(), layers: &options.layers }
+            .impls();
     q!(#parts #service)
 }
 

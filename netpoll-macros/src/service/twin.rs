@@ -6,6 +6,7 @@ use syn::{Type, spanned::Spanned};
 
 use super::{
     check::return_span,
+    faults::FaultReplies,
     lifetimes::{erased, fixed, has_lifetimes, of_the_call},
     model::{Arg, Hook, Kind},
 };
@@ -161,7 +162,11 @@ impl Twin<'_> {
         let parts = (!takes.is_empty()).then(
             || q!(let mut parts = __p::CallParts::new(server, conn, deadline, out.reborrow());),
         );
-        let deadline = if takes.is_empty() { q!(..) } else { q!(deadline, ..) };
+        let faults = FaultReplies::of(hook);
+        let deadline = match faults.is_none() && takes.is_empty() {
+            true => q!(..),
+            false => q!(deadline, ..),
+        };
         let session_field = hook.session().map(|_| q!(session,));
         let returns = here(return_span(hook));
         let answer =
@@ -188,6 +193,12 @@ impl Twin<'_> {
                 }
             }
         });
+        let prepared = q!(#parts #(#takes)*);
+        let handled = match &faults {
+            Some(faults) => faults.answered(&prepared, &call, &reply),
+            None => q!(let reply = { #prepared #call }; #reply),
+        };
+        let refuse = faults.as_ref().map(FaultReplies::refuse);
         let conn = if self.needs_conn() || parts.is_some() { q!(conn,) } else { q!() };
         let future = quote_spanned! {here(hook.sig.ident.span())=>
             impl ::core::future::Future<Output = __p::Result<__p::Flow>>
@@ -212,14 +223,10 @@ impl Twin<'_> {
                         let _ = server;
                         let __p::Call { #conn #session_field mut out, #deadline } = call;
                         #before
-                        let reply = {
-                            #parts
-                            #(#takes)*
-                            #call
-                        };
-                        #reply
+                        #handled
                     }
                 }
+                #refuse
                 #share
             }
         }

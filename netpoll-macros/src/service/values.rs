@@ -5,7 +5,7 @@ use syn::{Lit, LitStr, parse::ParseStream};
 use crate::errors::Errors;
 
 /// Reads a duration: the milliseconds of `"250ms"`, `"2s"`, `"5m"` or `"1h"`.
-pub(super) fn duration(input: ParseStream<'_>, errors: &Errors) -> syn::Result<Option<u64>> {
+pub(crate) fn duration(input: ParseStream<'_>, errors: &Errors) -> syn::Result<Option<u64>> {
     Ok(match input.parse::<Lit>()? {
         Lit::Str(text) => milliseconds(&text, errors),
         Lit::Int(number) => {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     marker::PhantomData,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -26,6 +26,7 @@ use super::{
     running::{Running, Write},
     source::IntoEndpoints,
     stats::ClientStats,
+    stream::{self, ReplyStream},
 };
 use crate::{
     buf::{LinkBuffer, LinkSlice},
@@ -206,6 +207,43 @@ where
         self.running(encoder::<Q>(request, span), span, Manner::OneWay)?.await.map(drop)
     }
 
+    /// Sends `request` and returns its replies, up to the one that is marked
+    /// [`last`](crate::frame::Streamed), as an iterator that blocks this thread. The stream has a connection
+    /// of its own; the call's timeout is the time until its last reply.
+    ///
+    /// # Errors
+    /// No connection can be made or the request cannot be sent: those of [`call`](Self::call).
+    pub fn stream(&self, request: Q::At<'_>, options: CallOptions) -> Result<ReplyStream<R>>
+    where
+        R: 'static,
+    {
+        block_on(self.stream_async(request, options))
+    }
+
+    /// Sends `request` and returns its replies as a stream: [`stream`](Self::stream) for `async` code.
+    ///
+    /// # Errors
+    /// Those of [`stream`](Self::stream).
+    ///
+    /// # Cancel safety
+    /// Dropping the future, or the stream, cancels the call: its connection is closed.
+    pub async fn stream_async(
+        &self,
+        request: Q::At<'_>,
+        options: CallOptions,
+    ) -> Result<ReplyStream<R>>
+    where
+        R: 'static,
+    {
+        let span = self.span(options);
+        let mut encode = encoder::<Q>(request, span);
+        match &self.0.kind {
+            Kind::Pool(hub) => stream::open(hub, span, || encode(None)).await,
+            Kind::Pipeline(hub) => stream::open(hub, span, || encode(None)).await,
+            Kind::Mux(hub, set) => stream::open(hub, span, || encode(Some((*set, 1)))).await,
+        }
+    }
+
     /// Makes all calls at once and blocks this thread until all have ended. Returns the results in the
     /// order of the requests.
     ///
@@ -367,30 +405,8 @@ fn encode(request: &impl Encode) -> Result<LinkSlice> {
 }
 
 fn warm_up<M: Matching>(hub: &Arc<Hub<M>>, n: usize, timeout: Duration) -> Result<()> {
-    hub.carry_out(hub.connections.warm_up(n));
-    let mut known = false;
-    let made = poll_fn(|cx| {
-        let mut now = hub.connections.watch(cx.waker());
-        if !known {
-            if hub.connections.endpoints.is_asking() {
-                return Poll::Pending;
-            }
-            known = true;
-            if hub.connections.endpoints.len() > 0 {
-                hub.carry_out(hub.connections.warm_up(n));
-                now = hub.connections.gauges();
-            }
-        }
-        let wanted = hub.connections.most().min(n);
-        if wanted > 0 && now.connections >= wanted {
-            return Poll::Ready(Ok(()));
-        }
-        if now.dialing == 0 {
-            return Poll::Ready(Err(hub.connections.endpoints.why_not()));
-        }
-        Poll::Pending
-    });
-    block_on::wait_for(made, Some(hub.deadline_timer.clock().after(timeout)))
+    let until = Some(hub.deadline_timer.clock().after(timeout));
+    block_on::wait_for(pin!(hub.warmed_up(n)), until)
         .unwrap_or_else(|| Err(super::call_error::late(hub, "warming up", timeout)))
 }
 

@@ -24,6 +24,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -183,9 +184,48 @@ impl<M: Matching> Hub<M> {
         self.dialer.owner().shared().spawn_detached(Box::pin(dials));
     }
 
+    /// Dials until there are `n` connections, or as many as the limits allow.
+    pub(super) async fn warmed_up(self: &Arc<Self>, n: usize) -> Result<()> {
+        self.carry_out(self.connections.warm_up(n));
+        let mut known = false;
+        poll_fn(|cx| {
+            let mut now = self.connections.watch(cx.waker());
+            if !known {
+                if self.connections.endpoints.is_asking() {
+                    return Poll::Pending;
+                }
+                known = true;
+                if self.connections.endpoints.len() > 0 {
+                    self.carry_out(self.connections.warm_up(n));
+                    now = self.connections.gauges();
+                }
+            }
+            let wanted = self.connections.most().min(n);
+            if wanted > 0 && now.connections >= wanted {
+                return Poll::Ready(Ok(()));
+            }
+            if now.dialing == 0 {
+                return Poll::Ready(Err(self.connections.endpoints.why_not()));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Chooses an endpoint for a connection beside those of `Connections`.
+    pub(super) async fn endpoint(self: &Arc<Self>) -> Result<Arc<Endpoint>> {
+        let choose = || self.connections.endpoints.choose(|_, may_dial| may_dial, Arc::clone);
+        if let Some(endpoint) = choose() {
+            return Ok(endpoint);
+        }
+        // The resolver has not answered yet, or no endpoint may be dialled now.
+        self.warmed_up(1).await?;
+        choose().ok_or_else(|| self.connections.endpoints.why_not())
+    }
+
     /// Dials `address`, and makes the first exchange within the dial's time. Gives the connection, and
     /// whether the peer has proven that it speaks the protocol.
-    async fn connect(&self, address: &str) -> Result<(Connection, bool)> {
+    pub(super) async fn connect(&self, address: &str) -> Result<(Connection, bool)> {
         let until = self.deadline_timer.clock().after(self.dialer.timeout());
         let conn = self.dialer.dial_async(address).await?;
         let Some(first) = &self.first else { return Ok((conn, false)) };

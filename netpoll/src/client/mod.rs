@@ -61,6 +61,7 @@
 //!   another connection.
 //! - A [goodbye](crate::frame::Goodbye) from the server retires its connection: calls in flight are
 //!   answered, new ones go over another connection.
+//! - A [stream](Client::stream) of replies has a connection of its own, beside the client's limits.
 //! - Waiters for a connection are served in FIFO order. They fail at once if no endpoint can be reached:
 //!   a dial failed at most half a second ago, and no other endpoint is left to try.
 //!
@@ -114,6 +115,7 @@ mod resolve;
 mod running;
 mod source;
 mod stats;
+mod stream;
 
 pub use builder::{ClientBuilder, Mux, Pipeline, Pool};
 #[cfg(feature = "udp")]
@@ -126,3 +128,4 @@ pub use received::Received;
 pub use resolve::{Resolve, SystemDns};
 pub use source::{IntoEndpoints, Source};
 pub use stats::ClientStats;
+pub use stream::ReplyStream;

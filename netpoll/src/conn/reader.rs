@@ -104,7 +104,7 @@ impl Reader {
     }
 
     /// Returns what was received, with its state.
-    pub(super) fn received(&mut self) -> &Recv {
+    pub(crate) fn received(&mut self) -> &Recv {
         self.recv()
     }
 
@@ -117,7 +117,7 @@ impl Reader {
         &self.conn
     }
 
-    pub(super) fn max_frame(&self) -> usize {
+    pub(crate) fn max_frame(&self) -> usize {
         self.conn.options.max_frame
     }
 

@@ -8,6 +8,7 @@
 //! | `status(..)` | [`Judged`] | telling success from faults |
 //! | `last` | [`Streamed`] | ending a stream of replies |
 //! | `deadline(ms)` | [`Timed`] | passing on the time that a caller has left |
+//! | `metadata` | [`Annotated`] | facts about a request for layers: a token, a trace |
 //! | `goodbye` | [`Goodbye`] | draining a connection |
 //!
 //! `#[derive(Frame)]` implements a trait for each mark, as [its grammar](super::Frame#marks)
@@ -61,6 +62,76 @@ pub trait Routed<'a> {
 
     /// Sets the name of the method.
     fn set_route(&mut self, route: &'a Self::Route);
+}
+
+/// The name of a method, in the form that its format has.
+///
+/// ```
+/// use netpoll::frame::Route;
+///
+/// assert_eq!(Route::Text("add").to_string(), "add");
+/// assert_eq!(Route::Number(7).to_string(), "7");
+/// assert_eq!(Route::Bytes(b"a\xff").to_string(), "a\\xff");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route<'a> {
+    /// A text; the name of a variant where the request is an enum.
+    Text(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// An integer.
+    Number(i128),
+}
+
+impl fmt::Display for Route<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(name) => f.write_str(name),
+            Self::Bytes(name) => name.escape_ascii().fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+/// A request with named facts beside its arguments: the mark `metadata`.
+///
+/// ```
+/// use netpoll::frame::Annotated;
+///
+/// struct Call<'a> {
+///     token: &'a [u8],
+/// }
+///
+/// impl Annotated for Call<'_> {
+///     fn metadata(&self, name: &str) -> Option<&[u8]> {
+///         (name == "token").then_some(self.token)
+///     }
+/// }
+///
+/// assert_eq!(Call { token: b"abc" }.metadata("token"), Some(&b"abc"[..]));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` carries no metadata",
+    label = "no field is marked `metadata`",
+    note = "mark the list of entries: `#[frame(metadata, count_prefix = u8)]`"
+)]
+pub trait Annotated {
+    /// Returns the value of the entry `name`, of the first one if there are several.
+    fn metadata(&self, name: &str) -> Option<&[u8]>;
+}
+
+/// An element of a field that the mark `metadata` stands on: `Vec<E>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no entry of metadata",
+    label = "not an entry with a name and a value",
+    note = "implement `netpoll::frame::MetadataEntry` for `{Self}`"
+)]
+pub trait MetadataEntry {
+    /// Returns the name of the entry.
+    fn name(&self) -> &str;
+
+    /// Returns the value of the entry.
+    fn value(&self) -> &[u8];
 }
 
 /// A frame with a payload, which a format of its own encodes: the mark `payload`.

@@ -108,7 +108,10 @@ pub use error::{DecodeError, EncodeError, FrameError, FrameErrorKind, ScanError}
 pub use input::{Checkpoint, Input};
 pub use ints::{Fixed, Int, Repr};
 pub use list::ListSkip;
-pub use marks::{Carries, Goodbye, Judged, Payload, Routed, Status, Streamed, Timed};
+pub use marks::{
+    Annotated, Carries, Goodbye, Judged, MetadataEntry, Payload, Route, Routed, Status, Streamed,
+    Timed,
+};
 pub use prefix::{AsciiCrlf, Prefix};
 pub use scan::{Progress, Resume, Scan, Scanner, ToEnd};
 #[cfg(feature = "udp")]

@@ -9,7 +9,7 @@ use super::{
     error::{DecodeError, EncodeError, FrameErrorKind},
     guarded,
     input::Input,
-    marks::Status,
+    marks::{Route, Status},
     scan::{Progress, Scanner},
     window::Window,
 };
@@ -54,6 +54,21 @@ pub trait Frame {
     #[inline]
     fn set_deadline_of(frame: &mut Self::At<'_>, remaining: Option<Duration>) {
         let _ = (frame, remaining);
+    }
+
+    /// Returns the method that a request is for: [`Routed`](super::Routed), if it is; of an enum, the
+    /// name of its variant.
+    #[inline]
+    fn route_of<'f>(frame: &'f Self::At<'_>) -> Option<Route<'f>> {
+        let _ = frame;
+        None
+    }
+
+    /// Returns the value of the metadata entry `name`: [`Annotated`](super::Annotated), if it is.
+    #[inline]
+    fn metadata_of<'f>(frame: &'f Self::At<'_>, name: &str) -> Option<&'f [u8]> {
+        let _ = (frame, name);
+        None
     }
 
     /// Returns whether a reply is the last one: [`Streamed`](super::Streamed), if it is.

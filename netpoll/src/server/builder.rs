@@ -18,7 +18,10 @@ use crate::{
     listen::{Acceptor, Sessions},
     observe::{Observer, Observers, Scope},
     sched::Runtime,
-    service::{self, Service},
+    service::{
+        self, Service,
+        layers::{Layer, Layered},
+    },
     shm,
     sys::{ListenOptions, Listener},
     transport::{self, Transport},
@@ -97,6 +100,47 @@ impl<S: Service> EventLoopBuilder<S> {
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.add(observer);
         self
+    }
+
+    /// Lets [`layers`](crate::layers) see each request before its handler and its outcome after, in the order
+    /// in which they are written: a layer, or up to eight in a tuple. Of layers set by two calls, those of the
+    /// second see requests first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use netpoll::{EventLoop, layers::{AccessLog, RateLimit}};
+    /// # #[derive(netpoll::Frame)] struct Byte { byte: u8 }
+    /// # #[netpoll::on_request] fn echo(byte: Byte) -> Byte { byte }
+    /// # let service = netpoll::service::Free::<echo>::new();
+    ///
+    /// let limit = RateLimit::per_peer(1_000, Duration::from_secs(1));
+    /// let server = EventLoop::builder(service).layers((AccessLog, limit)).listen("127.0.0.1:0").bind()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn layers<L: Layer + 'static>(self, layers: L) -> EventLoopBuilder<Layered<S, L>> {
+        EventLoopBuilder {
+            service: Layered::new(self.service, layers),
+            name: self.name,
+            observers: self.observers,
+            runtime: self.runtime,
+            pollers: self.pollers,
+            workers: self.workers,
+            listen: self.listen,
+            listen_default: self.listen_default,
+            adopted: self.adopted,
+            inherit: self.inherit,
+            backlog: self.backlog,
+            reuse_port: self.reuse_port,
+            socket_mode: self.socket_mode,
+            ipv6_only: self.ipv6_only,
+            max_connections: self.max_connections,
+            max_handshakes: self.max_handshakes,
+            request_timeout: self.request_timeout,
+            drain: self.drain,
+            settings: self.settings,
+            #[cfg(feature = "udp")]
+            datagrams: self.datagrams,
+        }
     }
 
     /// Sets the runtime whose pollers and workers serve. Default: [`Runtime::current`].

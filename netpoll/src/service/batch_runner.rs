@@ -15,6 +15,8 @@ use super::{
     done::Done,
     guard::decoded,
     in_flight::{Completed, InFlight},
+    inherited::inherited,
+    notes::Notes,
     observed::{Pending, outcome},
     request::Take,
 };
@@ -38,6 +40,7 @@ pub(super) struct Job<S: Service> {
     pub(super) deadline: Deadline,
     /// Its measurement, if it is observed.
     pub(super) watch: Option<Watch>,
+    pub(super) notes: Option<Box<Notes>>,
 }
 
 /// The runner of a connection's batches. It is in the run queue once for each queued batch.
@@ -206,7 +209,9 @@ async fn handle<S: Service>(
                     true => Out::held(&this.conn, &mut this.out),
                     false => Out::new(&this.conn, &mut this.out),
                 };
-                let (session, deadline) = (&mut job.session, job.deadline);
+                let out = out.with_notes(job.notes.as_deref());
+                let deadline = inherited(job.deadline, S::Request::remaining(&request));
+                let session = &mut job.session;
                 let call = Call { conn: &this.conn, session, out, deadline };
                 this.service.on_request(call, request).await
             }

@@ -2,11 +2,12 @@
 
 use std::{convert::Infallible, mem};
 
+use super::notes::Notes;
 use crate::{
     buf::LinkBuffer,
     conn::{Cancel, Connection, Deadline},
     error::{Error, ErrorKind, Result},
-    frame::{self, Codec, Encode},
+    frame::{self, Codec, Encode, Status},
 };
 
 /// The surroundings of a request.
@@ -38,22 +39,44 @@ pub struct Out<'a> {
     pub buf: &'a mut LinkBuffer,
     /// True if answers before this one are still pending, so that nothing may leave yet.
     held: bool,
+    /// The notes of the request, if layers look at it.
+    notes: Option<&'a Notes>,
 }
 
 impl<'a> Out<'a> {
     pub(super) fn new(conn: &'a Connection, buf: &'a mut LinkBuffer) -> Self {
-        Self { conn, buf, held: false }
+        Self { conn, buf, held: false, notes: None }
     }
 
     /// Creates an output whose bytes leave after the answers before it.
     pub(super) fn held(conn: &'a Connection, buf: &'a mut LinkBuffer) -> Self {
-        Self { conn, buf, held: true }
+        Self { conn, buf, held: true, notes: None }
+    }
+
+    /// Sets the notes of the request that is answered.
+    #[inline]
+    pub(super) fn with_notes(self, notes: Option<&'a Notes>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// Returns the notes of the request, if layers look at it.
+    #[inline]
+    pub(super) fn notes(&self) -> Option<&'a Notes> {
+        self.notes
+    }
+
+    /// Notes the outcome that the answer reports.
+    #[inline]
+    pub(super) fn judge(&self, status: Status) {
+        if let Some(notes) = self.notes {
+            notes.judge(status);
+        }
     }
 
     /// Reborrows the output for a shorter time, to pass it on.
     #[inline]
     pub fn reborrow(&mut self) -> Out<'_> {
-        Out { conn: self.conn, buf: self.buf, held: self.held }
+        Out { conn: self.conn, buf: self.buf, held: self.held, notes: self.notes }
     }
 
     /// Returns the number of bytes written and not sent yet.
@@ -66,7 +89,8 @@ impl<'a> Out<'a> {
     /// # Errors
     /// The frame cannot be expressed, or there is no memory; nothing was written then.
     pub fn put(&mut self, frame: &impl Encode) -> Result<()> {
-        frame::write(self.buf, |w| frame.encode(w))?;
+        let bytes = frame::write(self.buf, |w| frame.encode(w))?;
+        self.note(bytes);
         Ok(())
     }
 
@@ -75,7 +99,8 @@ impl<'a> Out<'a> {
     /// # Errors
     /// The frame cannot be expressed, or there is no memory; nothing was written then.
     pub fn put_with<C: Codec>(&mut self, codec: &mut C, frame: &C::Out<'_>) -> Result<()> {
-        frame::write(self.buf, |w| codec.encode(frame, w))?;
+        let bytes = frame::write(self.buf, |w| codec.encode(frame, w))?;
+        self.note(bytes);
         Ok(())
     }
 
@@ -101,6 +126,14 @@ impl<'a> Out<'a> {
             return self.check_held();
         }
         self.conn.send_async(mem::take(self.buf)).await
+    }
+
+    /// Notes that a frame of `bytes` bytes was written.
+    #[inline]
+    fn note(&self, bytes: usize) {
+        if let Some(notes) = self.notes {
+            notes.answered(bytes);
+        }
     }
 
     fn check_held(&self) -> Result<()> {

@@ -24,6 +24,7 @@ use super::{
     guard::guarded,
     handler_state::{ConnectionHandler, Ending, State},
     in_flight::{Added, Completed, InFlight},
+    notes::notes,
     request::Take,
 };
 use crate::{
@@ -60,8 +61,9 @@ impl<S: Service> ConnectionHandler<S> {
             Err(error) => return self.flow(step, Err(error)),
         };
         let deadline = self.timeout.map_or(Deadline::NONE, Deadline::after);
+        let notes = notes::<S>(n).map(Box::new);
         let watch = self.observed.as_ref().map(|observed| Watch::new(observed, n, deadline.at()));
-        let Added { missing, full } = table.add(Job { held, session, deadline, watch });
+        let Added { missing, full } = table.add(Job { held, session, deadline, watch, notes });
         if missing > 0 {
             BatchRunner::new(table, &self.service, step.conn).queue_batches(missing);
         }

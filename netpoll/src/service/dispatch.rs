@@ -14,7 +14,9 @@ use super::{
     done::Done,
     guard::{decoded, malformed, poll},
     handler_state::{ConnectionHandler, Phase, State},
+    inherited::inherited,
     loan::Loan,
+    notes::{Notes, notes},
     observed::{Pending, outcome},
     request::Take,
 };
@@ -83,10 +85,13 @@ impl<S: Service> ConnectionHandler<S> {
             };
         }
         let deadline = self.timeout.map_or(Deadline::NONE, |timeout| {
+            // Before the connection's own, so that a handler which waits can still say that it is late.
+            let deadline = Deadline::after(timeout);
             step.conn.conn.begin_request(timeout);
-            Deadline::after(timeout)
+            deadline
         });
         counters::add(Counter::Requests, 1);
+        let notes = notes::<S>(n);
         if S::DISPATCH == Dispatch::Async {
             return match S::Request::hold(&mut state.scan, &step.conn.conn, &mut step.recv, n) {
                 Ok(held) => {
@@ -95,7 +100,7 @@ impl<S: Service> ConnectionHandler<S> {
                         watch.begin();
                         watch
                     });
-                    self.start(state, step, held, deadline);
+                    self.start(state, step, held, deadline, notes);
                     self.go_on(state, step)
                 }
                 Err(error) => Some(self.fail(step, &error)),
@@ -109,11 +114,12 @@ impl<S: Service> ConnectionHandler<S> {
         let moments = self.begin(state, step, n);
         let before = if moments.is_some() { step.answered() } else { 0 };
         let session = state.session.as_mut().expect("an open connection has a session");
-        let out = Out::new(step.conn, step.out);
+        let out = Out::new(step.conn, step.out).with_notes(notes.as_ref());
         let mut decodes = true;
         let handled = guard::run(Place::Handler, || {
             let request = S::Request::borrow(&mut loan, &step.recv, n)?;
             decodes = false;
+            let deadline = inherited(deadline, S::Request::remaining(&request));
             let call = Call { conn: step.conn, session, out, deadline };
             complete(pin!(self.service.on_request(call, request)), deadline, || {
                 self.late(&step.conn.conn)
@@ -153,6 +159,7 @@ impl<S: Service> ConnectionHandler<S> {
         step: &Step<'_, '_>,
         mut held: <S::Request as Take>::Held,
         deadline: Deadline,
+        notes: Option<Notes>,
     ) {
         let (service, conn) = (self.service.clone(), step.conn.clone());
         let session = state.session.take().expect("an open connection has a session");
@@ -163,8 +170,9 @@ impl<S: Service> ConnectionHandler<S> {
                 Err(error) => Err(error),
                 Ok(request) => {
                     let session = loan.get();
-                    let call =
-                        Call { conn: &conn, session, out: Out::new(&conn, &mut out), deadline };
+                    let out = Out::new(&conn, &mut out).with_notes(notes.as_ref());
+                    let deadline = inherited(deadline, S::Request::remaining(&request));
+                    let call = Call { conn: &conn, session, out, deadline };
                     service.on_request(call, request).await
                 }
             };

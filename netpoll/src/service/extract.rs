@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::call::Out;
+use super::{call::Out, notes::Notes};
 use crate::{
     addr::PeerAddress,
     conn::{Cancel, CloseReason, Connection, Deadline, Reader},
@@ -29,7 +29,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no argument of a request's handler for `{S}`",
     label = "cannot be taken from the call",
-    note = "`Peer`, `Local`, `Deadline`, `Cancel`, `Out<'_>` and `State<'_, {S}>` can; implement \
+    note = "`Peer`, `Local`, `Deadline`, `Cancel`, `Ext<T>`, `Out<'_>` and `State<'_, {S}>` can; implement \
             `FromCall` for types of your own",
     note = "the connection is taken by reference: `conn: &Connection`"
 )]
@@ -47,6 +47,7 @@ pub struct CallParts<'c, S> {
     server: &'c S,
     conn: &'c Connection,
     deadline: Deadline,
+    notes: Option<&'c Notes>,
     out: Option<Out<'c>>,
 }
 
@@ -54,7 +55,12 @@ impl<'c, S> CallParts<'c, S> {
     /// Creates the parts of a call.
     #[inline]
     pub fn new(server: &'c S, conn: &'c Connection, deadline: Deadline, out: Out<'c>) -> Self {
-        Self { server, conn, deadline, out: Some(out) }
+        Self { server, conn, deadline, notes: out.notes(), out: Some(out) }
+    }
+
+    /// Returns the notes of the request, if layers look at it.
+    pub(super) fn notes(&self) -> Option<&'c Notes> {
+        self.notes
     }
 
     /// Returns the server.

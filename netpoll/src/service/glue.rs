@@ -5,9 +5,11 @@ pub use super::{
     OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Request, Service,
     coded::By,
     fault::Fault,
+    fault_reply::{Faults, NoFaults, NoNumbers, Numbers},
     free::Alone,
     hook_results::{idle, logged, told},
     hook_set::HookSet,
+    layers::{Layer, Layered},
     reply::{Numbered, Plain, Puts},
     routed::{RouteLimit, RoutePlace, answer, argument, enter, into_payload, route_deadline},
     sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants},
@@ -33,6 +35,11 @@ use crate::{error::ErrorKind, frame::Frame, observe::Route};
 #[inline]
 pub fn enter_no_route() {
     Route::NONE.enter();
+}
+
+/// Returns a layer of the list `layers = [..]`.
+pub fn layer<L: Layer + 'static>(layer: L) -> impl Layer + 'static {
+    layer
 }
 
 /// The return type of hooks that give no value: `T`, or a `Result` of it.

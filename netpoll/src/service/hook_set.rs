@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use super::{
-    Call, Dispatch, Flow, Request, Service,
+    Call, Dispatch, Fault, Flow, Out, Request, Service,
     hook_results::{idle, logged, told},
     hooks::{OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest},
     sessions::Kept,
@@ -105,6 +105,15 @@ impl<H: HookSet> Service for H {
         request: <Self::Request as Request>::At<'a>,
     ) -> impl Future<Output = Result<Flow>> + Send + 'a {
         H::Request::on_request(self, call, request)
+    }
+
+    fn refuse(
+        &self,
+        request: &<Self::Request as Request>::At<'_>,
+        fault: Fault,
+        out: &mut Out<'_>,
+    ) -> Result<Flow> {
+        H::Request::refuse(request, fault, out)
     }
 
     #[inline]

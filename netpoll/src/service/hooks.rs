@@ -7,7 +7,7 @@
 use std::{future::Future, time::Duration};
 
 use super::{
-    Call, Dispatch, Flow, In, Request,
+    Call, Dispatch, Fault, Flow, In, Out, Request,
     sessions::{Kept, Unnamed, Wants},
 };
 use crate::{
@@ -64,6 +64,15 @@ pub trait OnRequest<S, T> {
         call: Call<'a, T>,
         request: Self::At<'a>,
     ) -> impl Future<Output = Result<Flow>> + Send + 'a;
+
+    /// See [`Service::refuse`](super::Service::refuse).
+    ///
+    /// # Errors
+    /// Closes the connection after what was answered is sent; `on_error` is told.
+    fn refuse(request: &Self::At<'_>, fault: Fault, out: &mut Out<'_>) -> Result<Flow> {
+        let _ = (request, out);
+        Err(fault.into())
+    }
 
     /// See [`Service::share`](super::Service::share).
     fn share(_session: &T) -> Option<T> {

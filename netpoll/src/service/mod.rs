@@ -12,7 +12,7 @@
 //! [`Connection`], a second one the session; `&mut T` is the session too. The last argument by value is
 //! the frame, [`Coded`] by a codec, or [`In`] for the bytes as they come; those before it are taken from
 //! the call ([`FromCall`]): [`Peer`], [`Local`], [`Deadline`](crate::Deadline), [`Cancel`](crate::Cancel),
-//! [`State`], [`Out`]. In `on_error` the last `&T` is the error; in `on_close` the first argument by
+//! [`State`], [`Out`], [`Ext`](layers::Ext) of what a layer attached. In `on_error` the last `&T` is the error; in `on_close` the first argument by
 //! value is the session. Other hooks take [`Peer`], [`Local`], [`State`] and [`CloseReason`] by value.
 //!
 //! **Returns** of `on_request`: `()`, a frame, `Option`, `Result` whose error is an [`IntoErrorReply`],
@@ -21,6 +21,14 @@
 //! **`#[on_request(..)]`** takes `inline`, `concurrent = N`, `concurrent = N, ordered`, and
 //! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
 //! handler takes and gives the frames of the [`Codec`](crate::frame::Codec) `C`.
+//!
+//! **Faults.** Where a handler's reply is a frame with the mark [`status`](crate::frame::Judged), or its author
+//! has written [`IntoErrorReply`] of [`Fault`] for it, a panic and a missed deadline are answered by a
+//! [`Fault`] with the request's number, and the connection goes on. Elsewhere they close it. A handler that
+//! decodes a payload itself ([`FromPayload`]) and returns `Result<_, Fault>` answers malformed ones likewise.
+//!
+//! **Deadlines.** A request's deadline is the sooner one of the server's (`timeout`) and its caller's, if the
+//! frame has the mark `deadline`, less a tenth of it, 20 ms at most, in which the answer reaches the caller.
 //!
 //! **Routes.** With `frame = F` on `#[server]` of an impl block there are several handlers of requests.
 //! `#[on_request(Command::Get)]` takes the requests of a variant of an enum: its last argument is what the
@@ -34,10 +42,14 @@
 //! **`#[netpoll::service]`** on a trait makes a server and a client of its methods, by [`rpc`](crate::rpc):
 //! `Trait::serve(implementation)` and `TraitClient`, with a method that blocks and an `async` one for each.
 //! Arguments and results are serde types, in the format that `payload = Json` names (`Postcard` by default).
+//! Its methods have marks: `#[route = "v1.add"]` renames one; `#[oneway]` is not answered; `#[idempotent]` is
+//! called again when its connection was lost; `#[stream] fn f(..) -> impl Stream<Item = T>` answers by many items,
+//! where `T` may be a `Result`; `#[timeout = "2s"]` and `#[concurrent = 64]` are the server's, for this method.
 //!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
 //! `frame_timeout`, `write_timeout`, `idle_timeout`, `handshake_timeout`, `max_connections`, `max_handshakes`,
-//! `pollers`, `workers`, `transport`, `tls`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
+//! `pollers`, `workers`, `transport`, `tls`; [`layers = [..]`](layers), whose expressions may use `self`; `codec`,
+//! on an impl block; and `crate`. It gives the type `builder()`, where each can be
 //! changed, and `serve()`.
 //!
 //! ```
@@ -94,6 +106,7 @@ mod dispatch;
 mod done;
 mod extract;
 mod fault;
+mod fault_reply;
 mod free;
 #[doc(hidden)]
 pub mod glue;
@@ -105,8 +118,13 @@ mod hooks;
 mod in_flight;
 #[cfg(all(test, loom))]
 mod in_flight_models;
+mod inherited;
+#[cfg(any(feature = "json", feature = "postcard"))]
+mod items;
 mod last_hook;
+pub mod layers;
 mod loan;
+mod notes;
 mod observed;
 mod outcome;
 mod payload;
@@ -115,6 +133,13 @@ mod payload;
 pub mod remote;
 #[cfg(any(feature = "json", feature = "postcard"))]
 mod remote_client;
+#[cfg(any(feature = "json", feature = "postcard"))]
+#[doc(hidden)]
+pub mod remote_outcome;
+#[cfg(any(feature = "json", feature = "postcard"))]
+mod remote_result;
+#[cfg(any(feature = "json", feature = "postcard"))]
+mod remote_stream;
 mod replies;
 mod reply;
 mod request;
@@ -142,10 +167,16 @@ pub use payload::Postcard;
 pub use payload::Prost;
 pub use payload::{FromPayload, IntoPayload};
 #[cfg(any(feature = "json", feature = "postcard"))]
-pub use remote::{MethodDescription, MethodError, MethodServer, Methods, ServiceDescription};
+pub use remote::{MethodDescription, MethodServer, Methods, ServiceDescription};
 #[cfg(any(feature = "json", feature = "postcard"))]
-pub use remote_client::{CallError, MethodClient, NoError};
-pub use replies::{Replies, Streamed};
+pub use remote_client::MethodClient;
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote_outcome::MethodError;
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote_result::{CallError, NoError};
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use remote_stream::MethodStream;
+pub use replies::{FromStream, Replies};
 pub use reply::{IntoErrorReply, IntoReply, Reply};
 pub use request::Request;
 
@@ -238,6 +269,14 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// The deadline of a request, unless the server's builder sets one.
     const TIMEOUT: Option<Duration> = None;
 
+    /// True if [layers](crate::layers) look at its requests.
+    #[doc(hidden)]
+    const LAYERED: bool = false;
+
+    /// True if one of its layers asks for times.
+    #[doc(hidden)]
+    const TIMED: bool = false;
+
     /// True if it serves connections. False for a server of datagrams alone, which cannot listen for
     /// connections.
     const STREAMS: bool = true;
@@ -274,6 +313,21 @@ pub trait Service: Send + Sync + Sized + 'static {
         call: Call<'a, Self::Session>,
         request: <Self::Request as Request>::At<'a>,
     ) -> impl Future<Output = Result<Flow>> + Send + 'a;
+
+    /// Answers a request that is not handled, since a [layer](crate::layers) has refused it. By default the
+    /// refusal closes the connection.
+    ///
+    /// # Errors
+    /// Closes the connection after what was answered is sent; `on_error` is told.
+    fn refuse(
+        &self,
+        request: &<Self::Request as Request>::At<'_>,
+        fault: Fault,
+        out: &mut Out<'_>,
+    ) -> Result<Flow> {
+        let _ = (request, out);
+        Err(fault.into())
+    }
 
     /// Returns another handle to the session, for a concurrent request. Called only where requests are
     /// concurrent ([`Dispatch::Concurrent`]), and must not return `None` there. The session is then an

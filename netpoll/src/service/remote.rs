@@ -1,17 +1,24 @@
 //! The server's side of `#[netpoll::service]`: methods of a trait that are called by [`rpc`](crate::rpc).
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future};
 
-use serde::{Serialize, de::DeserializeOwned};
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
 
 use super::{
-    Call as Request, Dispatch, Flow, Service, fault::Fault, observed::note_fault,
-    payload::PayloadFormat, within::within,
+    Call as Request, Dispatch, Flow, Out, Service,
+    fault::Fault,
+    items,
+    observed::note_fault,
+    payload::PayloadFormat,
+    remote_outcome::Outcome,
+    routed::{RouteLimit, RoutePlace, route_deadline},
+    within::within,
 };
 use crate::{
     conn::{Connection, Deadline},
     error::{Error, Result},
-    frame::{Judged, Sequenced, Status, Timed},
+    frame::{Judged, Sequenced, Status},
     guard::{self, Place},
     observe::{Route, RouteName},
     rpc::{Answer, Call},
@@ -19,10 +26,6 @@ use crate::{
 
 /// The most calls of one connection that are handled at once. Past them the connection is not read.
 const CONCURRENT: usize = 1024;
-
-/// The most time that a server keeps of its caller's, so that the answer of a call that is late still
-/// reaches the caller in time.
-const MARGIN: Duration = Duration::from_millis(20);
 
 /// The most bytes of a fault's message.
 const MESSAGE: usize = 1024;
@@ -121,12 +124,15 @@ impl<M: Methods> Service for MethodServer<M> {
     }
 
     async fn on_request<'a>(&'a self, call: Request<'a, ()>, request: Call<'a>) -> Result<Flow> {
-        let Request { out, deadline, .. } = call;
-        let deadline = match request.remaining() {
-            Some(left) => earlier(deadline, Deadline::after(left - (left / 10).min(MARGIN))),
-            None => deadline,
-        };
-        let Answered(()) = self.0.call(MethodCall { request, out, deadline }).await?;
+        let Request { conn, out, deadline, .. } = call;
+        let Answered(()) = self.0.call(MethodCall { request, conn, out, deadline }).await?;
+        Ok(Flow::Continue)
+    }
+
+    fn refuse(&self, request: &Call<'_>, fault: Fault, out: &mut Out<'_>) -> Result<Flow> {
+        if !request.one_way {
+            put(request.seq(), &Outcome::fault(fault), true, out)?;
+        }
         Ok(Flow::Continue)
     }
 
@@ -135,20 +141,12 @@ impl<M: Methods> Service for MethodServer<M> {
     }
 }
 
-/// Returns the earlier of two deadlines.
-fn earlier(first: Deadline, second: Deadline) -> Deadline {
-    match (first.left(), second.left()) {
-        (Some(a), Some(b)) if b < a => second,
-        (None, Some(_)) => second,
-        _ => first,
-    }
-}
-
 /// A call of a method, which has not been answered yet.
 #[derive(Debug)]
 pub struct MethodCall<'a> {
     request: Call<'a>,
-    out: super::Out<'a>,
+    conn: &'a Connection,
+    out: Out<'a>,
     deadline: Deadline,
 }
 
@@ -161,6 +159,27 @@ impl<'a> MethodCall<'a> {
     /// Names the request by a route that the service declares, for observers.
     pub fn enter(&self, route: &'static RouteName) {
         route.enter();
+    }
+
+    /// Gives the method `millis` milliseconds, unless the call has less.
+    #[must_use]
+    pub fn until(mut self, millis: u64) -> Self {
+        self.deadline = route_deadline(self.deadline, millis);
+        self
+    }
+
+    /// Takes a place among the calls of the method.
+    ///
+    /// # Errors
+    /// All places are taken: the call was answered by a fault.
+    pub fn take_place(
+        mut self,
+        limit: &'static RouteLimit,
+    ) -> Result<(Self, RoutePlace), Result<Answered>> {
+        match limit.place() {
+            Ok(place) => Ok((self, place)),
+            Err(fault) => Err(self.answer(&Outcome::fault(fault))),
+        }
     }
 
     /// Decodes the arguments `A`, runs `method` until the deadline, and answers with its result, which
@@ -190,6 +209,42 @@ impl<'a> MethodCall<'a> {
         self.answer(&outcome)
     }
 
+    /// Decodes the arguments `A`, runs `method` until the deadline, and answers with the items of the stream
+    /// that it returns, which `encode` turns into outcomes. An item that is an error is the last one, as is a
+    /// fault. The next item is asked for when the peer has room for it, and none once the peer has gone.
+    ///
+    /// # Errors
+    /// An answer cannot be written.
+    pub async fn stream<F, A, M>(
+        mut self,
+        method: impl FnOnce(A) -> M,
+        encode: impl FnMut(<M::Output as Stream>::Item) -> Outcome,
+    ) -> Result<Answered>
+    where
+        F: PayloadFormat,
+        A: DeserializeOwned,
+        M: Future<Output: Stream>,
+    {
+        let begun = match decode::<F, A>(self.request.payload) {
+            Err(fault) => Err(fault),
+            Ok(arguments) => within(self.deadline, || method(arguments)).await,
+        };
+        let items = match begun {
+            Ok(items) if !self.request.one_way => items,
+            Ok(_) => return Ok(Answered(())),
+            Err(fault) => return self.answer(&Outcome::fault(fault)),
+        };
+        let id = self.request.seq();
+        let cancel = self.conn.cancel().or_at(self.deadline);
+        let put = |outcome: &Outcome, out: &mut Out<'_>| put(id, outcome, false, out);
+        let last = items::send(items, encode, &cancel, self.deadline, &mut self.out, put).await?;
+        match last {
+            Some(last) => self.answer(&last),
+            // Nobody waits any more.
+            None => Ok(Answered(())),
+        }
+    }
+
     /// Answers a call of a method that does not exist.
     ///
     /// # Errors
@@ -200,84 +255,29 @@ impl<'a> MethodCall<'a> {
     }
 
     fn answer(&mut self, outcome: &Outcome) -> Result<Answered> {
+        self.out.judge(outcome.status);
         if outcome.status != Status::Ok {
             note_fault(outcome.status);
         }
-        if self.request.one_way {
-            return Ok(Answered(()));
+        if !self.request.one_way {
+            put(self.request.seq(), outcome, true, &mut self.out)?;
         }
-        let mut end = outcome.message.len().min(MESSAGE);
-        while !outcome.message.is_char_boundary(end) {
-            end -= 1;
-        }
-        let message = &outcome.message[..end];
-        let mut answer = Answer { message, ..Answer::new(self.request.seq(), &outcome.payload) };
-        answer.set_status(outcome.status);
-        self.out.put(&answer)?;
         Ok(Answered(()))
     }
 }
 
+/// Answers the call `id` with `outcome`; `last` says that no other answer follows.
+fn put(id: u32, outcome: &Outcome, last: bool, out: &mut Out<'_>) -> Result<()> {
+    let mut end = outcome.message.len().min(MESSAGE);
+    while !outcome.message.is_char_boundary(end) {
+        end -= 1;
+    }
+    let message = &outcome.message[..end];
+    let mut answer = Answer { message, last, ..Answer::new(id, &outcome.payload) };
+    answer.set_status(outcome.status);
+    out.put(&answer)
+}
+
 fn decode<F: PayloadFormat, A: DeserializeOwned>(payload: &[u8]) -> Result<A, Fault> {
     guard::run(Place::Decode, || F::decode(payload)).unwrap_or_else(|_| Err(Fault::malformed()))
-}
-
-/// The outcome of a call, encoded.
-#[derive(Debug)]
-pub struct Outcome {
-    status: Status,
-    message: String,
-    payload: Vec<u8>,
-}
-
-impl Outcome {
-    /// Encodes the value that a method returned.
-    pub fn value<F: PayloadFormat, T: Serialize>(value: T) -> Self {
-        match F::encode(&value) {
-            Ok(payload) => Self { status: Status::Ok, message: String::new(), payload },
-            Err(fault) => Self::fault(fault),
-        }
-    }
-
-    /// Encodes the result that a method returned.
-    pub fn result<F: PayloadFormat, T: Serialize, E: MethodError>(result: Result<T, E>) -> Self {
-        match result {
-            Ok(value) => Self::value::<F, T>(value),
-            Err(error) => error.outcome::<F>(),
-        }
-    }
-
-    /// The outcome of a call that has no result.
-    pub fn fault(fault: Fault) -> Self {
-        Self { status: fault.status(), message: fault.message().to_owned(), payload: Vec::new() }
-    }
-}
-
-/// An error that a method may return: any type that is [`Serialize`] and [`Display`](fmt::Display), or
-/// [`Fault`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of a service's method",
-    label = "not an error that a caller can be told",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it, and implement `Display`; or return \
-            `netpoll::Fault`"
-)]
-pub trait MethodError {
-    /// Encodes the error.
-    fn outcome<F: PayloadFormat>(self) -> Outcome;
-}
-
-#[diagnostic::do_not_recommend]
-impl<E: Serialize + fmt::Display> MethodError for E {
-    fn outcome<F: PayloadFormat>(self) -> Outcome {
-        match F::encode(&self) {
-            Ok(payload) => Outcome { status: Status::Failed, message: self.to_string(), payload },
-            Err(fault) => Outcome::fault(fault),
-        }
-    }
-}
-
-impl MethodError for Fault {
-    fn outcome<F: PayloadFormat>(self) -> Outcome {
-        Outcome::fault(self)
-    }
 }

@@ -1,15 +1,18 @@
 //! The client's side of `#[netpoll::service]`.
 
-use std::{error::Error as StdError, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{fault::Fault, payload::PayloadFormat};
+use super::{
+    payload::PayloadFormat,
+    remote_result::{CallError, CallFailure, NoError, result},
+    remote_stream::MethodStream,
+};
 use crate::{
-    client::{CallOptions, Client, IntoEndpoints, Received},
-    error::{Error, ErrorKind, Result},
-    frame::{Judged, Status},
-    rpc::{Answer, Call},
+    client::{CallOptions, Client, IntoEndpoints},
+    error::Result,
+    rpc::{Answer, Call, Metadata},
 };
 
 /// A client of a service's methods, over a pool or a mux: beneath the clients that
@@ -17,12 +20,15 @@ use crate::{
 pub struct MethodClient<F> {
     client: Client<Call<'static>, Answer<'static>>,
     options: CallOptions,
+    /// Entries of metadata that each call carries.
+    metadata: Arc<[(String, Vec<u8>)]>,
     format: PhantomData<fn() -> F>,
 }
 
 impl<F> Clone for MethodClient<F> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), options: self.options, format: PhantomData }
+        let (client, metadata) = (self.client.clone(), self.metadata.clone());
+        Self { client, options: self.options, metadata, format: PhantomData }
     }
 }
 
@@ -51,13 +57,22 @@ impl<F: PayloadFormat> MethodClient<F> {
 
     /// Creates a client over `client`, which has settings of its own.
     pub fn new(client: Client<Call<'static>, Answer<'static>>) -> Self {
-        Self { client, options: CallOptions::new(), format: PhantomData }
+        Self { client, options: CallOptions::new(), metadata: Arc::new([]), format: PhantomData }
     }
 
     /// Returns a client over the same connections whose calls have `options`.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { options, ..self.clone() }
+    }
+
+    /// Returns a client over the same connections whose calls carry this entry of metadata too. A name has
+    /// 255 bytes at most, a value 65,535, and a call 255 entries: calls with more fail.
+    #[must_use]
+    pub fn metadata(&self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let entry = (name.to_owned(), value.as_ref().to_vec());
+        let metadata = self.metadata.iter().cloned().chain([entry]).collect();
+        Self { metadata, ..self.clone() }
     }
 
     /// Returns the client beneath, for its gauges and its end.
@@ -76,7 +91,7 @@ impl<F: PayloadFormat> MethodClient<F> {
         E: CallFailure,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let received = self.client.call_with(Call::new(route, &payload), self.options);
+        let received = self.client.call_with(self.request(route, &payload), self.options);
         result::<F, T, E>(received)
     }
 
@@ -94,89 +109,107 @@ impl<F: PayloadFormat> MethodClient<F> {
         E: CallFailure,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let received = self.client.call_async_with(Call::new(route, &payload), self.options).await;
-        result::<F, T, E>(received)
+        let request = self.request(route, &payload);
+        result::<F, T, E>(self.client.call_async_with(request, self.options).await)
     }
-}
 
-fn result<F, T, E>(received: Result<Received<Answer<'static>>>) -> Result<T, CallError<E>>
-where
-    F: PayloadFormat,
-    T: DeserializeOwned,
-    E: CallFailure,
-{
-    let received = received.map_err(CallError::Connection)?;
-    let answer = received.get().map_err(CallError::Connection)?;
-    let malformed = |fault: Fault| {
-        let why = format!("the answer's payload: {}", fault.message());
-        CallError::Connection(Error::new(ErrorKind::Malformed, why))
-    };
-    match answer.status() {
-        Status::Ok => F::decode(answer.payload).map_err(malformed),
-        Status::Failed if !answer.payload.is_empty() => {
-            E::decode::<F>(answer.payload).map_or_else(|fault| Err(malformed(fault)), Err)
-        }
-        status => Err(CallError::Fault(Fault::new(status, answer.message.to_owned()))),
-    }
-}
-
-/// An error of a call: the method's own, a fault of the server's, or one of the connection's.
-#[derive(Debug)]
-pub enum CallError<E> {
-    /// The method returned this error.
-    Method(E),
-    /// The server answered without a result: a deadline, a panic, malformed arguments, an unknown method.
-    Fault(Fault),
-    /// There is no answer, or none that can be read.
-    Connection(Error),
-}
-
-impl<E: fmt::Display> fmt::Display for CallError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Method(error) => error.fmt(f),
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Connection(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: fmt::Debug + fmt::Display> StdError for CallError<E> {}
-
-/// The error type of a method, as its client decodes it.
-pub trait CallFailure: Sized {
-    /// Decodes the error that the method returned.
+    /// Calls a method that may be handled twice: the call is repeated after its connection was lost
+    /// ([`CallOptions::idempotent`]).
     ///
     /// # Errors
-    /// The payload is not of the format.
-    fn decode<F: PayloadFormat>(payload: &[u8]) -> Result<CallError<Self>, Fault>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<E: DeserializeOwned> CallFailure for E {
-    fn decode<F: PayloadFormat>(payload: &[u8]) -> Result<CallError<Self>, Fault> {
-        F::decode(payload).map(CallError::Method)
+    /// See [`CallError`].
+    pub fn call_again<A, T, E>(&self, route: &str, arguments: &A) -> Result<T, CallError<E>>
+    where
+        A: Serialize,
+        T: DeserializeOwned,
+        E: CallFailure,
+    {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let (request, options) = (self.request(route, &payload), self.options.idempotent(true));
+        result::<F, T, E>(self.client.call_with(request, options))
     }
-}
 
-impl CallFailure for Fault {
-    fn decode<F: PayloadFormat>(_: &[u8]) -> Result<CallError<Self>, Fault> {
-        Ok(CallError::Fault(Self::new(Status::Failed, "the method failed")))
+    /// Calls a method that may be handled twice, without blocking the thread.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call_again_async<A, T, E>(
+        &self,
+        route: &str,
+        arguments: &A,
+    ) -> Result<T, CallError<E>>
+    where
+        A: Serialize,
+        T: DeserializeOwned,
+        E: CallFailure,
+    {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let (request, options) = (self.request(route, &payload), self.options.idempotent(true));
+        result::<F, T, E>(self.client.call_async_with(request, options).await)
     }
-}
 
-/// The error of methods that return none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoError {}
-
-impl fmt::Display for NoError {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    /// Sends a call that is not answered, and blocks this thread until a connection has taken it.
+    ///
+    /// # Errors
+    /// It cannot be sent. Nothing tells whether the server has received it.
+    pub fn send<A: Serialize>(&self, route: &str, arguments: &A) -> Result<(), CallError<NoError>> {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let request = Call { one_way: true, ..self.request(route, &payload) };
+        self.client.send(request).map_err(CallError::Connection)
     }
-}
 
-impl CallFailure for NoError {
-    fn decode<F: PayloadFormat>(_: &[u8]) -> Result<CallError<Self>, Fault> {
-        Err(Fault::malformed())
+    /// Sends a call that is not answered, without blocking the thread.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub async fn send_async<A: Serialize>(
+        &self,
+        route: &str,
+        arguments: &A,
+    ) -> Result<(), CallError<NoError>> {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let request = Call { one_way: true, ..self.request(route, &payload) };
+        self.client.send_async(request).await.map_err(CallError::Connection)
+    }
+
+    /// Calls a method that returns a stream, and blocks this thread until the call is sent.
+    ///
+    /// # Errors
+    /// It cannot be sent. What the server says comes with the stream's items.
+    pub fn stream<A, T, E>(
+        &self,
+        route: &str,
+        arguments: &A,
+    ) -> Result<MethodStream<F, T, E>, CallError<E>>
+    where
+        A: Serialize,
+    {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let replies = self.client.stream(self.request(route, &payload), self.options);
+        Ok(MethodStream::new(replies.map_err(CallError::Connection)?))
+    }
+
+    /// Calls a method that returns a stream, without blocking the thread.
+    ///
+    /// # Errors
+    /// Those of [`stream`](Self::stream).
+    pub async fn stream_async<A, T, E>(
+        &self,
+        route: &str,
+        arguments: &A,
+    ) -> Result<MethodStream<F, T, E>, CallError<E>>
+    where
+        A: Serialize,
+    {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let request = self.request(route, &payload);
+        let replies = self.client.stream_async(request, self.options).await;
+        Ok(MethodStream::new(replies.map_err(CallError::Connection)?))
+    }
+
+    fn request<'r>(&'r self, route: &'r str, payload: &'r [u8]) -> Call<'r> {
+        let entries = self.metadata.iter();
+        let metadata = entries.map(|(name, value)| Metadata { name, value }).collect();
+        Call { metadata, ..Call::new(route, payload) }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Result;
 /// Answers that are sent before the last one is made: past so many bytes.
 const GATHER: usize = 32 * 1024;
 
-/// Many answers to one request: those of an iterator, or of a [`Streamed`] stream.
+/// Many answers to one request: those of an iterator, or of a [`FromStream`].
 ///
 /// They leave as they are made, some tens of KiB at a time. While the peer takes none and more than
 /// `write_high` bytes are pending, the next one is not asked for.
@@ -35,10 +35,10 @@ const GATHER: usize = 32 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Replies<I>(pub I);
 
-/// A stream whose items are answers: `Replies(Streamed(stream))`. While it has no next one, what was
+/// A stream whose items are answers: `Replies(FromStream(stream))`. While it has no next one, what was
 /// answered so far is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Streamed<S>(pub S);
+pub struct FromStream<S>(pub S);
 
 impl<I, P> IntoReply<P> for Replies<I>
 where
@@ -59,7 +59,7 @@ where
     }
 }
 
-impl<S, P> IntoReply<P> for Replies<Streamed<S>>
+impl<S, P> IntoReply<P> for Replies<FromStream<S>>
 where
     S: Stream<Item: IntoReply<P> + Send> + Send,
     P: Send,

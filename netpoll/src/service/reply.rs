@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Future, io};
 use super::call::{Flow, Out};
 use crate::{
     error::{Error, Result},
-    frame::{Encode, Sequenced},
+    frame::{Encode, Sequenced, Status},
 };
 
 /// A value that a handler may return: `()`, a frame, `Option`, `Result`, [`Replies`](super::Replies),
@@ -164,7 +164,10 @@ where
     async fn reply(self, put: &mut P, out: &mut Out<'_>) -> Result<Flow> {
         let reply = match self {
             Ok(reply) => reply,
-            Err(error) => error.into_error_reply()?,
+            Err(error) => {
+                out.judge(Status::Failed);
+                error.into_error_reply()?
+            }
         };
         reply.reply(put, out).await
     }

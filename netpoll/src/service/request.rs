@@ -1,6 +1,6 @@
 //! Kinds of requests: frames, and bytes as they come. Requests of a codec are in `coded`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::extract::In;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         recv::Recv,
     },
     error::{Error, ErrorKind, Result},
-    frame::{self, Arena, Frame},
+    frame::{self, Arena, Frame, Route},
 };
 
 /// The input of [`Service::on_request`](super::Service::on_request): any [`Frame`], [`Coded`] by a codec,
@@ -83,6 +83,34 @@ pub(crate) trait Take: Sized + 'static {
     where
         Self: Request;
 
+    /// Returns the time that the request's caller had left when it sent the request.
+    #[inline]
+    fn remaining(request: &<Self as Request>::At<'_>) -> Option<Duration>
+    where
+        Self: Request,
+    {
+        let _ = request;
+        None
+    }
+
+    /// Returns the method that the request is for.
+    fn route<'r>(request: &'r <Self as Request>::At<'_>) -> Option<Route<'r>>
+    where
+        Self: Request,
+    {
+        let _ = request;
+        None
+    }
+
+    /// Returns the value of the metadata entry `name`.
+    fn metadata<'r>(request: &'r <Self as Request>::At<'_>, name: &str) -> Option<&'r [u8]>
+    where
+        Self: Request,
+    {
+        let _ = (request, name);
+        None
+    }
+
     /// Consumes that request, which was handled.
     fn settle(loan: Self::Loan, recv: &mut Option<Box<Recv>>, n: usize);
 }
@@ -131,6 +159,19 @@ impl<F: Frame + 'static> Take for F {
     ) -> Result<<F as Request>::At<'r>> {
         let recv = recv.as_ref().expect("a frame was found in it");
         Ok(frame::decode::<F>(&recv.input, n, arena)?)
+    }
+
+    #[inline]
+    fn remaining(request: &<F as Request>::At<'_>) -> Option<Duration> {
+        F::deadline_of(request)
+    }
+
+    fn route<'r>(request: &'r <F as Request>::At<'_>) -> Option<Route<'r>> {
+        F::route_of(request)
+    }
+
+    fn metadata<'r>(request: &'r <F as Request>::At<'_>, name: &str) -> Option<&'r [u8]> {
+        F::metadata_of(request, name)
     }
 
     #[inline]

@@ -47,6 +47,18 @@ impl RouteLimit {
     pub const fn new(most: usize) -> Self {
         Self { most, taken: AtomicUsize::new(0) }
     }
+
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// All are taken: a fault with [`Status::Limit`].
+    pub(super) fn place(&'static self) -> Result<RoutePlace, Fault> {
+        if self.taken.fetch_add(1, Relaxed) >= self.most {
+            self.taken.fetch_sub(1, Relaxed);
+            return Err(Fault::new(Status::Limit, "too many requests of this method"));
+        }
+        Ok(RoutePlace(Some(self)))
+    }
 }
 
 /// A request's place among those of its route, given back when this is dropped.
@@ -70,13 +82,8 @@ pub fn enter<T>(
     argument: Result<T, Fault>,
 ) -> Result<(T, RoutePlace), Fault> {
     let argument = argument?;
-    if let Some(limit) = limit
-        && limit.taken.fetch_add(1, Relaxed) >= limit.most
-    {
-        limit.taken.fetch_sub(1, Relaxed);
-        return Err(Fault::new(Status::Limit, "too many requests of this method"));
-    }
-    Ok((argument, RoutePlace(limit)))
+    let place = limit.map_or(Ok(RoutePlace(None)), RouteLimit::place)?;
+    Ok((argument, place))
 }
 
 /// Returns the deadline of a route whose requests have `millis` milliseconds.
@@ -101,6 +108,7 @@ where
     match outcome {
         Ok(payload) => put::<R::At<'_>>(&payload, number, out)?,
         Err(fault) => {
+            out.judge(fault.status());
             note_fault(fault.status());
             let Some(mut reply) = R::new_fault(fault.status()) else { return Err(fault.into()) };
             reply.set_seq(number);

@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-const MARKS: [&str; 7] = ["seq", "route", "payload", "status", "last", "deadline", "goodbye"];
+const MARKS: [&str; 8] =
+    ["seq", "route", "payload", "status", "last", "deadline", "metadata", "goodbye"];
 
 pub(super) fn all(item: &Item, errors: &Errors) {
     for mark in MARKS {
@@ -58,6 +59,7 @@ fn only(mark: &str) -> &'static str {
         "status" => "a reply has one outcome",
         "last" => "one flag says whether a reply is the last",
         "deadline" => "a request has one deadline",
+        "metadata" => "a request has one list of metadata",
         _ => "one variant, flag or function says whether a frame is a goodbye",
     }
 }
@@ -104,9 +106,16 @@ fn field(field: &Field, errors: &Errors) {
     if a.deadline.is_some() && !integer {
         wrong("a deadline is an integer: the time that the caller has left", "`u32`");
     }
+    if a.metadata.is_some() && !is_list(&field.ty) {
+        wrong("metadata is a list of entries", "`Vec<Entry<'a>>` with `count_prefix`");
+    }
     if let Some(status) = &a.status {
         self::status(field, status, errors);
     }
+}
+
+fn is_list(ty: &Type) -> bool {
+    matches!(ty, Type::Path(p) if p.path.segments.last().is_some_and(|last| last.ident == "Vec"))
 }
 
 fn is_text(ty: &Type) -> bool {

@@ -2,7 +2,39 @@
 
 use std::time::Duration;
 
-use crate::frame::ints::Int;
+use crate::frame::{MetadataEntry, Route, ints::Int};
+
+/// A field that the mark `route` stands on.
+pub trait AsRoute {
+    /// Returns the name of the method.
+    fn as_route(&self) -> Route<'_>;
+}
+
+impl AsRoute for str {
+    #[inline]
+    fn as_route(&self) -> Route<'_> {
+        Route::Text(self)
+    }
+}
+
+impl AsRoute for [u8] {
+    #[inline]
+    fn as_route(&self) -> Route<'_> {
+        Route::Bytes(self)
+    }
+}
+
+impl<T: Int> AsRoute for T {
+    #[inline]
+    fn as_route(&self) -> Route<'_> {
+        Route::Number(self.widen())
+    }
+}
+
+/// Returns the value of the first of `entries` whose name is `name`.
+pub fn entry_of<'f, E: MetadataEntry>(entries: &'f [E], name: &str) -> Option<&'f [u8]> {
+    entries.iter().find(|entry| entry.name() == name).map(MetadataEntry::value)
+}
 
 /// Returns the time of `value` units of `nanos` nanoseconds; zero and less are none.
 pub fn time_of<T: Int>(value: T, nanos: u64) -> Option<Duration> {

@@ -18,7 +18,7 @@ pub use encode::{
     checksum, fitting, put_amount, put_args, put_check, put_checked, put_number, put_prefix,
     put_repr, put_value, put_wire, same_size, size_of,
 };
-pub use marks::{time_in, time_of};
+pub use marks::{AsRoute, entry_of, time_in, time_of};
 pub use scan::{
     Flat, flat, owe, scan_amount, scan_check, scan_constant, scan_count, scan_digits, scan_prefix,
     skip_own, skip_tail,
@@ -26,10 +26,10 @@ pub use scan::{
 pub use size::{Size, ends, gap, least, stands, sum};
 
 pub use super::{
-    Ascii, Auto, Be, Carries, Checksum, Chunks, Cursor, Decode, DecodeError, Decoder, Encode,
-    EncodeError, Encoder, Find, Fixed, Frame, FrameErrorKind, Goodbye, Judged, Le, Lenient,
-    ListSkip, Payload, Prefix, Repr, Routed, Scan, Sequenced, Status, Stop, Streamed, Timed, ToEnd,
-    U24, Varint, Wire, WireArgs, Zigzag,
+    Annotated, Ascii, Auto, Be, Carries, Checksum, Chunks, Cursor, Decode, DecodeError, Decoder,
+    Encode, EncodeError, Encoder, Find, Fixed, Frame, FrameErrorKind, Goodbye, Judged, Le, Lenient,
+    ListSkip, Payload, Prefix, Repr, Route, Routed, Scan, Sequenced, Status, Stop, Streamed, Timed,
+    ToEnd, U24, Varint, Wire, WireArgs, Zigzag,
     ints::boolean,
     list::{get as get_list, put as put_list, size as size_list, skip as skip_list},
 };

@@ -1,0 +1,121 @@
+//! Handlers whose replies can say that a request has no result.
+
+use proc_macro2::TokenStream;
+use syn::{GenericArgument, PathArguments, ReturnType, Type, visit::Visit};
+
+use super::{lifetimes::fixed, model::Hook};
+use crate::hygiene::q;
+
+/// The types that say whether faults of a handler are answered, and by which number.
+pub(super) struct FaultReplies {
+    /// `Faults<Reply>`.
+    pub(super) faults: TokenStream,
+    /// `Numbers<Request, Reply>`.
+    pub(super) numbers: TokenStream,
+}
+
+impl FaultReplies {
+    /// Returns those of a handler that answers by frames of a type that can be named.
+    pub(super) fn of(hook: &Hook) -> Option<Self> {
+        if hook.dispatch.codec.is_some() {
+            return None;
+        }
+        let ReturnType::Type(_, ty) = &hook.sig.output else { return None };
+        let (reply, request) = (fixed(frame(ty)?), fixed(hook.frame()?));
+        Some(Self {
+            faults: q!(__p::Faults::<#reply>),
+            numbers: q!(__p::Numbers::<#request, #reply>),
+        })
+    }
+
+    /// The statement that reads the request's number.
+    pub(super) fn read(&self) -> TokenStream {
+        let numbers = &self.numbers;
+        q!(let fault_number = #numbers::read(&request);)
+    }
+
+    /// The expression that answers `fault`.
+    pub(super) fn put(&self) -> TokenStream {
+        let Self { faults, numbers } = self;
+        q!(#faults::put(fault, |reply| #numbers::set(reply, fault_number), &mut out))
+    }
+
+    /// `refuse`, which answers a request that is not handled.
+    pub(super) fn refuse(&self) -> TokenStream {
+        let Self { faults, numbers } = self;
+        q! {
+            fn refuse(
+                request: &Self::At<'_>,
+                fault: __p::Fault,
+                out: &mut __p::Out<'_>,
+            ) -> __p::Result<__p::Flow> {
+                #[allow(unused_imports)]
+                use __p::{NoFaults as _, NoNumbers as _};
+                let fault_number = #numbers::read(request);
+                #faults::put(fault, |reply| #numbers::set(reply, fault_number), out)
+            }
+        }
+    }
+
+    /// Runs `call` under the guard and until the deadline where faults are answered, and as it is where
+    /// they close the connection. `prepared` takes its arguments; `reply` answers.
+    pub(super) fn answered(
+        &self,
+        prepared: &TokenStream,
+        call: &TokenStream,
+        reply: &TokenStream,
+    ) -> TokenStream {
+        let (faults, read, put) = (&self.faults, self.read(), self.put());
+        q! {
+            #[allow(unused_imports)]
+            use __p::{NoFaults as _, NoNumbers as _};
+            if #faults::CAN {
+                #read
+                let result = {
+                    #prepared
+                    __p::within(deadline, move || async move { #call }).await
+                };
+                match result {
+                    ::core::result::Result::Ok(reply) => #reply,
+                    ::core::result::Result::Err(fault) => #put,
+                }
+            } else {
+                let reply = { #prepared #call };
+                #reply
+            }
+        }
+    }
+}
+
+/// The frame in the result of a handler: `F` of `F`, `Option<F>`, `Result<F, E>` and `Flow<F>`; `None` for
+/// a type that cannot be named elsewhere.
+fn frame(ty: &Type) -> Option<&Type> {
+    struct Nameless(bool);
+
+    impl<'ast> Visit<'ast> for Nameless {
+        fn visit_type_impl_trait(&mut self, _: &'ast syn::TypeImplTrait) {
+            self.0 = true;
+        }
+
+        fn visit_ident(&mut self, ident: &'ast proc_macro2::Ident) {
+            self.0 |= ident == "Self";
+        }
+    }
+
+    let mut nameless = Nameless(false);
+    nameless.visit_type(ty);
+    if nameless.0 {
+        return None;
+    }
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    if let PathArguments::AngleBracketed(arguments) = &last.arguments
+        && (last.ident == "Option" || last.ident == "Result" || last.ident == "Flow")
+    {
+        return arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::Type(ty) => frame(ty),
+            _ => None,
+        });
+    }
+    Some(ty)
+}
