@@ -21,27 +21,12 @@ use crate::{
 impl Source for Conn {
     fn on_event(self: Arc<Self>, event: Event, ready: &mut Ready) {
         let Event::Ready(now) = event;
-        let mut bits = event::IO | mark::HEARD;
-        for (is, mark) in [
-            (now.is_readable(), mark::READABLE),
-            (now.is_writable(), mark::WRITABLE),
-            (now.is_read_closed(), mark::READ_CLOSED | mark::READABLE),
-            (now.contains(Readiness::URGENT), mark::CUT_READS | mark::READABLE),
-            (now.is_hung_up(), mark::HUNG_UP | mark::READABLE | mark::WRITABLE),
-        ] {
-            bits |= if is { mark } else { 0 };
-        }
+        let bits = marks_of(now);
         let before = self.state_word.notify(bits);
         let gone = bits & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
-        let news = [
-            (true, News::Setup),
-            (gone, News::End),
-            (bits & mark::READABLE != 0, News::Bytes),
-            (bits & mark::WRITABLE != 0, News::Room),
-        ];
-        let news =
-            news.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, news)| all | news.bit());
-        self.wake_waiters(before, news);
+        if before & mark::WAITING != 0 {
+            self.wake_waiters(before, news_of(bits));
+        }
         // A handler that works or waits keeps the turn, or no handler may start and the turn lies aside:
         // what needs none is done here.
         if before & StateWord::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
@@ -75,6 +60,33 @@ impl Source for Conn {
     fn on_shutdown(self: Arc<Self>) {
         self.end(mark::ABORTING, CloseReason::Shutdown);
     }
+}
+
+/// The marks that an event sets.
+#[inline]
+fn marks_of(now: Readiness) -> u32 {
+    let marks = [
+        (now.is_readable(), mark::READABLE),
+        (now.is_writable(), mark::WRITABLE),
+        (now.is_read_closed(), mark::READ_CLOSED | mark::READABLE),
+        (now.contains(Readiness::URGENT), mark::CUT_READS | mark::READABLE),
+        (now.is_hung_up(), mark::HUNG_UP | mark::READABLE | mark::WRITABLE),
+    ];
+    let set = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark);
+    set.fold(event::IO | mark::HEARD, |all, mark| all | mark)
+}
+
+/// The news for waiters in the marks of an event.
+#[cold]
+fn news_of(bits: u32) -> u8 {
+    let news = [
+        (u32::MAX, News::Setup),
+        (mark::READ_CLOSED | mark::HUNG_UP, News::End),
+        (mark::READABLE, News::Bytes),
+        (mark::WRITABLE, News::Room),
+    ];
+    let news = news.into_iter().filter(|(marks, _)| bits & marks != 0);
+    news.fold(0, |all, (_, news)| all | news.bit())
 }
 
 /// A turn that runs `on_disconnect` beside the connection's own, which is in a handler. The hook may

@@ -81,8 +81,7 @@ impl Connection {
         let late = conn.deadlines.passed(Kind::Handshake, conn.shard.clock.now_ms());
         let turned = match shaken {
             Ok(Shaken::Complete) => {
-                conn.put_back(Some(recv));
-                conn.shake();
+                conn.shake(recv);
                 return Turned::Again;
             }
             Ok(Shaken::Again) => Turned::Again,

@@ -89,7 +89,11 @@ impl Recv {
                     let now = looked.unwrap_or_else(|| conn.shard.clock.now_ms());
                     conn.deadlines.postpone(Kind::Idle, tick_after(now, timeout));
                 }
-                self.open(conn, had)?;
+                if word & mark::TRANSPORT == 0 {
+                    self.received += n as u64;
+                } else {
+                    self.open(conn, had)?;
+                }
                 Ok(Filled::Some)
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -105,7 +109,7 @@ impl Recv {
     }
 
     /// Passes what came through the transport, if there is one; `had` bytes of the input were there before.
-    #[inline]
+    #[cold]
     fn open(&mut self, conn: &Arc<Conn>, had: usize) -> Result<()> {
         let opened = match conn.layer() {
             None => Ok(Opened::All),

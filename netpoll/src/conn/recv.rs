@@ -1,5 +1,6 @@
 //! The receive state of a connection: what has come and was not consumed.
 
+use super::state::mark;
 use crate::buf::LinkBuffer;
 
 /// What was received and not consumed, with what is known of the socket's side.
@@ -48,6 +49,12 @@ impl Recv {
     /// handler has put more into the input than ever came.
     pub(crate) fn consumed(&self) -> u64 {
         self.received.wrapping_sub(self.input.len() as u64)
+    }
+
+    /// Returns whether a read would give nothing, as far as `word` and the reads before it tell.
+    #[inline]
+    pub(super) fn is_drained(&self, word: u32) -> bool {
+        word & mark::READABLE == 0 && !(self.readable || self.unopened || self.eof)
     }
 
     /// Whether a part of a frame is there, or bytes of the wire that may become one.

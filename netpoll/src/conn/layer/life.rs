@@ -5,13 +5,14 @@ use std::{
     task::{Wake, Waker},
 };
 
-use super::{Inner, Layer, Stage};
+use super::{Inner, Layer, Stage, order, seal::Locked};
 use crate::{
     buf::LinkBuffer,
     conn::{
         core::Conn,
         deadlines::Kind,
         reason::CloseReason,
+        recv::Recv,
         state::{OVER, event, mark},
         wait::News,
     },
@@ -96,14 +97,9 @@ impl Conn {
             return Ok(());
         }
         let facts = inner.call(|transport| Ok(transport.facts()))?;
-        // Under the lock: who seals after this finds nothing waiting in `early`.
-        let _ = layer.facts.set(facts);
-        let mut early = std::mem::take(&mut inner.early);
-        if !early.is_empty() {
-            let mut sealed = inner.seal(&mut early)?;
-            self.put_in_line(&mut sealed);
-        }
-        Ok(())
+        order::open(&mut Locked { conn: self, layer, inner }, |locked| {
+            let _ = locked.layer.facts.set(facts);
+        })
     }
 
     /// Whether the transport's handshake is complete.
@@ -111,12 +107,13 @@ impl Conn {
         self.layer().is_none_or(Layer::is_open)
     }
 
-    /// Ends the handshaking phase; only by the turn, which has put the receive state back.
-    pub(in crate::conn) fn shake(self: &Arc<Self>) {
+    /// Ends the handshaking phase; only by the turn, whose `recv` this is.
+    pub(in crate::conn) fn shake(self: &Arc<Self>, recv: Box<Recv>) {
         self.leave_handshakes();
         self.deadlines.clear(Kind::Handshake);
         self.set_deadline(Kind::Idle, self.options.idle_timeout);
-        self.wake_waiters(self.state_word.clear(mark::HANDSHAKING), News::Setup.bit());
+        let before = order::finish_handshake(&self.recv, &self.state_word, recv);
+        self.wake_waiters(before, News::Setup.bit());
     }
 
     /// The failure of a server's transport that ended the connection, for `on_error`. A client's is its

@@ -9,14 +9,13 @@
 //! - The lock orders the calls of the transport, and what they give: output is queued under it and written
 //!   after it. Nothing else of users' runs under it: wakers and handlers are called after it.
 //! - The facts are set once, under the lock, when the handshake is complete. Plain output that is given before
-//!   waits in `early`. `HANDSHAKING` is set before the first turn and cleared by the one that found the facts,
-//!   after it has put the receive state back: then the connection is open for its users.
-//! - `LAST_WORD` is set once, by the turn, when all output has been written: nothing is sealed after it.
+//!   waits in `early`. What passes before that and after the last word says [`order`], where the models are.
 //! - At the connection's end the turn drops the transport, so that it holds nothing longer than its
 //!   connection does.
 
 mod life;
 mod open;
+mod order;
 mod seal;
 
 use std::sync::OnceLock;

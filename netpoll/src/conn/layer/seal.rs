@@ -1,8 +1,11 @@
 //! Sealing: plain output becomes bytes of the wire, up to the transport's last word.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
-use super::{Layer, Stage};
+use super::{
+    Inner, Layer, Stage,
+    order::{self, Sealing},
+};
 use crate::{
     buf::LinkBuffer,
     conn::{
@@ -10,21 +13,45 @@ use crate::{
         core::Conn,
         state::{OVER, mark},
     },
+    error::Result,
 };
+
+/// The sending side of a connection's transport, under its lock.
+pub(super) struct Locked<'a> {
+    pub(super) conn: &'a Conn,
+    pub(super) layer: &'a Layer,
+    pub(super) inner: &'a mut Inner,
+}
+
+impl Sealing for Locked<'_> {
+    type Bytes = LinkBuffer;
+
+    fn is_open(&self) -> bool {
+        self.layer.is_open()
+    }
+
+    fn hold(&mut self, plain: &mut LinkBuffer) {
+        self.inner.early.join(plain);
+    }
+
+    fn seal_held(&mut self) -> Result<()> {
+        let mut early = mem::take(&mut self.inner.early);
+        if early.is_empty() { Ok(()) } else { self.seal(&mut early) }
+    }
+
+    fn seal(&mut self, plain: &mut LinkBuffer) -> Result<()> {
+        let mut wire = self.inner.seal(plain)?;
+        self.conn.put_in_line(&mut wire);
+        Ok(())
+    }
+}
 
 impl Conn {
     /// Seals `plain` and queues it, behind all that was sealed before. The caller flushes.
     pub(in crate::conn) fn seal(self: &Arc<Self>, layer: &Layer, plain: &mut LinkBuffer) {
         let mut inner = layer.inner.lock();
-        let word = self.state_word.load();
-        if !layer.is_open() {
-            return inner.early.join(plain);
-        }
-        if word & mark::LAST_WORD != 0 {
-            return;
-        }
-        let sealed = inner.seal(plain).map(|mut wire| self.put_in_line(&mut wire));
-        if let Err(error) = sealed {
+        let mut locked = Locked { conn: self, layer, inner: &mut inner };
+        if let Err(error) = order::send(&mut locked, &self.state_word, plain) {
             tracing::debug!(%error, connection = self.id, "a transport failed to seal");
             let reason = CloseReason::of(&error);
             inner.failure.get_or_insert(error);
@@ -61,8 +88,7 @@ impl Conn {
     #[cold]
     fn say_last_word(self: &Arc<Self>) -> bool {
         let Some(layer) = self.layer() else { return true };
-        let said = mark::LAST_WORD | mark::HANDSHAKING | mark::HUNG_UP;
-        if !self.state_word.set_unless(mark::LAST_WORD, said) {
+        if !order::claim_last_word(&self.state_word) {
             return true;
         }
         let mut inner = layer.inner.lock();
