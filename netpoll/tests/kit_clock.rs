@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Answer, Bench, Echo, Log, call, frame};
+use common::{Answer, Bench, Echo, Log, call, frame, memory::Memory};
 use kit_support::{Bed, MINUTE, MS};
 use netpoll::{
     Call, CloseReason, Connection, ConnectionOptions, Dialer, Dispatch, ErrorKind,
@@ -28,11 +28,11 @@ use netpoll::{
 fn echo(
     bed: &Bed,
     with: impl FnOnce(EventLoopBuilder<Echo>) -> EventLoopBuilder<Echo>,
-) -> (Server, MemoryPeer, Log) {
+) -> (Server, Memory, Log) {
     let service = Echo::default();
     let log = service.log.clone();
     let server = bed.serve(service, with);
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     assert_eq!(call(&mut peer, b"x"), b"x");
     (server, peer, log)
 }
@@ -77,11 +77,11 @@ fn a_peer_that_takes_nothing_is_cut_and_one_that_takes_a_byte_a_minute_is_not() 
     });
     let log = service.log.clone();
     let server = bed.serve(service, |b| b.write_timeout(Some(2 * MINUTE)));
-    let mut peer = server.connect_by(&Link::default().outbound(100)).unwrap();
+    let mut peer = Memory::connect_by(&server, &Link::default().outbound(100)).unwrap();
     peer.write_all(&frame(b"more")).unwrap();
     for _ in 0..50 {
         settle(&bed.runtime);
-        peer.read_exact(&mut [0; 1]).unwrap();
+        peer.peer.read_exact(&mut [0; 1]).unwrap();
         bed.pass(MINUTE);
     }
     assert_eq!(server.handle().live(), 1);
@@ -112,7 +112,7 @@ fn a_reader_that_waits() {
     fn check<S: Service>(service: S) {
         let bed = Bed::new();
         let server = bed.serve(service, |b| b.read_timeout(30 * MINUTE).frame_timeout(30 * MINUTE));
-        let mut peer = server.connect().unwrap();
+        let mut peer = Memory::connect(&server);
         peer.write_all(b"ab").unwrap();
         bed.pass(30 * MINUTE - MS);
         peer.write_all(b"cd").unwrap();
@@ -151,7 +151,7 @@ fn a_request_that_takes_too_long_is_dropped_and_sees_its_deadline() {
     }
     let bed = Bed::new();
     let server = bed.serve(Slow, |b| b.request_timeout(Some(5 * MINUTE)));
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&frame(b"")).unwrap();
     bed.pass(2 * MINUTE);
     bed.pass(3 * MINUTE - MS);

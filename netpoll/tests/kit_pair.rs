@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use common::{Answer, Bench, Echo, Log, call, frame, read_frame, runtime, wait_until};
+use common::{
+    Answer, Bench, Echo, Log, call, frame, memory::Memory, over, read_frame, runtime, wait_until,
+};
 use netpoll::{
     Call, CloseReason, Connection, ConnectionOptions, Dispatch, ErrorKind, EventLoop, Flow, In,
     Result, Runtime, Service,
@@ -19,7 +21,7 @@ use netpoll::{
 fn echo() -> (Server, Log) {
     let service = Echo::default();
     let log = service.log.clone();
-    (Server::start(EventLoop::builder(service).pollers(1)).unwrap(), log)
+    (Server::start(over::serve(EventLoop::builder(service).pollers(1))).unwrap(), log)
 }
 
 fn dialled(options: ConnectionOptions, link: &Link) -> (Runtime, Connection, MemoryPeer) {
@@ -31,7 +33,7 @@ fn dialled(options: ConnectionOptions, link: &Link) -> (Runtime, Connection, Mem
 #[test]
 fn frames_come_back() {
     let (server, log) = echo();
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     for n in [0, 1, 100, 4096, 60_000] {
         let payload: Vec<u8> = (0..n).map(|i| (i * 7) as u8).collect();
         assert!(call(&mut peer, &payload) == payload, "{n} bytes");
@@ -71,7 +73,7 @@ fn every_piece_is_a_read() {
 fn a_frame_cut_anywhere_comes_back() {
     let (server, _) = echo();
     let bytes = [frame(b"one"), frame(b""), frame(b"three")].concat();
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     for a in 0..=bytes.len() {
         for b in a..=bytes.len() {
             peer.write_cut(&bytes, &[a, b]).unwrap();
@@ -85,24 +87,24 @@ fn a_frame_cut_anywhere_comes_back() {
 #[test]
 fn what_was_sent_before_the_end_is_answered() {
     let (server, _) = echo();
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&[frame(b"one"), frame(b"two")].concat()).unwrap();
     peer.shutdown_write();
     assert_eq!([read_frame(&mut peer), read_frame(&mut peer)], [b"one", b"two"]);
     assert_eq!(peer.read(&mut [0]).unwrap(), 0);
-    peer.wait_closed().unwrap();
-    assert_eq!(peer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    peer.peer.wait_closed().unwrap();
+    assert_eq!(peer.peer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 
 #[test]
 fn a_reset_is_told_after_what_came_before_it() {
     let (server, log) = echo();
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&frame(b"one")).unwrap();
     peer.reset();
-    peer.wait_closed().unwrap();
+    peer.peer.wait_closed().unwrap();
     wait_until(|| server.handle().live() == 0);
-    assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(peer.peer.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     let log = log.lock();
     // Whether the turn or the hang-up came first: one end, by the peer, after at most the one request.
     assert_eq!(log.iter().filter(|line| line.starts_with("disconnect")).count(), 1, "{log:?}");
@@ -160,15 +162,12 @@ fn a_close_sends_what_waits() {
 /// The answer of a connection that closes with unread input is not thrown away.
 #[test]
 fn a_close_with_unread_input_lingers() {
-    let server = Server::start(
-        EventLoop::builder(Answer::by(|call, _| {
-            call.out.put(&Bench(b"bye"))?;
-            Ok(Flow::Close)
-        }))
-        .pollers(1),
-    )
-    .unwrap();
-    let mut peer = server.connect().unwrap();
+    let server = EventLoop::builder(Answer::by(|call, _| {
+        call.out.put(&Bench(b"bye"))?;
+        Ok(Flow::Close)
+    }));
+    let server = Server::start(over::serve(server.pollers(1))).unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&[frame(b"one"), frame(b"two")].concat()).unwrap();
     assert_eq!(read_frame(&mut peer), b"bye");
     assert_eq!(peer.read(&mut [0]).unwrap(), 0, "an end, not a reset");
@@ -234,8 +233,9 @@ fn the_last_answer_arrives_although_the_peer_ends_over_unread_input() {
     let ((held, holds), (go, go_on)) = (mpsc::channel(), mpsc::channel());
     let service = Bye { held, go_on: parking_lot::Mutex::new(go_on) };
     let runtime = runtime(1);
-    let server = Server::start(EventLoop::builder(service).runtime(&runtime)).unwrap();
-    let (mut peer, mut other) = (server.connect().unwrap(), server.connect().unwrap());
+    let server = EventLoop::builder(service).runtime(&runtime);
+    let server = Server::start(over::serve(server)).unwrap();
+    let (mut peer, mut other) = (Memory::connect(&server), Memory::connect(&server));
     peer.write_all(&[&frame(b"one")[..], b"unread"].concat()).unwrap();
     settle(&runtime);
     // The poller hears of the last bytes and of the end at once.
@@ -244,7 +244,7 @@ fn the_last_answer_arrives_although_the_peer_ends_over_unread_input() {
     peer.write_all(b"more").unwrap();
     peer.shutdown_write();
     go.send(()).unwrap();
-    peer.wait_closed().unwrap();
+    peer.peer.wait_closed().unwrap();
     assert_eq!(read_frame(&mut peer), b"bye");
     assert_eq!(peer.read(&mut [0]).unwrap(), 0, "an end, not a reset");
 }

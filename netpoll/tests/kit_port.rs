@@ -4,21 +4,22 @@ mod common;
 
 use std::io::{ErrorKind::ConnectionRefused, Read, Write};
 
-use common::{Answer, Bench, Echo, frame, runtime, wait_until};
+use common::{Answer, Bench, Echo, dialer, frame, over, runtime, wait_until};
 use netpoll::{
     Connection, Dialer, ErrorKind, EventLoop, Flow, Runtime,
     testing::{Dials, Fault, Faults, Link, Listener, Port, Server, settle},
 };
 
 fn dial(runtime: &Runtime, port: &Port) -> Connection {
-    Dialer::new().runtime(runtime).dial(port.address()).unwrap()
+    dialer(runtime).dial(port.address()).unwrap()
 }
 
 /// Each end stops the other when its room is full, and goes on when there is room again.
 #[test]
 fn bytes_go_both_ways_through_little_room() {
     let runtime = runtime(2);
-    let server = Server::start(EventLoop::builder(Echo::default()).runtime(&runtime)).unwrap();
+    let server =
+        Server::start(over::serve(EventLoop::builder(Echo::default()).runtime(&runtime))).unwrap();
     for (inbound, outbound) in [(7, 5), (1, 64 << 10), (64 << 10, 1)] {
         let port = server.listen(&Link::default().inbound(inbound).outbound(outbound));
         let conn = dial(&runtime, &port);
@@ -41,12 +42,17 @@ fn each_end_hears_how_the_other_ended() {
     for (end, log_of_other, error_of_other) in ends {
         let service = Echo::default();
         let log = service.log.clone();
-        let server = Server::start(EventLoop::builder(service).runtime(&runtime)).unwrap();
+        let server =
+            Server::start(over::serve(EventLoop::builder(service).runtime(&runtime))).unwrap();
         let port = server.listen(&Link::default());
+        let connects =
+            |n| move |log: &[String]| log.iter().filter(|l| *l == "connect").count() == n;
         let conn = dial(&runtime, &port);
+        wait_until(|| connects(1)(&log.lock()));
         end(&conn);
         wait_until(|| log.lock().last().is_some_and(|line| line == log_of_other));
         let conn = dial(&runtime, &port);
+        wait_until(|| connects(2)(&log.lock()));
         let theirs = server.handle().connections().pop().unwrap();
         end(&theirs);
         let error = conn.reader().unwrap().next(1).unwrap_err();
@@ -63,7 +69,7 @@ fn a_half_close_leaves_the_other_half() {
         call.out.put(&Bench(frame))?;
         Ok(Flow::Continue)
     });
-    let server = Server::start(EventLoop::builder(service).runtime(&runtime)).unwrap();
+    let server = Server::start(over::serve(EventLoop::builder(service).runtime(&runtime))).unwrap();
     let conn = dial(&runtime, &server.listen(&Link::default()));
     conn.write(&[frame(b"one"), frame(b"two")].concat()).unwrap();
     conn.shutdown_write();
@@ -107,6 +113,6 @@ fn a_dial_in_memory_needs_a_descriptor_too() {
         let error = dialled.unwrap_err().to_string();
         assert!(error.contains(&expected), "{error}");
     }
-    dial(&runtime, listener.port());
+    Dialer::new().runtime(&runtime).dial(listener.port().address()).unwrap();
     listener.accept().unwrap();
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Answer, Echo, EchoAfter, call, frame, read_frame};
+use common::{Answer, Client, Echo, EchoAfter, call, frame, memory::Memory, over, read_frame};
 use kit_support::{Bed, MINUTE, MS, SECOND};
 use netpoll::{EventLoop, Flow};
 
@@ -22,7 +22,7 @@ const SLOW: EchoAfter = EchoAfter(Duration::from_secs(1_800));
 fn a_shutdown_waits_for_requests_up_to_its_deadline() {
     let bed = Bed::new();
     let server = bed.serve(SLOW, |b| b);
-    let (mut early, mut late) = (server.connect().unwrap(), server.connect().unwrap());
+    let (mut early, mut late) = (Memory::connect(&server), Memory::connect(&server));
     early.write_all(&frame(b"early")).unwrap();
     bed.pass(10 * MINUTE);
     late.write_all(&frame(b"late")).unwrap();
@@ -44,7 +44,7 @@ fn a_shutdown_waits_for_requests_up_to_its_deadline() {
 fn a_shutdown_ends_with_the_last_request() {
     let bed = Bed::new();
     let server = bed.serve(SLOW, |b| b);
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&frame(b"x")).unwrap();
     let handle = server.handle();
     let report = bed.start(async move { handle.shutdown(Duration::MAX) });
@@ -59,7 +59,7 @@ fn a_shutdown_ends_with_the_last_request() {
 fn all_who_wait_for_a_shutdown_get_its_report() {
     let bed = Bed::new();
     let server = bed.serve(SLOW, |b| b);
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&frame(b"x")).unwrap();
     let handles = [(); 3].map(|()| server.handle());
     let [waits, ends, ends_too] = handles;
@@ -78,10 +78,10 @@ fn all_who_wait_for_a_shutdown_get_its_report() {
 #[test]
 fn a_listener_is_closed_while_time_stands_still() {
     let bed = Bed::new();
-    let server = EventLoop::builder(Echo::default()).runtime(&bed.runtime);
+    let server = over::serve(EventLoop::builder(Echo::default()).runtime(&bed.runtime));
     let server = server.listen("127.0.0.1:0").bind().unwrap();
     let address = server.addresses()[0].inet().unwrap();
-    assert_eq!(call(&mut TcpStream::connect(address).unwrap(), b"x"), b"x");
+    assert_eq!(call(&mut Client::connect(address).unwrap(), b"x"), b"x");
     let since = Instant::now();
     let report = server.handle().shutdown(60 * MINUTE);
     assert_eq!(report.cut.len(), 0);
@@ -104,7 +104,7 @@ fn a_runtime_waits_for_handlers_up_to_its_deadline() {
         }),
         |b| b,
     );
-    let mut peer = server.connect().unwrap();
+    let mut peer = Memory::connect(&server);
     peer.write_all(&frame(b"")).unwrap();
     holds.recv_timeout(20 * SECOND).unwrap();
     let left = thread::spawn({

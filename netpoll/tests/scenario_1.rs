@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{
-    Bench, call, connect, descriptors, runtime,
+    Bench, call, client, descriptors, runtime,
     scenario::{self, rounds},
     serve_on, wait_until,
 };
@@ -79,12 +79,12 @@ fn no_client_sees_what_was_written_to_another() {
         let server = serve_on(&runtime, Tags(tagger.clone()), |b| b);
         let mut seen = 0;
         for round in rounds(8, 10_000, 2) {
-            let mut first = connect(&server);
+            let mut first = client(&server);
             assert_eq!(call(&mut first, b"write"), b"write");
             drop(first);
             scenario::faults(1);
             // These get the numbers of the descriptors that were closed.
-            let mut strangers: Vec<_> = (0..4).map(|_| connect(&server)).collect();
+            let mut strangers: Vec<_> = (0..4).map(|_| client(&server)).collect();
             for _ in 0..5 {
                 for (i, stranger) in strangers.iter_mut().enumerate() {
                     let word = format!("{round} {i}");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{
-    Bench, descriptors, frame, random, read_frame, runtime,
+    Bench, Client, descriptors, frame, over, random, read_frame, runtime,
     scenario::{self, rounds},
     wait_until,
 };
@@ -58,7 +58,7 @@ fn hang_up<const ASYNC: bool>(pollers: usize) {
     let counts = Arc::new([const { AtomicUsize::new(0) }; 4]);
     let runtime = runtime(pollers);
     let address = format!("unix:@netpoll-scenario-2-{}", std::process::id());
-    let server = EventLoop::builder(Lingers::<ASYNC>(counts.clone()))
+    let server = over::serve(EventLoop::builder(Lingers::<ASYNC>(counts.clone())))
         .runtime(&runtime)
         .listen(&address)
         .bind()
@@ -74,7 +74,8 @@ fn hang_up<const ASYNC: bool>(pollers: usize) {
                 let mut seed = scenario::seed() + thread as u64;
                 let mut calls = 0;
                 for _ in rounds(200, 25_000, 4) {
-                    let mut client = UnixStream::connect_addr(&address).unwrap();
+                    let socket = UnixStream::connect_addr(&address).unwrap();
+                    let mut client = Client::over_unix(socket).unwrap();
                     let linger = random(&mut seed, 20_000) as u32;
                     let request = frame(&linger.to_be_bytes());
                     client.write_all(&request).unwrap();

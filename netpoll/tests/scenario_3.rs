@@ -5,19 +5,19 @@ mod common;
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     thread,
     time::Duration,
 };
 
 use common::{
-    descriptors, random, runtime,
+    Client, descriptors, dialer, random, runtime,
     scenario::{self, length, rounds},
 };
-use netpoll::{Connection, Dialer, Error, ErrorKind, Runtime};
+use netpoll::{Connection, Error, ErrorKind, Runtime};
 
 /// A peer: floods its tag, and reads nothing but the connection's.
-fn flood(peer: TcpStream, tag: u8) -> [thread::JoinHandle<()>; 2] {
+fn flood(peer: Client, tag: u8) -> [thread::JoinHandle<()>; 2] {
     let mut from = peer.try_clone().unwrap();
     let mut to = peer;
     let reads = thread::spawn(move || {
@@ -91,8 +91,10 @@ fn round(runtime: &Runtime, connections: usize, seed: u64) {
     let address = listener.local_addr().unwrap().to_string();
     let mut threads = Vec::new();
     for i in 0..connections {
-        let conn = Dialer::new().runtime(runtime).dial(&address).unwrap();
-        let peer = listener.accept().unwrap().0;
+        let accepts = listener.try_clone().unwrap();
+        let peer = thread::spawn(move || Client::accepted(accepts.accept().unwrap().0).unwrap());
+        let conn = dialer(runtime).dial(&address).unwrap();
+        let peer = peer.join().unwrap();
         threads.extend(flood(peer, i as u8));
         threads.extend(users(conn, i as u8, seed + i as u64));
     }

@@ -5,7 +5,7 @@ mod common;
 use std::{collections::HashMap, io::Write, sync::Arc, thread, time::Duration};
 
 use common::{
-    Bench, connect, descriptors, frame, reset, runtime,
+    Bench, Client, client, descriptors, frame, over, runtime,
     scenario::{self, rounds},
     serve_on,
     stopwatch::Stopwatch,
@@ -69,7 +69,7 @@ fn connect_and_reset<const ASYNC: bool>(pollers: usize) {
         batches += 1;
         let clients: Vec<_> = (0..AT_ONCE)
             .map(|i| {
-                let mut client = connect(&server);
+                let mut client = client(&server);
                 client.write_all(&[frame(b"one"), frame(b"two")].concat()).unwrap();
                 if i % 3 == 0 {
                     thread::sleep(Duration::from_micros(50 * batch as u64 % 1000));
@@ -77,13 +77,15 @@ fn connect_and_reset<const ASYNC: bool>(pollers: usize) {
                 client
             })
             .collect();
-        clients.into_iter().for_each(reset);
+        clients.into_iter().for_each(Client::reset);
         scenario::faults(AT_ONCE);
     }
     wait_until(|| runtime.stats().accepted as usize == batches * AT_ONCE);
     wait_until(|| runtime.stats().connections == 0);
     let noted = std::mem::take(&mut *notes.lock());
-    assert_eq!(noted.len(), batches * AT_ONCE);
+    // A reset may overtake the end of a handshake: then no hook has run.
+    let all = batches * AT_ONCE;
+    assert!(noted.len() == all || over::is_on() && (1..all).contains(&noted.len()));
     for (id, mut noted) in noted {
         // A request that is under way may have the disconnect at its side.
         noted.retain(|what| *what != "request");

@@ -5,7 +5,7 @@ mod common;
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
     process::{Command, Stdio},
     sync::{
         Arc, LazyLock,
@@ -17,7 +17,7 @@ use std::{
 };
 
 use common::{
-    connect, descriptors, runtime,
+    Client, client, descriptors, runtime,
     scenario::{self, length, rounds},
     serve_on, wait_until,
 };
@@ -104,7 +104,7 @@ fn signals() -> std::process::Child {
 }
 
 /// As `Read::read`, whatever signals come.
-fn read(client: &mut TcpStream, into: &mut [u8]) -> usize {
+fn read(client: &mut Client, into: &mut [u8]) -> usize {
     loop {
         match client.read(into) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -116,13 +116,13 @@ fn read(client: &mut TcpStream, into: &mut [u8]) -> usize {
 fn send_then_close(server: &ServerHandle, told: &mpsc::Receiver<usize>) {
     for n in sizes(2 << 20) {
         for half in [false, true] {
-            let mut client = connect(server);
+            let mut client = client(server);
             client.write_all(stream(n)).unwrap();
             if half {
                 client.shutdown(Shutdown::Write).unwrap();
                 assert_eq!(read(&mut client, &mut [0]), 0);
             }
-            drop(client);
+            client.close();
             assert_eq!(told.recv_timeout(Duration::from_secs(60)).unwrap(), n);
             scenario::faults(1);
         }
@@ -130,7 +130,7 @@ fn send_then_close(server: &ServerHandle, told: &mpsc::Receiver<usize>) {
 }
 
 /// Reads all there is, in small pieces and with pauses.
-fn slowly(client: &mut TcpStream) -> Vec<u8> {
+fn slowly(client: &mut Client) -> Vec<u8> {
     let (mut all, mut piece) = (Vec::new(), [0; 10_000]);
     loop {
         match read(client, &mut piece) {
@@ -147,7 +147,7 @@ fn slowly(client: &mut TcpStream) -> Vec<u8> {
 fn answer_then_close(server: &ServerHandle, sent: &AtomicBool, unread: usize) {
     for n in sizes(12 << 20) {
         sent.store(false, SeqCst);
-        let mut client = connect(server);
+        let mut client = client(server);
         client.write_all(&[&(n as u64).to_be_bytes()[..], &vec![7; unread]].concat()).unwrap();
         sent.store(true, SeqCst);
         scenario::same(&slowly(&mut client), stream(n));

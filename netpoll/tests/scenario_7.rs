@@ -16,13 +16,11 @@ use std::{
 };
 
 use common::{
-    Echo, connect, descriptors, frame, runtime,
+    Client, Echo, client, descriptors, dialer, frame, runtime,
     scenario::{self, length, rounds},
     serve_on, wait_until,
 };
-use netpoll::{
-    Call, Connection, ConnectionOptions, Dialer, Dispatch, Flow, In, Result, Runtime, Service,
-};
+use netpoll::{Call, Connection, ConnectionOptions, Dispatch, Flow, In, Result, Runtime, Service};
 
 /// CPU time of this process so far.
 fn cpu() -> Duration {
@@ -67,7 +65,7 @@ fn consumes_nothing<const ASYNC: bool>(runtime: &Runtime) {
     const ARRIVALS: usize = 5;
     let calls = Arc::new(AtomicUsize::new(0));
     let server = serve_on(runtime, Stares::<ASYNC>(calls.clone()), |b| b);
-    let mut client = connect(&server);
+    let mut client = client(&server);
     for _ in 0..ARRIVALS {
         client.write_all(b"look at me").unwrap();
         thread::sleep(Duration::from_millis(10));
@@ -83,8 +81,9 @@ fn consumes_nothing<const ASYNC: bool>(runtime: &Runtime) {
 fn swapped_with_data_waiting(runtime: &Runtime) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let conn = Dialer::new().runtime(runtime).dial(&address).unwrap();
-    let mut peer = listener.accept().unwrap().0;
+    let peer = thread::spawn(move || Client::accepted(listener.accept().unwrap().0).unwrap());
+    let conn = dialer(runtime).dial(&address).unwrap();
+    let mut peer = peer.join().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let count = calls.clone();
     conn.set_on_request(move |_, _| {
@@ -111,10 +110,10 @@ fn output_full_and_the_peer_half_closed(runtime: &Runtime) {
     let mut options = ConnectionOptions::default();
     (options.write_high, options.write_low) = (64 << 10, 16 << 10);
     let server = serve_on(runtime, Echo::default(), |b| b.options(options));
-    let mut client = connect(&server);
+    let mut peer = client(&server);
     const FRAMES: usize = 100;
     let payload = vec![5; 100_000];
-    let mut writer = client.try_clone().unwrap();
+    let mut writer = peer.try_clone().unwrap();
     let bytes = frame(&payload);
     let writes = thread::spawn(move || {
         (0..FRAMES).for_each(|_| writer.write_all(&bytes).unwrap());
@@ -124,20 +123,20 @@ fn output_full_and_the_peer_half_closed(runtime: &Runtime) {
     thread::sleep(Duration::from_millis(100));
     quiet(runtime);
     let mut all = Vec::new();
-    client.read_to_end(&mut all).unwrap();
+    peer.read_to_end(&mut all).unwrap();
     writes.join().unwrap();
     scenario::same(&all, &frame(&payload).repeat(FRAMES));
     wait_until(|| server.live() == 0);
 
     // The same with output so small that all the input was read before the half-close.
-    let mut client = connect(&server);
+    let mut peer = client(&server);
     let bytes = frame(&vec![5; 6_000_000]);
-    client.write_all(&bytes).unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
+    peer.write_all(&bytes).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
     thread::sleep(Duration::from_millis(100));
     quiet(runtime);
     let mut all = Vec::new();
-    client.read_to_end(&mut all).unwrap();
+    peer.read_to_end(&mut all).unwrap();
     scenario::same(&all, &bytes);
     wait_until(|| server.live() == 0);
     server.shutdown(Duration::from_secs(1));

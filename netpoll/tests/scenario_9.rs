@@ -15,14 +15,14 @@ use std::{
 };
 
 use common::{
-    Echo, descriptors, frame, random, runtime,
+    Echo, descriptors, dialer, frame, random, runtime,
     scenario::{self, rounds},
     serve_on,
     stopwatch::Stopwatch,
     wait_until,
 };
 use netpoll::{
-    Connection, Dialer, ErrorKind, Runtime,
+    Connection, ErrorKind, Runtime,
     poller::{Event, Events, Interest, Poller},
 };
 use parking_lot::Mutex;
@@ -180,16 +180,16 @@ fn dials(runtime: &Runtime, seed: u64) {
             thread::spawn(move || {
                 for i in 0..30u64 {
                     let timeout = Duration::from_micros(random(&mut seed, 2000));
-                    let dialer = Dialer::new().runtime(&runtime).connect_timeout(timeout);
+                    let dials = dialer(&runtime).connect_timeout(timeout);
                     let since = Stopwatch::start();
                     let given_up = match i % 2 {
-                        0 => dialer.dial(&full),
-                        _ => netpoll::block_on(dialer.dial_async(&full)),
+                        0 => dials.dial(&full),
+                        _ => netpoll::block_on(dials.dial_async(&full)),
                     };
                     assert_eq!(given_up.unwrap_err().kind(), ErrorKind::TimedOut);
                     since.assert_within(timeout, timeout + SECOND);
                     scenario::faults(1);
-                    let conn = Dialer::new().runtime(&runtime).dial(&good).unwrap();
+                    let conn = dialer(&runtime).dial(&good).unwrap();
                     assert!(conn.is_active());
                     echoes(&conn, format!("{n} {i}").as_bytes());
                 }

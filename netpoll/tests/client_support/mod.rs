@@ -12,13 +12,13 @@ use std::{
 };
 
 use netpoll::{
-    Connection, ErrorKind, EventLoop, Frame, Result, Runtime, ServerHandle,
+    Connection, Dialer, ErrorKind, EventLoop, Frame, Result, Runtime, ServerHandle,
     client::{Client, Received},
     frame::Auto,
 };
 use parking_lot::Mutex;
 
-use crate::common::{scenario, wait_until};
+use crate::common::{over, scenario, wait_until};
 
 /// A number, how long the answer takes in milliseconds, and what to echo.
 #[derive(Clone, Debug, Frame, PartialEq)]
@@ -53,14 +53,15 @@ impl Kind {
     }
 
     pub fn client_on(self, runtime: &Runtime, address: &str, timeout: Duration) -> Echoes {
+        let dialer = over::dial(Dialer::new());
         match self {
             Self::Pool(most) => {
                 let pool = Echoes::pool(address).max_connections(most);
-                pool.runtime(runtime).timeout(timeout).build().unwrap()
+                pool.dialer(dialer).runtime(runtime).timeout(timeout).build().unwrap()
             }
             Self::Mux(connections) => {
                 let mux = Echoes::mux(address).connections(connections);
-                mux.runtime(runtime).timeout(timeout).build().unwrap()
+                mux.dialer(dialer).runtime(runtime).timeout(timeout).build().unwrap()
             }
         }
     }
@@ -107,7 +108,8 @@ impl Slow {
 pub fn serve_slow_at(runtime: &Runtime, address: &str, resets: Resets) -> (ServerHandle, String) {
     let (connections, requests) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let service = Slow { resets, connections, requests };
-    let server = EventLoop::builder(service).runtime(runtime).listen(address).bind().unwrap();
+    let server = over::serve(EventLoop::builder(service)).runtime(runtime);
+    let server = server.listen(address).bind().unwrap();
     let (handle, address) = (server.handle(), server.addresses()[0].to_string());
     std::thread::spawn(|| server.serve());
     (handle, address)

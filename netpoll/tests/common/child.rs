@@ -9,7 +9,7 @@ use std::{
 
 use netpoll::{Runtime, mem};
 
-use super::{Echo, serve_on};
+use super::{Echo, over, serve_on};
 
 /// Set in the server's process.
 const SERVES: &str = "NETPOLL_TEST_SERVES";
@@ -42,6 +42,9 @@ pub struct Answering {
 
 impl Answering {
     pub fn start(command: &mut Command) -> Self {
+        if let Some(identity) = over::identity() {
+            command.env(over::IDENTITY, identity);
+        }
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child");
         let answers = BufReader::new(child.stdout.take().unwrap());

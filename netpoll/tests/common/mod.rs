@@ -10,8 +10,8 @@ use std::{
 };
 
 use netpoll::{
-    Call, CloseReason, Connection, Dispatch, EventLoop, EventLoopBuilder, Flow, Result, Runtime,
-    ServerHandle, Service,
+    Call, CloseReason, Connection, Dialer, Dispatch, EventLoop, EventLoopBuilder, Flow, Result,
+    Runtime, ServerHandle, Service,
     frame::{
         Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Frame, Progress, ScanError,
         Scanner, Window,
@@ -20,9 +20,20 @@ use netpoll::{
 use parking_lot::Mutex;
 
 pub mod child;
+pub mod client;
+#[cfg(feature = "testing")]
+pub mod memory;
 pub mod namespace;
+#[cfg(feature = "tls")]
+#[path = "over_tls.rs"]
+pub mod over;
+#[cfg(not(feature = "tls"))]
+#[path = "without_tls.rs"]
+pub mod over;
 pub mod scenario;
 pub mod stopwatch;
+
+pub use client::Client;
 
 /// Four bytes of length, big-endian, then so many bytes.
 #[derive(Debug)]
@@ -141,10 +152,20 @@ pub fn serve_on<S: Service>(
     with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
 ) -> ServerHandle {
     let builder = EventLoop::builder(service).runtime(runtime).listen("127.0.0.1:0");
-    let server = with(builder).bind().unwrap();
+    let server = with(over::serve(builder)).bind().unwrap();
     let handle = server.handle();
     std::thread::spawn(|| server.serve());
     handle
+}
+
+/// A client of `server`, which shakes hands where the server wants that.
+pub fn client(server: &ServerHandle) -> Client {
+    Client::connect(server.addresses()[0].inet().unwrap()).unwrap()
+}
+
+/// A dialler on `runtime`, over TLS where the tests run over it.
+pub fn dialer(runtime: &Runtime) -> Dialer {
+    over::dial(Dialer::new().runtime(runtime))
 }
 
 pub fn connect(server: &ServerHandle) -> TcpStream {

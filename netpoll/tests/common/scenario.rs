@@ -6,6 +6,7 @@
 //! | `NETPOLL_FULL=1` | at full length |
 //! | `NETPOLL_SECONDS=n` | the short one, again and again for so long |
 //! | `NETPOLL_SEED=n` | where random numbers begin |
+//! | `NETPOLL_TLS=1` | over TLS (see `over_tls.rs`) |
 //!
 //! At its end it prints a line of figures, which the program `soak` of the examples reads.
 

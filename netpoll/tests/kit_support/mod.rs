@@ -13,6 +13,8 @@ use netpoll::{
     testing::{Fault, Faults, Server, VirtualClock, settle},
 };
 
+use crate::common::over;
+
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const MS: Duration = Duration::from_millis(1);
@@ -44,7 +46,8 @@ impl Bed {
         service: S,
         with: impl FnOnce(EventLoopBuilder<S>) -> EventLoopBuilder<S>,
     ) -> Server {
-        Server::start(with(EventLoop::builder(service).runtime(&self.runtime))).unwrap()
+        Server::start(with(over::serve(EventLoop::builder(service).runtime(&self.runtime))))
+            .unwrap()
     }
 
     /// Starts `future` and lets it come as far as it can: with where its output will be.

@@ -34,6 +34,10 @@ struct Options {
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..))]
     scenarios: Vec<u8>,
 
+    /// Over TLS, where connections are plain otherwise
+    #[arg(long)]
+    tls: bool,
+
     /// Where random numbers begin [default: by the clock]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -66,7 +70,8 @@ fn run(options: &Options) -> Result<bool, String> {
     let mut outcomes = Vec::new();
     for scenario in wanted {
         bar.set_message(format!("scenario {}: {}", scenario.number, scenario.name));
-        let outcome = scenario.run(length, seed, || bar.set_position(since.elapsed().as_secs()))?;
+        let tick = || bar.set_position(since.elapsed().as_secs());
+        let outcome = scenario.run(length, seed, options.tls, tick)?;
         if let Err(output) = &outcome.figures {
             bar.suspend(|| eprintln!("{output}"));
         }

@@ -86,7 +86,7 @@ impl Scenario {
         format!("scenario_{}", self.number)
     }
 
-    /// Runs it; calls `tick` meanwhile.
+    /// Runs it, over TLS where that is wanted; calls `tick` meanwhile.
     ///
     /// # Errors
     /// Cargo cannot be run.
@@ -94,12 +94,16 @@ impl Scenario {
         &'static self,
         length: Length,
         seed: u64,
+        tls: bool,
         tick: impl Fn(),
     ) -> Result<Outcome, String> {
         let since = Instant::now();
         let mut cargo = cargo();
         cargo.args(["--test", &self.test(), "--", "--nocapture"]);
         cargo.env("NETPOLL_SEED", seed.to_string());
+        if tls {
+            cargo.env("NETPOLL_TLS", "1");
+        }
         match length {
             Length::Full => cargo.env("NETPOLL_FULL", "1"),
             Length::Seconds(each) => cargo.env("NETPOLL_SECONDS", each.as_secs().to_string()),
