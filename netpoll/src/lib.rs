@@ -40,6 +40,7 @@ pub mod tls;
 pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
+pub mod upgrade;
 
 pub use addr::{Address, PeerAddress, ToAddress};
 #[cfg(feature = "udp")]

@@ -18,10 +18,12 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::OnceLock,
+    sync::{Arc, Once, OnceLock},
     task::{Context, Poll},
     thread,
 };
+
+use parking_lot::Mutex;
 
 use crate::{sched::completion::Completion, sys::signal};
 
@@ -54,14 +56,20 @@ impl fmt::Display for Signal {
 /// # Cancel safety
 /// Dropping the future loses no signal.
 pub fn shutdown() -> Shutdown {
-    static FIRST: OnceLock<&'static Completion<Signal>> = OnceLock::new();
-    Shutdown(FIRST.get_or_init(|| {
-        let first: &'static Completion<Signal> = Box::leak(Box::default());
-        if let Err(error) = watch(first) {
-            tracing::error!(%error, "signals cannot be caught");
-        }
-        first
-    }))
+    static CAUGHT: Once = Once::new();
+    let watch = watch();
+    CAUGHT.call_once(|| catch(&[libc::SIGINT, libc::SIGTERM]));
+    Shutdown(&watch.first)
+}
+
+/// A function that a signal calls.
+type OnSignal = Arc<dyn Fn() + Send + Sync>;
+
+/// Calls `hook` at each SIGUSR2 from now on, in place of an earlier one.
+pub(crate) fn on_upgrade(hook: Box<dyn Fn() + Send + Sync>) {
+    static CAUGHT: Once = Once::new();
+    *watch().upgrade.lock() = Some(hook.into());
+    CAUGHT.call_once(|| catch(&[libc::SIGUSR2]));
 }
 
 /// A future that is ready when the process is told to end; see [`shutdown`].
@@ -83,19 +91,58 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// Has a thread wait for signals, of which the first completes `first` and the second ends the process.
-fn watch(first: &'static Completion<Signal>) -> std::io::Result<()> {
-    let mut signals = signal::Signals::watch(&[libc::SIGINT, libc::SIGTERM])?;
-    thread::Builder::new().name("netpoll-signals".into()).spawn(move || {
-        while let Ok(number) = signals.next() {
-            let signal = if number == libc::SIGINT { Signal::Interrupt } else { Signal::Terminate };
-            if first.set(signal) {
-                tracing::info!(%signal, "the process is told to end");
-            } else {
-                tracing::warn!(%signal, "a second signal: the process ends at once");
-                signal::die_of(number);
-            }
+/// What the process does at signals.
+#[derive(Default)]
+struct Watch {
+    /// The first signal that tells it to end.
+    first: Completion<Signal>,
+    upgrade: Mutex<Option<OnSignal>>,
+}
+
+/// Returns the process's watch, after it has a thread that waits for signals.
+fn watch() -> &'static Watch {
+    static WATCH: OnceLock<&'static Watch> = OnceLock::new();
+    WATCH.get_or_init(|| {
+        let watch: &'static Watch = Box::leak(Box::default());
+        let started = signal::Signals::open().and_then(|signals| {
+            thread::Builder::new()
+                .name("netpoll-signals".into())
+                .spawn(move || wait(watch, signals))
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "signals cannot be caught");
         }
-    })?;
-    Ok(())
+        watch
+    })
+}
+
+fn catch(signals: &[libc::c_int]) {
+    for &number in signals {
+        if let Err(error) = signal::catch(number) {
+            tracing::error!(%error, number, "a signal cannot be caught");
+        }
+    }
+}
+
+/// Waits for signals: the first that tells the process to end completes `first`, the second ends it.
+fn wait(watch: &'static Watch, mut signals: signal::Signals) {
+    while let Ok(number) = signals.next() {
+        let signal = match number {
+            libc::SIGUSR2 => {
+                let hook = watch.upgrade.lock().clone();
+                if let Some(hook) = hook {
+                    hook();
+                }
+                continue;
+            }
+            libc::SIGINT => Signal::Interrupt,
+            _ => Signal::Terminate,
+        };
+        if watch.first.set(signal) {
+            tracing::info!(%signal, "the process is told to end");
+        } else {
+            tracing::warn!(%signal, "a second signal: the process ends at once");
+            signal::die_of(number);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use netpoll::{
     },
 };
 
-const MOST: i64 = 1 << 20;
+const MOST: usize = 1 << 20;
 const LONGEST: usize = 512 << 20;
 const LONGEST_LINE: usize = 64 << 10;
 

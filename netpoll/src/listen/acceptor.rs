@@ -141,6 +141,11 @@ impl Acceptor {
         self.listener.address()
     }
 
+    /// The listener, for another process.
+    pub(crate) fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
     /// Stops accepting and closes the listener; with `accept_last`, after accepting the clients that are
     /// in the accept queue. Does not wait for it.
     pub(crate) fn close(self: &Arc<Self>, accept_last: bool) {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     ops::ControlFlow,
+    os::fd::OwnedFd,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     addr::PeerAddress,
     conn::Connection,
-    error::Result,
+    error::{Error, Result},
     listen::Acceptor,
     observe::{Scope, Stall},
     sched::{self, Runtime, block_on, completion::Completion},
@@ -179,6 +180,7 @@ impl EventLoop {
 
     /// Waits until the server, or its runtime, is shut down, or its last listener has failed.
     pub(super) async fn ended(&self) -> Result<ShutdownReport> {
+        serves();
         self.handle.0.lifecycle.left().wait().await
     }
 
@@ -188,6 +190,7 @@ impl EventLoop {
         &self,
         stop: F,
     ) -> ControlFlow<Result<ShutdownReport>, Moment> {
+        serves();
         self.unless_ended(stop).await?;
         let (since, drain) = (self.handle.now(), self.drain);
         self.handle.0.lifecycle.retire();
@@ -218,6 +221,12 @@ impl EventLoop {
     pub(super) fn drain_timeout(&self) -> Duration {
         self.drain.timeout
     }
+}
+
+/// Tells a process that hands its listeners to this one, if there is one, that it serves.
+fn serves() {
+    #[cfg(target_os = "linux")]
+    crate::sys::handed::ready();
 }
 
 #[cfg(feature = "udp")]
@@ -266,6 +275,25 @@ impl ServerHandle {
     /// Returns the runtime on which the server runs.
     pub fn runtime(&self) -> &Runtime {
         &self.0.runtime
+    }
+
+    pub(crate) fn acceptors(&self) -> &[Arc<Acceptor>] {
+        &self.0.acceptors
+    }
+
+    /// Returns copies of the listeners' descriptors, with their addresses, for another process that is to serve on
+    /// them: [`upgrade`](crate::upgrade) does all of this. While such a copy is open, clients may connect.
+    ///
+    /// # Errors
+    /// `Io` if a descriptor cannot be copied, or a listener has failed.
+    pub fn listeners(&self) -> Result<Vec<(PeerAddress, OwnedFd)>> {
+        let copies = self.0.acceptors.iter().map(|acceptor| {
+            let copy = acceptor.listener().share().map_err(|e| {
+                Error::io(format!("sharing the listener of {}", acceptor.address()), e)
+            })?;
+            Ok((acceptor.address().clone(), copy))
+        });
+        copies.collect()
     }
 
     /// Returns true while the server accepts clients: false from the beginning of a shutdown on, and once

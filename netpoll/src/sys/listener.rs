@@ -4,6 +4,10 @@ use std::{
     fmt, io,
     net::Shutdown,
     os::fd::{BorrowedFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use parking_lot::Mutex;
@@ -66,10 +70,10 @@ pub(crate) struct Listener {
     /// What each accepted connection must still be told.
     stream: Option<StreamOptions>,
     /// The file of a Unix socket that this listener made.
-    file: Option<SocketFile>,
+    file: Option<Arc<SocketFile>>,
     before_accept: Option<BeforeAccept>,
-    /// Another process may go on listening with the socket: it was taken over from one.
-    shared: bool,
+    /// Another process may go on listening with the socket.
+    shared: AtomicBool,
 }
 
 impl Listener {
@@ -101,6 +105,17 @@ impl Listener {
 
     fn try_bind(address: &PeerAddress, options: &ListenOptions) -> io::Result<Self> {
         let wanted = to_system(address)?;
+        #[cfg(target_os = "linux")]
+        if let Some(fd) = super::handed::take(address) {
+            let mut listener = Self::adopt(fd, options)?;
+            if let Some(path) = address.path() {
+                let file = Arc::new(SocketFile::of_another(path)?);
+                super::handed::keep(&file);
+                listener.file = Some(file);
+            }
+            tracing::info!(address = %listener.address, "a listener was handed over");
+            return Ok(listener);
+        }
         let socket = os::stream_socket(domain(address))?;
         if !wanted.is_unix() {
             // A port of which old connections linger may be listened on again.
@@ -113,7 +128,7 @@ impl Listener {
             }
         }
         let file = match address.path() {
-            Some(path) => Some(SocketFile::bind(&socket, path, options.socket_mode)?),
+            Some(path) => Some(Arc::new(SocketFile::bind(&socket, path, options.socket_mode)?)),
             None => socket.bind(&wanted).map(|()| None)?,
         };
         options.stream.apply(&SockRef::from(&socket), wanted.is_unix())?;
@@ -140,13 +155,20 @@ impl Listener {
     fn from_listening(
         fd: OwnedFd,
         options: &ListenOptions,
-        file: Option<SocketFile>,
+        file: Option<Arc<SocketFile>>,
         shared: bool,
     ) -> io::Result<Self> {
         let address = from_system(&SockRef::from(&fd).local_addr()?);
         OWN.lock().push(address.clone());
         let stream = (!os::ACCEPT_INHERITS).then(|| options.stream.clone());
-        Ok(Self { socket: fd.into(), address, stream, file, before_accept: None, shared })
+        Ok(Self {
+            socket: fd.into(),
+            address,
+            stream,
+            file,
+            before_accept: None,
+            shared: shared.into(),
+        })
     }
 
     /// Injects `faults` into its accepts, if there are any.
@@ -185,6 +207,22 @@ impl Listener {
         self.socket.fd()
     }
 
+    /// A copy of the descriptor, with which another process may go on listening.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn share(&self) -> io::Result<OwnedFd> {
+        self.shared.store(true, SeqCst);
+        self.fd()?.try_clone_to_owned()
+    }
+
+    /// Leaves the file of a Unix socket to the process that has the socket now.
+    pub(crate) fn give_file_away(&self) {
+        if let Some(file) = &self.file {
+            file.give_away();
+        }
+    }
+
     /// Stops listening: connections that were not accepted are reset, and the file of a Unix socket
     /// goes if it is still the one that was made. As [`Socket::close`], no other call may run.
     ///
@@ -193,7 +231,7 @@ impl Listener {
         if let Some(file) = &self.file {
             file.remove();
         }
-        if let (false, Ok(fd)) = (self.shared, self.socket.fd()) {
+        if let (false, Ok(fd)) = (self.shared.load(SeqCst), self.socket.fd()) {
             // Only Linux knows this of a listener; elsewhere the child's descriptor goes on listening.
             let _ = SockRef::from(&fd).shutdown(Shutdown::Both);
         }

@@ -18,6 +18,8 @@ mod macos;
 mod accept;
 mod call;
 pub(crate) mod endpoint;
+#[cfg(target_os = "linux")]
+pub(crate) mod handed;
 mod inherited;
 mod interest;
 mod limits;

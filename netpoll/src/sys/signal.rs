@@ -1,4 +1,4 @@
-//! Signals of termination, as bytes of a pipe.
+//! Signals, as bytes of a pipe.
 #![allow(unsafe_code)]
 
 use std::{
@@ -20,20 +20,14 @@ static PIPE: AtomicI32 = AtomicI32::new(-1);
 pub(crate) struct Signals(PipeReader);
 
 impl Signals {
-    /// Catches `signals` from now on, except for those that this process was told to ignore. To be called
-    /// once in a process.
+    /// Opens the pipe for the signals that are [caught](catch) later. To be called once in a process.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn watch(signals: &[c_int]) -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         // The handler writes to it until the process ends.
         PIPE.store(writer.into_raw_fd(), SeqCst);
-        for &signal in signals {
-            if action_of(signal)? != libc::SIG_IGN {
-                set_action(signal, on_signal as *const () as usize)?;
-            }
-        }
         Ok(Self(reader))
     }
 
@@ -46,6 +40,17 @@ impl Signals {
         self.0.read_exact(&mut signal)?;
         Ok(signal[0].into())
     }
+}
+
+/// Catches `signal` from now on, unless this process was told to ignore it.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn catch(signal: c_int) -> io::Result<()> {
+    if action_of(signal)? != libc::SIG_IGN {
+        set_action(signal, on_signal as *const () as usize)?;
+    }
+    Ok(())
 }
 
 /// Ends the process as `signal` ends one that does not catch it.

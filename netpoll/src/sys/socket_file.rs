@@ -55,6 +55,27 @@ impl SocketFile {
         Ok(file)
     }
 
+    /// Returns the file that another process made at `path`, which this one does not remove until it
+    /// [owns](Self::own) it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn of_another(path: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        let identity = identify(&fs::symlink_metadata(&path)?);
+        Ok(Self { path, identity, removed: AtomicBool::new(true) })
+    }
+
+    /// Makes the file this process's, which removes it at the end.
+    pub(super) fn own(&self) {
+        self.removed.store(false, SeqCst);
+    }
+
+    /// Leaves the file to the process that has it now.
+    pub(super) fn give_away(&self) {
+        self.removed.store(true, SeqCst);
+    }
+
     /// Removes the file, unless another has taken its place.
     pub(super) fn remove(&self) {
         if self.removed.swap(true, SeqCst) {

@@ -1,0 +1,293 @@
+//! Restarts by hand-over: new processes take the listeners of old ones, under load, or fail and change nothing.
+//!
+//! The processes are this program again: the test `a_process_that_serves`, which does nothing by itself.
+#![cfg(target_os = "linux")]
+
+mod client_support;
+mod common;
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    thread,
+    time::Duration,
+};
+
+use client_support::{Echoes, Kind, Message, message};
+use common::{runtime, wait_until};
+use netpoll::{
+    EventLoop,
+    client::CallOptions,
+    upgrade::{self, StopReason, Upgrade},
+};
+use parking_lot::Mutex;
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[netpoll::on_request]
+fn echo(message: Message) -> Message {
+    message
+}
+
+#[netpoll::server(on_request = echo)]
+struct Echo;
+
+/// Where a process listens, and where each says that it serves and how it ended.
+const DIRECTORY: &str = "NETPOLL_TEST_UPGRADE";
+
+/// One generation: serves until it is told to end or another takes over.
+#[test]
+fn a_process_that_serves() {
+    let Some(directory) = env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    // What a bad binary does.
+    match fs::read_to_string(directory.join("next")).unwrap_or_default().trim() {
+        "crashes" if upgrade::is_upgrade() => std::process::exit(3),
+        "hangs" if upgrade::is_upgrade() => thread::sleep(Duration::from_secs(60)),
+        _ => {}
+    }
+    let port = fs::read_to_string(directory.join("port")).unwrap_or_else(|_| "0".into());
+    let server = EventLoop::builder(Echo)
+        .pollers(1)
+        .listen(format!("127.0.0.1:{port}"))
+        .listen(directory.join("socket"))
+        .drain_timeout(LONG)
+        .bind()
+        .unwrap();
+    let patience = fs::read_to_string(directory.join("patience")).unwrap();
+    let inet = server.addresses().iter().find_map(|address| address.inet()).unwrap();
+    fs::write(directory.join("port"), inet.port().to_string()).unwrap();
+    let stop = Upgrade::of(&server.handle())
+        .arguments(env::args_os().skip(1))
+        .ready_timeout(Duration::from_millis(patience.parse().unwrap()))
+        .on_signal();
+    let tell = |text: String| {
+        let mut log =
+            File::options().append(true).create(true).open(directory.join("log")).unwrap();
+        writeln!(log, "{text}").unwrap();
+    };
+    let own = std::process::id();
+    let handle = server.handle();
+    tell(format!("serves {own}"));
+    let (reason, report) = {
+        let reason = Mutex::new(None);
+        let report = server.serve_until(async { *reason.lock() = Some(stop.await) });
+        (reason.into_inner(), report.unwrap())
+    };
+    assert_eq!(handle.live(), 0);
+    match reason {
+        Some(StopReason::Upgraded(next)) => tell(format!("gave {own} {next} {}", report.cut.len())),
+        other => tell(format!("ended {own} {other:?}")),
+    }
+}
+
+/// The processes of one test.
+struct Service {
+    directory: PathBuf,
+    first: Child,
+}
+
+impl Service {
+    /// Starts the first process. Each waits for `patience` until the next one is ready.
+    fn start(name: &str, patience: Duration) -> Self {
+        let directory =
+            env::temp_dir().join(format!("netpoll-upgrade-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("patience"), patience.as_millis().to_string()).unwrap();
+        let first = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "a_process_that_serves", "--nocapture"])
+            .env(DIRECTORY, &directory)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let this = Self { directory, first };
+        wait_until(|| this.lines("serves").len() == 1);
+        this
+    }
+
+    /// The words after `begin` of each line of the log that begins so.
+    fn lines(&self, begin: &str) -> Vec<Vec<String>> {
+        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+        let lines = whole.lines().filter_map(|line| line.strip_prefix(begin));
+        lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    }
+
+    /// The number of the process that serves last.
+    fn current(&self) -> u32 {
+        self.lines("serves").last().unwrap()[0].parse().unwrap()
+    }
+
+    /// The number of descriptors that it has.
+    fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.current())).unwrap().count()
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.current().to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    fn address(&self) -> SocketAddr {
+        let port = fs::read_to_string(self.directory.join("port")).unwrap();
+        format!("127.0.0.1:{port}").parse().unwrap()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("socket")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.signal("-TERM");
+            wait_until(|| !self.lines("ended").is_empty());
+            assert!(!self.socket().exists(), "the last process removes the socket's file");
+            self.first.wait().unwrap();
+        }
+        let _ = self.first.kill();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Connects anew for each request; a connection that a draining process closed before it had the request is made
+/// again, but none may be refused.
+fn visit(connect: impl Fn() -> std::io::Result<Box<dyn ReadWrite>>) {
+    let frame = netpoll_frame(b"a visit");
+    for _ in 0..100 {
+        let mut stream = connect().expect("no connection is refused");
+        let mut answer = vec![0; frame.len()];
+        let asked = stream.write_all(&frame).and_then(|()| stream.read_exact(&mut answer));
+        match asked {
+            Ok(()) => return assert_eq!(answer, frame),
+            Err(error) => assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                ),
+                "{error}"
+            ),
+        }
+    }
+    panic!("a hundred connections were closed");
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+fn netpoll_frame(body: &[u8]) -> Vec<u8> {
+    let length = (body.len() + 8) as u32;
+    [&length.to_be_bytes()[..], &[0; 8], body].concat()
+}
+
+fn tcp(address: SocketAddr) -> std::io::Result<Box<dyn ReadWrite>> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(LONG))?;
+    Ok(Box::new(stream))
+}
+
+fn unix(path: &Path) -> std::io::Result<Box<dyn ReadWrite>> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(LONG))?;
+    Ok(Box::new(stream))
+}
+
+/// Binaries and calls: by default, and with `NETPOLL_FULL`.
+fn size() -> (usize, usize) {
+    if env::var_os("NETPOLL_FULL").is_some() { (20, 100_000) } else { (5, 2_000) }
+}
+
+#[test]
+fn binaries_follow_one_another_under_load() {
+    let (binaries, calls) = size();
+    let service = Service::start("load", LONG);
+    let (address, socket) = (service.address(), service.socket());
+    let before = service.descriptors();
+    let runtime = runtime(2);
+    let clients: Vec<Echoes> = [Kind::Pool(16), Kind::Mux(2)]
+        .map(|kind| kind.client_on(&runtime, &address.to_string(), LONG))
+        .into();
+    let (made, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for caller in 0..8 {
+            let (client, made, over) = (&clients[caller % 2], &made, &over);
+            scope.spawn(move || {
+                let repeats = CallOptions::new().idempotent(true);
+                while !over.load(SeqCst) {
+                    let body = format!("call {}", made.fetch_add(1, SeqCst)).into_bytes();
+                    let reply = client.call_with(message(0, body.clone()), repeats).unwrap();
+                    assert_eq!(reply.get().unwrap().body, body);
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                visit(|| tcp(address));
+                visit(|| unix(&socket));
+            }
+        });
+        for binary in 1..=binaries {
+            wait_until(|| made.load(SeqCst) >= calls * (binary - 1) / binaries);
+            service.signal("-USR2");
+            wait_until(|| service.lines("serves").len() == binary + 1);
+            wait_until(|| service.lines("gave").len() == binary);
+        }
+        wait_until(|| made.load(SeqCst) >= calls);
+        over.store(true, SeqCst);
+    });
+    let gave = service.lines("gave");
+    assert!(gave.iter().all(|line| line[2] == "0"), "connections were cut: {gave:?}");
+    drop(clients);
+    wait_until(|| service.descriptors() <= before);
+    println!("{} calls, {binaries} binaries", made.load(SeqCst));
+}
+
+#[test]
+fn a_binary_that_crashes_or_hangs_changes_nothing() {
+    let service = Service::start("crash", Duration::from_secs(1));
+    let first = service.current();
+    for fault in ["crashes", "hangs"] {
+        fs::write(service.directory.join("next"), fault).unwrap();
+        service.signal("-USR2");
+        // Longer than the new one may take.
+        let until = std::time::Instant::now() + Duration::from_millis(1500);
+        while std::time::Instant::now() < until {
+            visit(|| tcp(service.address()));
+            visit(|| unix(&service.socket()));
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(service.current(), first);
+    }
+    // The next one is sound, and this process may have to find out first that the last one is not.
+    fs::remove_file(service.directory.join("next")).unwrap();
+    wait_until(|| {
+        service.signal("-USR2");
+        thread::sleep(Duration::from_millis(100));
+        service.lines("serves").len() == 2
+    });
+    assert_ne!(service.current(), first);
+    wait_until(|| service.lines("gave").len() == 1);
+    visit(|| unix(&service.socket()));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_told_of() {
+    let server =
+        EventLoop::builder(Echo).runtime(&runtime(1)).listen("127.0.0.1:0").bind().unwrap();
+    let address = server.addresses()[0].inet().unwrap();
+    let upgrade = Upgrade::of(&server.handle()).arguments(["unused"]);
+    let error = upgrade.clone().program("/nowhere/to/be/found").start().unwrap_err();
+    assert!(error.to_string().contains("starting /nowhere/to/be/found"), "{error}");
+    let error = upgrade.program("/bin/false").start().unwrap_err();
+    assert!(error.to_string().contains("ended before it was ready: exit status: 1"), "{error}");
+    visit(|| tcp(address));
+    // A child that was handed nothing has nothing to tell.
+    upgrade::ready();
+    assert!(!upgrade::is_upgrade());
+}
