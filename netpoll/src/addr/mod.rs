@@ -56,7 +56,7 @@ pub enum Address {
     Unix(PathBuf),
     /// The abstract name of a Unix socket, without its leading zero byte; Linux only.
     Abstract(String),
-    /// Shared memory, whose sessions begin at the file of a Unix socket; Linux only.
+    #[doc = include_str!("shared_memory.md")]
     SharedMemory(PathBuf),
 }
 

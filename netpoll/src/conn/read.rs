@@ -66,9 +66,17 @@ impl Recv {
         let had = self.input.len();
         let room = conn.runtime.settings.buffer_size;
         let looked = intake.as_ref().and_then(|intake| intake.looked);
+        // What is more than any block is sure to have room for, and is there already, comes as one piece, so that
+        // a frame need not be joined.
+        let there = conn.endpoint.available();
         let read = match intake {
-            Some(intake) if want <= room => self.read_into_block(conn, intake.block, room)?,
-            _ => self.read_into_input(conn, want.max(4096))?,
+            Some(intake) if want <= room && there <= room / SPARE_PART => {
+                self.read_into_block(conn, intake.block, room)?
+            }
+            _ => {
+                let most = GROWTH.max(2 * self.input.len()).max(there);
+                self.read_into_input(conn, want.max(there).clamp(4096, most))?
+            }
         };
         match read {
             Ok((0, _)) => {
@@ -155,8 +163,7 @@ impl Recv {
     }
 
     /// Reads into the input's own tail: for a large frame, and without a worker's scratch.
-    fn read_into_input(&mut self, conn: &Conn, want: usize) -> Result<io::Result<(usize, usize)>> {
-        let asked = want.min(GROWTH.max(2 * self.input.len()));
+    fn read_into_input(&mut self, conn: &Conn, asked: usize) -> Result<io::Result<(usize, usize)>> {
         let arriving = self.arriving(conn);
         let read = conn.endpoint.read(arriving.malloc_uncleared(asked)?);
         arriving.malloc_ack(*read.as_ref().unwrap_or(&0));

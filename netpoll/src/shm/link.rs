@@ -202,16 +202,21 @@ impl Link {
     pub(super) fn there_is_room(&self) {
         if self.any_waiting.load(Acquire) && self.any_waiting.swap(false, AcqRel) {
             let waiting = std::mem::take(&mut *self.waiting.lock());
-            for stream in waiting {
-                stream.notify(Readiness::WRITABLE);
-            }
+            waiting.iter().for_each(|stream| stream.end_wait());
         }
     }
 
     /// Lets a stream's writer wait for room.
     fn wait(&self, id: u32) -> io::Error {
-        if let Some(stream) = self.streams.lock().open.get(&id) {
-            self.waiting.lock().push(stream.clone());
+        let stream = {
+            let streams = self.streams.lock();
+            if streams.broken {
+                return io::ErrorKind::ConnectionReset.into();
+            }
+            streams.open.get(&id).cloned()
+        };
+        if let Some(stream) = stream.filter(|stream| stream.begin_wait()) {
+            self.waiting.lock().push(stream);
             self.any_waiting.store(true, Release);
             (self.poke)();
         }
@@ -233,26 +238,23 @@ impl Link {
         if quota.is_full(&self.slices) {
             return Ok(None);
         }
-        let mut taken = Vec::new();
-        let mut room = 0;
+        let Some(first) = self.take(wanted)? else { return Ok(None) };
+        let mut room = self.slices.capacity(first);
+        // Most messages have one slice.
+        let mut more = Vec::new();
         while room < wanted {
-            match self.slices.take(wanted - room) {
-                Ok(Some(slice)) => {
-                    room += self.slices.capacity(slice);
-                    taken.push(slice);
-                }
-                Ok(None) => break,
-                Err(breach) => return Err(self.breach(&breach)),
-            }
+            let Some(slice) = self.take(wanted - room)? else { break };
+            room += self.slices.capacity(slice);
+            more.push(slice);
         }
-        let Some(&first) = taken.first() else { return Ok(None) };
+        let taken = || std::iter::once(first).chain(more.iter().copied());
         let n = wanted.min(room);
-        self.fill(&taken, parts, n);
+        self.fill(first, &more, parts, n);
         let element = Element { stream: id, offset: self.slices.offset(first), status: OPENED };
         let mut sending = self.sending.lock();
         match sending.producer.put(element) {
             Ok(true) => {
-                for &slice in &taken {
+                for slice in taken() {
                     self.slices.send(slice);
                     quota.note(slice, &self.slices);
                 }
@@ -261,7 +263,7 @@ impl Link {
             }
             Ok(false) => {
                 drop(sending);
-                for slice in taken {
+                for slice in taken() {
                     if let Err(breach) = self.slices.give_back(slice) {
                         return Err(self.breach(&breach));
                     }
@@ -275,25 +277,35 @@ impl Link {
         }
     }
 
-    /// Copies `n` bytes of `parts` into the slices, one after the other, each linked to the next.
-    fn fill(&self, slices: &[Held], parts: &[IoSlice<'_>], n: usize) {
+    fn take(&self, n: usize) -> io::Result<Option<Held>> {
+        self.slices.take(n).map_err(|breach| self.breach(&breach))
+    }
+
+    /// Copies `n` bytes of `parts` into `first` and `more`, one after the other, each linked to the next.
+    fn fill(&self, first: Held, more: &[Held], parts: &[IoSlice<'_>], n: usize) {
         let mut parts = parts.iter().map(|part| &**part).filter(|part| !part.is_empty());
         let mut part: &[u8] = &[];
+        let (mut slice, mut rest) = (first, more);
         let mut left = n;
-        for (i, &slice) in slices.iter().enumerate() {
+        loop {
             let room = self.slices.capacity(slice).min(left);
             let mut at = 0;
             while at < room {
                 if part.is_empty() {
                     part = parts.next().expect("as many bytes are there as were counted");
                 }
-                let (now, rest) = part.split_at(part.len().min(room - at));
+                let (now, behind) = part.split_at(part.len().min(room - at));
                 self.slices.copy_in(slice, at, now);
                 at += now.len();
-                part = rest;
+                part = behind;
             }
             left -= room;
-            self.slices.finish(slice, room, slices.get(i + 1).copied());
+            let next = rest.split_first();
+            self.slices.finish(slice, room, next.map(|(&next, _)| next));
+            match next {
+                Some((&next, behind)) => (slice, rest) = (next, behind),
+                None => return,
+            }
         }
     }
 
@@ -422,6 +434,7 @@ impl Link {
         mut begun: Option<&mut dyn FnMut(ShmStream)>,
     ) -> Result<Drained, Breach> {
         let mut told: Vec<(Arc<Shared>, Readiness)> = Vec::new();
+        let mut slices = Vec::new();
         let mut drained = Drained::Empty;
         let mut result = Ok(());
         for _ in 0..most {
@@ -435,7 +448,12 @@ impl Link {
             };
             drained = Drained::Some;
             let ends = element.status & 0xff != OPENED;
-            let stream = self.stream(element.stream, !ends, &mut begun);
+            let stream = match told.last() {
+                Some((last, _)) if last.id == element.stream && last.is_open() => {
+                    Some(last.clone())
+                }
+                _ => self.stream(element.stream, !ends, &mut begun),
+            };
             if ends {
                 if let Some(stream) = stream {
                     stream.end();
@@ -443,13 +461,10 @@ impl Link {
                 }
                 continue;
             }
-            let mut slices = match self.message(element.offset) {
-                Ok(slices) => slices,
-                Err(breach) => {
-                    result = Err(breach);
-                    break;
-                }
-            };
+            if let Err(breach) = self.message(element.offset, &mut slices) {
+                result = Err(breach);
+                break;
+            }
             if let Some(stream) = stream
                 && stream.arrive(&mut slices)
                 && !told.last().is_some_and(|(last, _)| Arc::ptr_eq(last, &stream))
@@ -457,39 +472,40 @@ impl Link {
                 told.push((stream, Readiness::READABLE));
             }
             // Slices that nobody reads.
-            for slice in slices {
+            for slice in slices.drain(..) {
                 self.give_back(slice.slice);
             }
         }
         for (stream, readiness) in told {
             stream.notify(readiness);
         }
-        // The peer took elements of the other queue meanwhile, or gave slices back.
-        self.there_is_room();
+        if drained == Drained::Some {
+            // A peer that works took elements of the other queue too, or gave slices back. Else it is asked
+            // after a while.
+            self.there_is_room();
+        }
         result.map(|()| drained)
     }
 
-    /// Takes up the slices of a message.
-    fn message(&self, offset: u32) -> Result<Vec<Received>, Breach> {
-        let mut slices = Vec::new();
+    /// Takes up the slices of a message, and puts them into `slices`, which is empty.
+    fn message(&self, offset: u32, slices: &mut Vec<Received>) -> Result<(), Breach> {
         let mut next = Some(offset);
         while let Some(offset) = next {
             // A circle ends at a slice that is held already.
-            let received = self.slices.receive(offset);
-            match received {
+            match self.slices.receive(offset) {
                 Ok(received) => {
                     next = received.next;
                     slices.push(received);
                 }
                 Err(breach) => {
-                    for slice in slices {
+                    for slice in slices.drain(..) {
                         let _ = self.slices.give_back(slice.slice);
                     }
                     return Err(breach);
                 }
             }
         }
-        Ok(slices)
+        Ok(())
     }
 
     /// Returns the stream of that number; one that the peer begins, where this side accepts them.
@@ -543,7 +559,13 @@ impl Link {
 
     /// Notes that the peer ended a stream, by a control frame.
     pub(super) fn stream_ended(&self, id: u32) {
-        let stream = self.streams.lock().open.get(&id).cloned();
+        let stream = {
+            let streams = self.streams.lock();
+            if streams.broken {
+                return io::ErrorKind::ConnectionReset.into();
+            }
+            streams.open.get(&id).cloned()
+        };
         if let Some(stream) = stream {
             stream.end();
             stream.notify(Readiness::READABLE | Readiness::READ_CLOSED);

@@ -23,7 +23,11 @@ use std::{
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 
-use super::{link::Link, quota::Quota, slices::Received};
+use super::{
+    link::Link,
+    quota::Quota,
+    slices::{Held, Received},
+};
 use crate::{
     addr::PeerAddress,
     counters::{self, Counter},
@@ -33,8 +37,9 @@ use crate::{
     },
 };
 
-/// The bytes of one write: what a message of several slices has at most.
-const MESSAGE_MOST: usize = 1 << 20;
+/// The bytes of one write: what a message of several slices has at most, and what one read is told of. A frame of
+/// 1 MiB is one message.
+const MESSAGE_MOST: usize = (1 << 20) + (64 << 10);
 
 /// The part of a stream that its session knows, and the connection too.
 pub(super) struct Shared {
@@ -49,12 +54,16 @@ pub(super) struct Shared {
     fallen_back: AtomicBool,
     /// Held by the writer.
     quota: Mutex<Quota>,
+    /// It is among those that wait for room, once.
+    waits: AtomicBool,
 }
 
 /// The bytes that came and were not read.
 #[derive(Default)]
 struct Inbox {
     items: VecDeque<Item>,
+    /// The bytes of `items`.
+    bytes: usize,
     end: End,
 }
 
@@ -76,6 +85,41 @@ enum Item {
     Copied(Bytes),
 }
 
+impl Inbox {
+    /// Copies bytes out, up to the end of a slice; returns how many, and that slice. Without one, `into` is full
+    /// or nothing is left.
+    fn read(&mut self, link: &Link, into: &mut [u8]) -> (usize, Option<Held>) {
+        let mut n = 0;
+        while n < into.len()
+            && let Some(item) = self.items.front_mut()
+        {
+            let room = &mut into[n..];
+            let (part, left) = match item {
+                Item::Copied(bytes) => {
+                    let part = room.len().min(bytes.len());
+                    bytes.copy_to_slice(&mut room[..part]);
+                    (part, bytes.len())
+                }
+                Item::Slice(slice) => {
+                    let part = room.len().min(slice.len);
+                    link.slices().read(slice, &mut room[..part]);
+                    slice.at += part;
+                    slice.len -= part;
+                    (part, slice.len)
+                }
+            };
+            n += part;
+            self.bytes -= part;
+            if left == 0
+                && let Some(Item::Slice(slice)) = self.items.pop_front()
+            {
+                return (n, Some(slice.slice));
+            }
+        }
+        (n, None)
+    }
+}
+
 impl Shared {
     pub(super) fn new(link: Arc<Link>, id: u32) -> Arc<Self> {
         Arc::new(Self {
@@ -87,6 +131,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             fallen_back: AtomicBool::new(false),
             quota: Mutex::default(),
+            waits: AtomicBool::new(false),
         })
     }
 
@@ -96,6 +141,7 @@ impl Shared {
         if self.closed.load(Acquire) || inbox.end != End::Open {
             return false;
         }
+        inbox.bytes += slices.iter().map(|slice| slice.len).sum::<usize>();
         inbox.items.extend(slices.drain(..).map(Item::Slice));
         true
     }
@@ -106,8 +152,26 @@ impl Shared {
         if !self.closed.load(Acquire) && inbox.end == End::Open {
             // What this side sends has to go the same way, as the protocol has it.
             self.fallen_back.store(true, Release);
+            inbox.bytes += bytes.len();
             inbox.items.push_back(Item::Copied(bytes));
         }
+    }
+
+    /// Notes that it waits for room; false if it did so before.
+    pub(super) fn begin_wait(&self) -> bool {
+        !self.waits.swap(true, AcqRel)
+    }
+
+    /// Tells the connection that there may be room.
+    pub(super) fn end_wait(&self) {
+        // Before the event: who finds no room after it waits anew.
+        self.waits.store(false, Release);
+        self.notify(Readiness::WRITABLE);
+    }
+
+    /// Returns whether the connection has not closed it.
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed.load(Acquire)
     }
 
     /// The peer sends no more.
@@ -140,34 +204,20 @@ impl Shared {
     }
 
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        let mut inbox = self.inbox.lock();
         let mut n = 0;
-        while n < into.len()
-            && let Some(item) = inbox.items.front_mut()
-        {
-            let room = &mut into[n..];
-            let (read, left) = match item {
-                Item::Copied(bytes) => {
-                    let part = room.len().min(bytes.len());
-                    bytes.copy_to_slice(&mut room[..part]);
-                    (part, bytes.len())
-                }
-                Item::Slice(slice) => {
-                    let part = room.len().min(slice.len);
-                    self.link.slices().read(slice, &mut room[..part]);
-                    slice.at += part;
-                    slice.len -= part;
-                    (part, slice.len)
-                }
-            };
+        let end = loop {
+            let mut inbox = self.inbox.lock();
+            let (read, spent) = inbox.read(&self.link, &mut into[n..]);
+            let end = inbox.end;
+            drop(inbox);
             n += read;
-            if left == 0
-                && let Some(Item::Slice(slice)) = inbox.items.pop_front()
-            {
-                self.link.give_back(slice.slice);
+            // Without the lock: a breach that this finds ends all streams.
+            match spent {
+                Some(slice) => self.link.give_back(slice),
+                None => break end,
             }
-        }
-        match inbox.end {
+        };
+        match end {
             _ if n > 0 || into.is_empty() => Ok(n),
             End::Open => Err(io::ErrorKind::WouldBlock.into()),
             End::Complete => Ok(0),
@@ -226,6 +276,10 @@ impl Stream for ShmStream {
         Ok(n)
     }
 
+    fn available(&self) -> usize {
+        self.0.inbox.lock().bytes.min(MESSAGE_MOST)
+    }
+
     fn peek(&self) -> io::Result<usize> {
         let inbox = self.0.inbox.lock();
         match inbox.end {
@@ -257,7 +311,7 @@ impl Stream for ShmStream {
             stream.link.end_stream(stream.id, stream.fallen_back.load(Acquire));
         }
         stream.link.forget(stream.id);
-        let items = std::mem::take(&mut stream.inbox.lock().items);
+        let Inbox { items, .. } = std::mem::take(&mut *stream.inbox.lock());
         for item in items {
             if let Item::Slice(slice) = item {
                 stream.link.give_back(slice.slice);

@@ -132,8 +132,10 @@ func call(path string, version, streams, calls, most int) error {
 				return
 			}
 			defer stream.Close()
-			stream.SetDeadline(time.Now().Add(60 * time.Second))
 			for n := 0; n < calls; n++ {
+				if n%1000 == 0 {
+					stream.SetDeadline(time.Now().Add(60 * time.Second))
+				}
 				body := bytes.Repeat([]byte{byte(s + n)}, (n*7919+s*31)%(most+1))
 				if err := write(stream, body); err != nil {
 					failed <- fmt.Errorf("stream %d, call %d: write: %w", s, n, err)

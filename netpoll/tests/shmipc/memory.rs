@@ -1,6 +1,8 @@
 //! The memory of a client that speaks version 2 of shmipc's protocol, in plain files, and may do with it what it
 //! likes.
 
+#![allow(unreachable_pub, reason = "a fuzz target uses it too")]
+
 use std::{
     fs::File,
     os::unix::fs::FileExt,

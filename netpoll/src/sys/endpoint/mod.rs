@@ -79,6 +79,11 @@ pub(crate) trait Stream: Any + fmt::Debug + Send + Sync {
     /// Closes; false if it was closed before.
     fn close(&self) -> bool;
 
+    /// Returns the bytes that have come and can be read at once, up to a bound, if the endpoint knows: a hint.
+    fn available(&self) -> usize {
+        0
+    }
+
     /// Returns true if the peer may have made room: a look, for whoever judges that it has not.
     fn is_writable(&self) -> bool {
         true
@@ -208,6 +213,16 @@ impl Endpoint {
         match self {
             Self::Socket(socket) => socket.read(into),
             Self::Other(stream) => stream.read(into),
+        }
+    }
+
+    /// Returns the bytes that have come and can be read at once, if the endpoint knows without a call; 0 of a
+    /// socket.
+    #[inline]
+    pub(crate) fn available(&self) -> usize {
+        match self {
+            Self::Socket(_) => 0,
+            Self::Other(stream) => stream.available(),
         }
     }
 
