@@ -559,13 +559,7 @@ impl Link {
 
     /// Notes that the peer ended a stream, by a control frame.
     pub(super) fn stream_ended(&self, id: u32) {
-        let stream = {
-            let streams = self.streams.lock();
-            if streams.broken {
-                return io::ErrorKind::ConnectionReset.into();
-            }
-            streams.open.get(&id).cloned()
-        };
+        let stream = self.streams.lock().open.get(&id).cloned();
         if let Some(stream) = stream {
             stream.end();
             stream.notify(Readiness::READABLE | Readiness::READ_CLOSED);
