@@ -19,6 +19,8 @@
 //! Owners go on until nothing is registered or the deadline has passed. Then all threads leave and are
 //! joined, except those that are stuck in a handler.
 
+#[cfg(feature = "tokio-rt")]
+mod beside_tokio;
 pub(crate) mod block_on;
 pub(crate) mod blocking;
 mod builder;
