@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::Ordering::{Acquire, Relaxed},
     },
-    task::{Poll, Waker},
+    task::Poll,
 };
 
 use super::{
@@ -14,13 +14,6 @@ use super::{
     serving::{ABORT, CLOSE, Serving, State},
 };
 use crate::{guard, sched::block_on::wait_for, timer::Moment};
-
-#[derive(Default)]
-pub(super) struct Ended {
-    pub(super) closed: bool,
-    /// Who waits for that.
-    waiters: Vec<Waker>,
-}
 
 impl Serving {
     /// Begins to close: what has come is answered first.

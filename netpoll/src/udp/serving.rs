@@ -22,13 +22,13 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::Waker,
     time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use super::{
-    ending::Ended,
     endpoint::Endpoint,
     handler::{Fault, Handler, Mode},
     options::DatagramOptions,
@@ -98,6 +98,13 @@ pub(super) struct State {
     pub(super) more: bool,
     /// The shutdown's: so many datagrams may yet be handled.
     pub(super) last: Option<usize>,
+}
+
+/// The end, and the wakers of those that wait for it.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) closed: bool,
+    pub(super) waiters: Vec<Waker>,
 }
 
 impl Serving {
