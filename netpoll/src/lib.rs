@@ -17,6 +17,7 @@ mod listen;
 pub mod mem;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub mod notify;
 pub mod observe;
 pub mod poller;
 mod primitive;

@@ -11,7 +11,7 @@ use std::{
     fs::{self, File},
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
+    os::unix::net::{UnixDatagram, UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -95,16 +95,19 @@ struct Service {
 impl Service {
     /// Starts the first process. Each waits for `patience` until the next one is ready.
     fn start(name: &str, patience: Duration) -> Self {
+        Self::start_with(name, patience, |_| {})
+    }
+
+    fn start_with(name: &str, patience: Duration, with: impl FnOnce(&mut Command)) -> Self {
         let directory =
             env::temp_dir().join(format!("netpoll-upgrade-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("patience"), patience.as_millis().to_string()).unwrap();
-        let first = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "a_process_that_serves", "--nocapture"])
-            .env(DIRECTORY, &directory)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "a_process_that_serves", "--nocapture"]);
+        command.env(DIRECTORY, &directory).stdout(Stdio::null());
+        with(&mut command);
+        let first = command.spawn().unwrap();
         let this = Self { directory, first };
         wait_until(|| this.lines("serves").len() == 1);
         this
@@ -145,7 +148,11 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if !thread::panicking() {
+        if thread::panicking() {
+            if !self.lines("serves").is_empty() {
+                self.signal("-KILL");
+            }
+        } else {
             self.signal("-TERM");
             wait_until(|| !self.lines("ended").is_empty());
             assert!(!self.socket().exists(), "the last process removes the socket's file");
@@ -154,6 +161,41 @@ impl Drop for Service {
         let _ = self.first.kill();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A service manager hears that the process is ready, that it lives, and that it ends; from the second process on,
+/// which of them is the main one.
+#[test]
+fn the_service_manager_is_told() {
+    let manager = env::temp_dir().join(format!("netpoll-manager-{}", std::process::id()));
+    let _ = fs::remove_file(&manager);
+    let hears = UnixDatagram::bind(&manager).unwrap();
+    hears.set_read_timeout(Some(LONG)).unwrap();
+    let service = Service::start_with("notify", LONG, |command| {
+        command.env("NOTIFY_SOCKET", &manager).env("WATCHDOG_USEC", "200000");
+    });
+    let next = |wanted: &str| loop {
+        let mut bytes = [0; 200];
+        let n = hears.recv(&mut bytes).unwrap();
+        let said = std::str::from_utf8(&bytes[..n]).unwrap().to_owned();
+        if said.contains(wanted) {
+            return said;
+        }
+        assert_eq!(said, "WATCHDOG=1", "before {wanted}");
+    };
+    let first = service.current();
+    assert_eq!(next("READY=1"), format!("MAINPID={first}\nREADY=1"));
+    for _ in 0..3 {
+        next("WATCHDOG=1");
+    }
+    service.signal("-USR2");
+    // The first one is silent after that.
+    let said = next("READY=1");
+    wait_until(|| service.lines("gave").len() == 1);
+    assert_eq!(said, format!("MAINPID={}\nREADY=1", service.current()));
+    drop(service);
+    next("STOPPING=1");
+    fs::remove_file(manager).unwrap();
 }
 
 /// Connects anew for each request; a connection that a draining process closed before it had the request is made

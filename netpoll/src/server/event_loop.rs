@@ -19,6 +19,7 @@ use crate::{
     conn::Connection,
     error::{Error, Result},
     listen::Acceptor,
+    notify,
     observe::{Scope, Stall},
     sched::{self, Runtime, block_on, completion::Completion},
     service::Service,
@@ -180,7 +181,7 @@ impl EventLoop {
 
     /// Waits until the server, or its runtime, is shut down, or its last listener has failed.
     pub(super) async fn ended(&self) -> Result<ShutdownReport> {
-        serves();
+        self.serves();
         self.handle.0.lifecycle.left().wait().await
     }
 
@@ -190,11 +191,12 @@ impl EventLoop {
         &self,
         stop: F,
     ) -> ControlFlow<Result<ShutdownReport>, Moment> {
-        serves();
+        self.serves();
         self.unless_ended(stop).await?;
         let (since, drain) = (self.handle.now(), self.drain);
         self.handle.0.lifecycle.retire();
         tracing::info!(?drain, live = self.handle.live(), "the server stops");
+        notify::stopping();
         if !drain.delay.is_zero() {
             let runtime = self.handle.0.runtime.shared();
             self.unless_ended(sched::sleep_on(runtime, drain.delay)).await?;
@@ -223,10 +225,14 @@ impl EventLoop {
     }
 }
 
-/// Tells a process that hands its listeners to this one, if there is one, that it serves.
-fn serves() {
-    #[cfg(target_os = "linux")]
-    crate::sys::handed::ready();
+impl EventLoop {
+    /// Tells a process that hands its listeners to this one, and the service manager, that it serves.
+    fn serves(&self) {
+        // Before the other process goes silent.
+        notify::serves(self.handle.runtime());
+        #[cfg(target_os = "linux")]
+        crate::sys::handed::ready();
+    }
 }
 
 #[cfg(feature = "udp")]

@@ -24,6 +24,7 @@ mod inherited;
 mod interest;
 mod limits;
 mod listener;
+mod monotonic;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 mod no_ring;
 mod options;
@@ -57,6 +58,7 @@ pub(crate) use linux::ring::{BATCH, Outgoing, Ring};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{Region, effective_user, receive_descriptors, send_descriptors};
 pub(crate) use listener::{ListenOptions, Listener};
+pub(crate) use monotonic::monotonic;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 pub(crate) use no_ring::{BATCH, Outgoing, Ring};
 pub(crate) use options::{Keepalive, StreamOptions};

@@ -41,6 +41,7 @@ pub(super) fn start(upgrade: &Upgrade) -> Result<u32> {
     tracing::info!(process = child.id(), "a new process takes the listeners over");
     match wait_ready(&here, upgrade.ready_timeout, &mut child) {
         Ok(()) => {
+            crate::notify::replaced();
             acceptors().for_each(|acceptor| acceptor.listener().give_file_away());
             Ok(child.id())
         }
