@@ -174,6 +174,7 @@ const _: () = {
         type Connect = __OnConnect<Kv>;
         type Request = __OnRequest<Kv>;
         type Disconnect = __OnDisconnect<Kv>;
+        type HalfClose = __p::NoHook;
         type Close = __p::NoHook;
         type Error = __p::NoHook;
         type Idle = __p::NoHook;

@@ -25,6 +25,7 @@ const _: () = {
         type Connect = __p::NoHook;
         type Request = call;
         type Disconnect = __p::NoHook;
+        type HalfClose = __p::NoHook;
         type Close = __p::NoHook;
         type Error = fault;
         type Idle = __p::NoHook;

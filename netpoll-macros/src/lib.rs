@@ -66,6 +66,13 @@ pub fn on_error(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Error, options.into(), item.into()).into()
 }
 
+/// Makes a function the hook that is called when a peer has sent its end and the connection stays open
+/// (`keep_half_open`); see `netpoll::service`.
+#[proc_macro_attribute]
+pub fn on_half_close(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::hook(service::Kind::HalfClose, options.into(), item.into()).into()
+}
+
 /// Makes a function the hook that decides about idle connections; see `netpoll::service`.
 #[proc_macro_attribute]
 pub fn on_idle(options: TokenStream, item: TokenStream) -> TokenStream {

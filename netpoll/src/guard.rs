@@ -55,6 +55,8 @@ places! {
     OnConnect = "on_connect",
     /// `on_disconnect`.
     OnDisconnect = "on_disconnect",
+    /// `on_half_close`.
+    OnHalfClose = "on_half_close",
     /// `on_idle`.
     OnIdle = "on_idle",
     /// `on_error`.

@@ -47,18 +47,20 @@ pub use addr::{Address, PeerAddress, ToAddress};
 #[cfg(feature = "udp")]
 pub use client::UdpClient;
 pub use conn::{
-    ByteStream, Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Deadline, Frames,
-    Keepalive, ReadHalf, Reader, WriteHalf, Writer,
+    BoxCopy, ByteStream, Cancel, CloseReason, Connection, ConnectionId, ConnectionOptions, Copied,
+    CopyBidirectional, CopyError, Deadline, Frames, Keepalive, ReadHalf, Reader, WriteHalf, Writer,
+    copy_bidirectional,
 };
 pub use dial::Dialer;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::Frame;
 pub use futures_core::Stream;
+pub use listen::{Listener, ListenerBuilder};
 #[cfg(feature = "udp")]
 pub use netpoll_macros::on_datagram;
 pub use netpoll_macros::{
-    Frame, on_close, on_connect, on_disconnect, on_error, on_idle, on_prepare, on_request, server,
-    service,
+    Frame, on_close, on_connect, on_disconnect, on_error, on_half_close, on_idle, on_prepare,
+    on_request, server, service,
 };
 pub use sched::{
     JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, SystemCalls, Timeout,
@@ -73,9 +75,10 @@ pub use service::datagram::{
 };
 pub use service::layers;
 pub use service::{
-    Call, CallParts, Coded, Dispatch, Fault, Flow, FromCall, FromHook, FromStream, HookParts, In,
-    IntoErrorReply, IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle,
-    OnPrepare, OnRequest, Out, Peer, Replies, Reply, Request, Service, State,
+    Call, CallParts, Coded, Detach, Dispatch, Fault, Flow, FromCall, FromHook, FromStream,
+    HookParts, In, IntoErrorReply, IntoReply, Local, NoHook, OnClose, OnConnect, OnDisconnect,
+    OnError, OnHalfClose, OnIdle, OnPrepare, OnRequest, Out, Peer, Replies, Reply, Request,
+    Service, State,
 };
 pub use sys::{Credentials, raise_fd_limit};
 pub use transport::Transport;

@@ -63,6 +63,7 @@ const PLACES: &[(&str, &str, &[Provoke])] = &[
     ("OnPrepare", "on_prepare", &[|r| forms(r, "prepare")]),
     ("OnConnect", "on_connect", &[|r| forms(r, "connect")]),
     ("OnDisconnect", "on_disconnect", &[|r| forms(r, "disconnect")]),
+    ("OnHalfClose", "on_half_close", &[|r| forms(r, "half-close")]),
     ("OnIdle", "on_idle", &[|r| forms(r, "idle")]),
     ("OnError", "on_error", &[|r| forms(r, "error")]),
     ("OnClose", "on_close", &[|r| forms(r, "close")]),
@@ -380,6 +381,10 @@ impl<F: Form> Service for Fragile<F> {
         self.panics("disconnect");
     }
 
+    fn on_half_close(&self, _: &Connection) {
+        self.panics("half-close");
+    }
+
     fn on_idle(&self, _: &Connection) -> bool {
         self.panics("idle");
         true
@@ -435,6 +440,7 @@ fn form<F: Form>(runtime: &Runtime, at: &'static str) {
         .listen("127.0.0.1:0");
     match at {
         "deadline" => builder = builder.request_timeout(Duration::from_millis(20)),
+        "half-close" => builder = builder.keep_half_open(true),
         "idle" => builder = builder.idle_timeout(Duration::from_millis(20)),
         _ => {}
     }
@@ -448,7 +454,7 @@ fn form<F: Form>(runtime: &Runtime, at: &'static str) {
         // It may be closed already.
         let _ = peer.write_all(&frame(at.as_bytes()));
         match at {
-            "disconnect" | "close" | "callback" | "session" => {
+            "disconnect" | "half-close" | "close" | "callback" | "session" => {
                 peer.shutdown(Shutdown::Write).unwrap()
             }
             _ => {}

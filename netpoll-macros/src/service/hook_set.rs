@@ -10,7 +10,7 @@ use crate::hygiene::q;
 pub(super) struct HookSet<'w> {
     pub(super) server: &'w Type,
     /// In the order of `Kind::ALL`.
-    pub(super) hooks: [Option<TokenStream>; 8],
+    pub(super) hooks: [Option<TokenStream>; 9],
     /// Calls of the builder.
     pub(super) calls: &'w TokenStream,
     pub(super) layers: &'w [Expr],
@@ -20,8 +20,8 @@ impl HookSet<'_> {
     /// The impls; `__p` is the glue's module.
     pub(super) fn impls(&self) -> TokenStream {
         let server = self.server;
-        let datagram = &self.hooks[7];
-        let [prepare, connect, request, disconnect, close, error, idle, _] =
+        let datagram = &self.hooks[8];
+        let [prepare, connect, request, disconnect, close, error, idle, half_close, _] =
             self.hooks.each_ref().map(|hook| hook.clone().unwrap_or(q!(__p::NoHook)));
         let datagrams = datagram.as_ref().map(|datagram| {
             q! {
@@ -42,6 +42,7 @@ impl HookSet<'_> {
                 type Connect = #connect;
                 type Request = #request;
                 type Disconnect = #disconnect;
+                type HalfClose = #half_close;
                 type Close = #close;
                 type Error = #error;
                 type Idle = #idle;

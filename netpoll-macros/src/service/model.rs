@@ -14,11 +14,12 @@ pub(crate) enum Kind {
     Close,
     Error,
     Idle,
+    HalfClose,
     Datagram,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Prepare,
         Self::Connect,
         Self::Request,
@@ -26,6 +27,7 @@ impl Kind {
         Self::Close,
         Self::Error,
         Self::Idle,
+        Self::HalfClose,
         Self::Datagram,
     ];
 
@@ -39,6 +41,7 @@ impl Kind {
             Self::Close => "on_close",
             Self::Error => "on_error",
             Self::Idle => "on_idle",
+            Self::HalfClose => "on_half_close",
             Self::Datagram => "on_datagram",
         }
     }
@@ -53,6 +56,7 @@ impl Kind {
             Self::Close => "__OnClose",
             Self::Error => "__OnError",
             Self::Idle => "__OnIdle",
+            Self::HalfClose => "__OnHalfClose",
             Self::Datagram => "__OnDatagram",
         }
     }

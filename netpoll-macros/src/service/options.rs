@@ -44,6 +44,8 @@ enum Takes {
     Duration,
     Number,
     Function,
+    /// Nothing, which turns it on, or `= true` or `= false`.
+    Switch,
 }
 
 /// The builder of which an option is a method.
@@ -64,6 +66,7 @@ const OPTIONS: &[(&str, Of, Takes)] = &[
     ("handshake_timeout", Of::Connection, Takes::Duration),
     ("write_timeout", Of::Connection, Takes::Duration),
     ("idle_timeout", Of::Connection, Takes::Duration),
+    ("keep_half_open", Of::Connection, Takes::Switch),
     ("max_connections", Of::Server("max_connections"), Takes::Number),
     ("max_handshakes", Of::Server("max_handshakes"), Takes::Number),
     ("pollers", Of::Server("pollers"), Takes::Number),
@@ -92,7 +95,11 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
     known.extend(["codec", "frame", "reply", "concurrent", "layers", "crate"]);
     each(tokens, &known, errors, |key, input| {
         let name = key.to_string();
-        input.parse::<Token![=]>()?;
+        let option = OPTIONS.iter().find(|(known, ..)| *known == name);
+        let switch = matches!(option, Some((.., Takes::Switch)));
+        if !switch || input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+        }
         if name == "crate" {
             options.krate = Some(input.call(Path::parse_mod_style)?);
             return Ok(());
@@ -129,9 +136,7 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
             options.hooks.push((kind, input.parse()?));
             return Ok(());
         }
-        let Some((_, of, takes)) = OPTIONS.iter().find(|(known, ..)| *known == name) else {
-            return Ok(());
-        };
+        let Some((_, of, takes)) = option else { return Ok(()) };
         let (method, calls) = match of {
             Of::Server(method) => (*method, &mut options.calls),
             Of::Connection => (&*name, &mut options.connection),
@@ -149,6 +154,8 @@ pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
                 )
             }
             Takes::Number => Some(input.parse::<Expr>()?.into_token_stream()),
+            Takes::Switch if input.is_empty() || input.peek(Token![,]) => Some(q!(true)),
+            Takes::Switch => Some(input.parse::<syn::LitBool>()?.into_token_stream()),
             Takes::Function => Some(input.parse::<Path>()?.into_token_stream()),
         };
         calls.extend(value.map(|value| q!(.#method(#value))));

@@ -1,6 +1,6 @@
 //! `#[server]`: on an impl block with methods, or on a struct that names free functions.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Meta, Path, Type, spanned::Spanned};
 
@@ -95,7 +95,10 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
             errors.push(syn::Error::new_spanned(&first.sig.ident, "the first is here"));
         }
     }
-    let handles = |hook: &Hook| matches!(hook.kind, Kind::Request | Kind::Datagram);
+    let handles = |hook: &Hook| {
+        matches!(hook.kind, Kind::Request | Kind::Datagram)
+            || hook.kind == Kind::Connect && detaches(hook)
+    };
     if parsed && !hooks.iter().any(handles) {
         let help =
             "write `#[on_request] fn handle(&self, request: Request<'_>) -> Reply { .. }` in it";
@@ -105,6 +108,18 @@ fn of_impl(of: &Type, members: &mut [Member], options: &Options, errors: Errors)
         if errors.is_empty() { put_together(of, &hooks, options) } else { fallback::service(of) };
     let (glue, errors) = (glue(options.krate.as_ref(), impls), errors.into_tokens());
     q!(#glue #errors)
+}
+
+/// Returns whether `on_connect` may detach the connection, which then needs no handler of requests.
+fn detaches(hook: &Hook) -> bool {
+    fn names_it(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == "Detach",
+            TokenTree::Group(group) => names_it(group.stream()),
+            _ => false,
+        })
+    }
+    names_it(hook.sig.output.to_token_stream())
 }
 
 /// The hook that a method is, if one: its attribute is taken off.

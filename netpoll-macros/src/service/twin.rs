@@ -45,7 +45,9 @@ impl Twin<'_> {
             Kind::Connect => self.connect(),
             Kind::Close => self.close(),
             Kind::Datagram => self.datagram(),
-            Kind::Prepare | Kind::Disconnect | Kind::Error | Kind::Idle => self.looker(),
+            Kind::Prepare | Kind::Disconnect | Kind::HalfClose | Kind::Error | Kind::Idle => {
+                self.looker()
+            }
         };
         let wants = self.wants().map(|session| {
             let name = &self.name;
@@ -480,6 +482,7 @@ impl Twin<'_> {
             Kind::Prepare => ("OnPrepare", "on_prepare"),
             Kind::Disconnect => ("OnDisconnect", "on_disconnect"),
             Kind::Idle => ("OnIdle", "on_idle"),
+            Kind::HalfClose => ("OnHalfClose", "on_half_close"),
             _ => ("OnError", "on_error"),
         };
         let (of, method) =

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{connection::Connection, core::Conn, deadlines::Kind, state::GONE, wait::News};
+use super::{connection::Connection, core::Conn, deadlines::Kind, wait::News};
 use crate::{
     error::{Error, ErrorKind, Result},
     sched,
@@ -19,7 +19,8 @@ use crate::{
 /// Tells a handler that its work is not wanted any more: the peer went, this side closes the
 /// connection, or the request's deadline has passed.
 ///
-/// A peer that has only shut down its sending side counts as gone here: most that do have closed.
+/// A peer that has only shut down its sending side counts as gone here: most that do have closed. With
+/// [`keep_half_open`](crate::ConnectionOptions::keep_half_open) it counts once this side has shut down its own.
 #[derive(Clone)]
 pub struct Cancel {
     conn: Arc<Conn>,
@@ -77,7 +78,7 @@ impl Connection {
 }
 
 fn happened(conn: &Conn, deadline: Deadline) -> bool {
-    conn.state_word.load() & GONE != 0
+    conn.is_given_up(conn.state_word.load())
         || conn.deadlines.passed(Kind::Request, conn.shard.clock.now_ms())
         || deadline.has_passed()
 }

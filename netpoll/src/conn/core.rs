@@ -22,7 +22,7 @@ use super::{
     reason::CloseReason,
     receive_slot::ReceiveSlot,
     recv::Recv,
-    state::{self, GONE, OVER, event, mark},
+    state::{self, OVER, event, mark},
     waiters::Waiters,
     write_lock,
 };
@@ -92,8 +92,23 @@ impl Conn {
         role: Role,
         handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
     ) -> Result<Arc<Self>> {
-        runtime.check_open()?;
         let shard = runtime.place().clone();
+        Self::open_at((runtime, shard), endpoint, peer, options, role, handler)
+    }
+
+    /// Opens a connection as [`open`](Self::open) does, at a shard of `runtime` that is given.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub(crate) fn open_at(
+        (runtime, shard): (&Arc<Shared>, Arc<Shard>),
+        endpoint: Endpoint,
+        peer: PeerAddress,
+        options: Arc<Settings>,
+        role: Role,
+        handler: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Handler>>,
+    ) -> Result<Arc<Self>> {
+        runtime.check_open()?;
         let recv = Box::<Recv>::default();
         let conn = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
@@ -244,7 +259,7 @@ impl Conn {
 
     /// Whether neither side has ended it, as far as is known.
     pub(crate) fn is_active(&self) -> bool {
-        self.state_word.load() & GONE == 0
+        !self.is_given_up(self.state_word.load())
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -32,6 +32,7 @@ impl Source for Conn {
         if before & StateWord::TURN != 0 && bits & mark::WRITABLE != 0 && self.pending() > 0 {
             self.flush();
         }
+        let gone = gone && self.has_peer_gone(before | bits);
         if before & StateWord::RUNNING != 0 && gone && disconnect::may_claim(before) {
             ready.push(Arc::new(Disconnect { conn: self.clone(), bits }));
         }

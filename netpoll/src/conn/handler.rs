@@ -28,6 +28,11 @@ pub(crate) trait Handler: Any + Send + Sync {
     /// The peer went. May run while another thread is in `step`.
     fn disconnected(&self, conn: &Connection, reason: CloseReason);
 
+    /// The peer has sent its end, and all requests before it are answered; the connection goes on half-open.
+    fn half_closed(&self, conn: &Connection) {
+        let _ = conn;
+    }
+
     /// Something failed that ends the connection, by another cause than an error that `step` gave.
     fn failed(&self, conn: &Connection, error: &Error);
 

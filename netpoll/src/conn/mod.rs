@@ -25,14 +25,17 @@
 //! runs `on_disconnect` (if the peer went first and it has not run), `on_close`, the close callbacks;
 //! then the connection is no longer counted ([`end`]).
 
+mod arrivals;
 mod cancel;
 mod connection;
+mod copy;
 pub(crate) mod core;
 mod deadlines;
 mod disconnect;
 mod end;
 mod events;
 pub(crate) mod frames;
+mod half_open;
 mod handle;
 pub(crate) mod handler;
 mod handshake;
@@ -63,8 +66,10 @@ mod write_lock;
 mod write_lock_models;
 mod writer;
 
+pub(crate) use arrivals::Arrivals;
 pub use cancel::{Cancel, Deadline};
 pub use connection::Connection;
+pub use copy::{BoxCopy, Copied, CopyBidirectional, CopyError, copy_bidirectional};
 pub(crate) use handshake::Handshakes;
 pub(crate) use options::{
     ChosenOptions, Settings, connection_options, connection_setters, setters_of_builder,

@@ -47,6 +47,11 @@ macro_rules! connection_options {
             idle_timeout: Option<Duration>, impl Into<Option<Duration>>, None,
                 "longest time without a byte received while no request is handled. `None`: no limit. \
                  Default: none.";
+            keep_half_open: bool, bool, false,
+                "treatment of a peer's half-close. On: it is an event, `on_half_close` is called after the last \
+                 request is answered, and the connection stays open for sending until this side shuts down or \
+                 closes it, the peer resets it, or `idle_timeout` passes. Off: the connection ends with the answer \
+                 to the last request. Default: off.";
             write_high: usize, usize, 1 << 20,
                 "high-water mark: with more bytes of pending output than this, the connection reads no \
                  further requests and writers wait. Default: 1 MiB.";

@@ -225,6 +225,11 @@ impl Reader {
         }
     }
 
+    /// Waits until a read may give something.
+    pub(super) async fn arrived(&mut self) {
+        self.conn.until(News::Bytes, |conn| wait_is_over(conn).then_some(())).await;
+    }
+
     /// Reads once, without waiting; `want` bytes are known to be missing.
     pub(super) fn read(&mut self, want: usize) -> Result<Filled> {
         let conn = self.conn.clone();

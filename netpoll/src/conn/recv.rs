@@ -23,6 +23,8 @@ pub(crate) struct Recv {
     pub(super) busy: bool,
     /// Pending output is past the mark: nothing is handled until it is below the low one.
     pub(super) full: bool,
+    /// The handler was told of the peer's end.
+    pub(super) half_closed: bool,
     /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
     pub(super) linger: Option<usize>,
     /// Bytes that came over the wire in all.

@@ -89,9 +89,6 @@ pub(super) mod mark {
 /// Nothing more will be read or written.
 pub(super) const OVER: u32 = mark::ABORTING | mark::FINISHED;
 
-/// The peer went, or this side gave the connection up: what `Cancel` tells.
-pub(super) const GONE: u32 = mark::READ_CLOSED | mark::HUNG_UP | mark::CLOSING | OVER;
-
 /// A stage in the life of a connection. See the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {

@@ -137,7 +137,7 @@ impl Connection {
     ) -> Turned {
         let conn = &self.conn;
         let busy = recv.as_ref().is_none_or(|recv| recv.busy);
-        if busy && word & (mark::READ_CLOSED | mark::HUNG_UP) != 0 {
+        if busy && conn.has_peer_gone(word) {
             conn.disconnect(&**handler, word);
         }
         // What came in time is read and handled before a deadline is judged: nobody ran meanwhile, perhaps.
@@ -231,7 +231,7 @@ impl Conn {
         let mut turned = Turned::Idle;
         match after {
             After::Wait => {
-                if recv.eof {
+                if recv.eof && !self.stays_half_open(handler, &mut recv) {
                     self.set_reason(CloseReason::Eof);
                     return self.close_by_turn(recv);
                 }
@@ -259,6 +259,7 @@ impl Conn {
                 self.put_back(Some(recv));
                 self.detach();
                 handler.closed(&Connection::unowned(self.clone()), CloseReason::Detached);
+                self.end_if_deserted();
                 return Turned::Idle;
             }
         }
@@ -313,12 +314,17 @@ impl Conn {
                 self.end(mark::CLOSING, CloseReason::IdleTimeout);
             }
         }
-        let gone = word & (mark::READ_CLOSED | mark::HUNG_UP) != 0;
-        if gone && word & (mark::DETACHED | mark::CLOSING) == mark::DETACHED {
-            // The last handle that goes schedules a turn.
-            if self.handles.load(Acquire) == 0 {
-                self.end(mark::CLOSING, CloseReason::Eof);
-            }
+        if word & (mark::DETACHED | mark::CLOSING) == mark::DETACHED {
+            self.end_if_deserted();
+        }
+    }
+
+    /// Ends a detached connection of which nobody has a handle any more. The last handle that goes schedules a
+    /// turn, which looks here.
+    fn end_if_deserted(self: &Arc<Self>) {
+        if self.handles.load(Acquire) == 0 {
+            let gone = self.has_peer_gone(self.state_word.load());
+            self.end(mark::CLOSING, if gone { CloseReason::Eof } else { CloseReason::Local });
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     addr::PeerAddress,
     observe::Route,
-    sched::{BoxFuture, shared::Shared, turn::Turn},
+    sched::{BoxFuture, shard::Shard, shared::Shared, turn::Turn},
 };
 
 impl Conn {
@@ -31,6 +31,11 @@ impl Conn {
     /// The runtime that it belongs to.
     pub(crate) fn runtime(&self) -> &Arc<Shared> {
         &self.runtime
+    }
+
+    /// The shard whose poller watches it.
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        &self.shard
     }
 
     /// Queues a turn, in which the handler looks at what it has.

@@ -167,9 +167,11 @@ impl Conn {
         let word = self.state_word.load() & (mark::SHUT | mark::SHUT_DONE | mark::HUNG_UP);
         let shut = word == mark::SHUT;
         if shut && self.has_sent_all() {
-            self.state_word.set(mark::SHUT_DONE);
+            let word = self.state_word.set(mark::SHUT_DONE);
             // The peer may be gone, which the reading side tells.
             let _ = self.endpoint.shutdown_write();
+            // Where the peer has sent its end before, both directions are done.
+            self.wake_waiters(word, News::End.bit() | News::Room.bit());
         }
     }
 }

@@ -4,11 +4,13 @@ mod asking;
 mod lookup;
 
 use std::{
+    fmt,
     future::{Future, poll_fn},
     io::{
         self,
         ErrorKind::{TimedOut, WouldBlock},
     },
+    os::fd::OwnedFd,
     path::Path,
     pin::pin,
     sync::Arc,
@@ -28,9 +30,9 @@ use crate::{
         wait::News,
     },
     error::{Error, ErrorKind, Result},
-    sched::{Runtime, block_on, sleep_on},
+    sched::{Runtime, block_on, shard::Shard, shared::Shared, sleep_on},
     shm,
-    sys::{Connecting, Endpoint},
+    sys::{Connecting, Endpoint, Socket},
     timer::Moment,
     transport::{self, Role, Transport},
 };
@@ -56,7 +58,18 @@ pub struct Dialer {
     runtime: Option<Runtime>,
     timeout: Option<Duration>,
     server_name: Option<String>,
+    beside: Option<Beside>,
     settings: Arc<Settings>,
+}
+
+/// The shard of a connection, at which dialled ones are put.
+#[derive(Clone)]
+struct Beside(Arc<Shard>);
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Beside").field(&self.0.index).finish()
+    }
 }
 
 impl Default for Dialer {
@@ -74,13 +87,38 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 impl Dialer {
     /// Creates a dialer on the default runtime, with a connect timeout of 10 s.
     pub fn new() -> Self {
-        Self { runtime: None, timeout: None, server_name: None, settings: Arc::default() }
+        Self {
+            runtime: None,
+            timeout: None,
+            server_name: None,
+            beside: None,
+            settings: Arc::default(),
+        }
     }
 
     connection_setters! { this, this }
 
+    /// Puts the connections on the poller of `connection`, and so on its runtime: two connections that talk to
+    /// each other then wake no thread to do so. For a proxy, a gateway, or a handler that asks another server.
+    ///
+    /// ```
+    /// use netpoll::{Dialer, Listener};
+    /// # let backend = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = Listener::bind("127.0.0.1:0")?;
+    /// # let client = std::net::TcpStream::connect(listener.addresses()[0].inet().unwrap())?;
+    /// let client = listener.accept()?;
+    /// let server = Dialer::new().beside(&client).dial(backend.local_addr()?)?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    pub fn beside(mut self, connection: &Connection) -> Self {
+        self.runtime = Some(Runtime::of(connection.conn.runtime().clone()));
+        self.beside = Some(Beside(connection.conn.shard().clone()));
+        self
+    }
+
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.beside = None;
         self.runtime = Some(runtime.clone());
         self
     }
@@ -209,8 +247,7 @@ impl Dialer {
         };
         let session = self.within(until, shm::connect(runtime, path, begin)).await;
         let endpoint = session.unwrap_or_else(|| Err(self.late("no session")))?;
-        let settings = self.settings.clone();
-        let conn = Conn::open(runtime, endpoint, peer.clone(), settings, Role::Client, |_| None)?;
+        let conn = self.open(runtime, endpoint, peer.clone())?;
         self.shake(Connection::owned(conn), None, until).await
     }
 
@@ -275,6 +312,7 @@ impl Dialer {
         self.runtime = own.runtime.clone().or(self.runtime);
         self.timeout = own.timeout.or(self.timeout);
         self.server_name = own.server_name.clone().or(self.server_name);
+        self.beside = own.beside.clone().or(self.beside);
         Arc::make_mut(&mut self.settings).extend(&own.settings);
         self
     }
@@ -331,6 +369,50 @@ impl Dialer {
         }
     }
 
+    /// Makes a connection of an endpoint.
+    fn open(
+        &self,
+        runtime: &Arc<Shared>,
+        endpoint: Endpoint,
+        peer: PeerAddress,
+    ) -> Result<Arc<Conn>> {
+        let shard =
+            self.beside.as_ref().map_or_else(|| runtime.place(), |beside| &beside.0).clone();
+        let settings = self.settings.clone();
+        Conn::open_at((runtime, shard), endpoint, peer, settings, Role::Client, |_| None)
+    }
+
+    /// Makes a connection of a stream socket that is connected already: a [`std::net::TcpStream`], a
+    /// [`std::os::unix::net::UnixStream`] or one end of a socket pair. Its reader and writer are there at once.
+    ///
+    /// ```
+    /// use std::{io::Read, os::unix::net::UnixStream};
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let conn = netpoll::Dialer::new().adopt(ours)?;
+    /// conn.write(b"hello")?;
+    /// let mut said = [0; 5];
+    /// theirs.read_exact(&mut said)?;
+    /// assert_eq!(&said, b"hello");
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Io` if it is not a connected stream socket; `Config` if this dialler has a transport, whose handshake
+    /// only a dial carries out; `Closed` if the runtime shuts down.
+    pub fn adopt(&self, stream: impl Into<OwnedFd>) -> Result<Connection> {
+        self.check()?;
+        if self.settings.transport.is_some() {
+            let why = "a stream cannot be adopted by a dialler with a transport: dial instead";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        let (socket, peer) = Socket::adopt(stream.into(), &self.settings.stream())
+            .map_err(|e| Error::io("adopting a stream", e))?;
+        let owner = self.owner();
+        let conn = self.open(owner.shared(), socket.into(), peer)?;
+        conn.dialled();
+        Ok(Connection::owned(conn))
+    }
+
     /// Begins to connect; the poller reports the end. Dropping the connection gives the dial up.
     fn begin(&self, peer: &PeerAddress) -> Result<(Connection, Connecting)> {
         let owner = self.owner();
@@ -338,14 +420,7 @@ impl Dialer {
         let (endpoint, state) =
             Endpoint::connect_start(peer, &self.settings.stream(), &runtime.settings.faults)
                 .map_err(plain)?;
-        let conn = Conn::open(
-            runtime,
-            endpoint,
-            peer.clone(),
-            self.settings.clone(),
-            Role::Client,
-            |_| None,
-        )?;
+        let conn = self.open(runtime, endpoint, peer.clone())?;
         // The dial has a deadline of its own.
         conn.begin_dial();
         Ok((Connection::owned(conn), state))

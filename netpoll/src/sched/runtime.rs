@@ -30,7 +30,7 @@ impl Runtime {
     }
 
     /// A handle to the runtime of `shared`, whose handles may all be gone.
-    pub(super) fn of(shared: Arc<Shared>) -> Self {
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
         let mut owner = shared.owner.lock();
         if let Some(owner) = owner.upgrade() {
             return Self(owner);

@@ -6,7 +6,6 @@ use super::{
     acceptance::Acceptance,
     event_loop::{Drain, EventLoop},
     lifecycle::Lifecycle,
-    listeners,
     open::OpenConnections,
 };
 #[cfg(feature = "tls")]
@@ -15,7 +14,7 @@ use crate::{
     addr::{Address, ToAddress},
     conn::{ConnectionOptions, Handshakes, Settings, connection_setters},
     error::{Error, ErrorKind, Result},
-    listen::{Acceptor, Sessions},
+    listen::{self, Acceptor, Sessions},
     observe::{Observer, Observers, Scope},
     sched::Runtime,
     service::{
@@ -386,14 +385,14 @@ impl<S: Service> EventLoopBuilder<S> {
                 return Err(Error::new(ErrorKind::Config, why));
             }
         }
-        let mut listeners = listeners::bind(&streams, &options)?;
-        let sessions = listeners::bind(&shared, &options)?;
+        let mut listeners = listen::bind(&streams, &options)?;
+        let sessions = listen::bind(&shared, &options)?;
         for adopted in self.adopted.drain(..) {
             let listener = adopted.try_clone().and_then(|fd| Listener::adopt(fd, &options));
             listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
         }
         if self.inherit {
-            listeners.extend(listeners::inherit(&options)?);
+            listeners.extend(listen::inherit(&options)?);
         }
         if listeners.is_empty() && sessions.is_empty() && datagrams.is_empty() {
             let why = match self.inherit {

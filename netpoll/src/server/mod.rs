@@ -7,7 +7,6 @@ mod datagrams;
 mod event_loop;
 mod events;
 mod lifecycle;
-mod listeners;
 #[cfg(feature = "udp")]
 mod observed_datagrams;
 mod open;

@@ -69,11 +69,15 @@ impl<S: Service> ConnectionHandler<S> {
         };
         guard::discard(Place::OnConnect, mem::replace(&mut state.phase, Phase::Over));
         match opened {
-            Ok(session) => {
+            Ok(mut session) => {
+                let detach = S::detach(&mut session);
                 state.session = Some(session);
                 state.phase = Phase::Open;
                 conn.conn.opened();
-                None
+                detach.map(|detach| {
+                    state.detached = detach.into_task();
+                    After::Detach
+                })
             }
             Err(error) => Some(self.fail(step, &error)),
         }
@@ -150,6 +154,13 @@ impl<S: Service> Handler for ConnectionHandler<S> {
         }
     }
 
+    fn half_closed(&self, conn: &Connection) {
+        if let Err(panicked) = guard::run(Place::OnHalfClose, || self.service.on_half_close(conn)) {
+            self.on_error(conn, &panicked.into());
+            conn.conn.abort(CloseReason::Panic);
+        }
+    }
+
     fn failed(&self, conn: &Connection, error: &Error) {
         self.on_error(conn, error);
     }
@@ -178,6 +189,10 @@ impl<S: Service> Handler for ConnectionHandler<S> {
 
     fn closed(&self, conn: &Connection, reason: CloseReason) {
         self.give_up();
+        let task = self.state.lock().detached.take();
+        if let Some(task) = task {
+            conn.conn.spawn(task);
+        }
         let session = {
             let mut state = self.state.lock();
             state.session.take().or_else(|| state.slot.lock().take())

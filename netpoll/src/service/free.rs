@@ -67,6 +67,7 @@ impl<H: Alone<Self>> HookSet for Free<H> {
     type Connect = NoHook;
     type Request = H::Request;
     type Disconnect = NoHook;
+    type HalfClose = NoHook;
     type Close = NoHook;
     type Error = NoHook;
     type Idle = NoHook;

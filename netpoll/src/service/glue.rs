@@ -2,7 +2,8 @@
 
 pub use super::{
     Call, CallParts, Coded, Dispatch, Flow, FromCall, FromHook, HookParts, In, IntoReply, NoHook,
-    OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest, Out, Request, Service,
+    OnClose, OnConnect, OnDisconnect, OnError, OnHalfClose, OnIdle, OnPrepare, OnRequest, Out,
+    Request, Service,
     coded::By,
     fault::Fault,
     fault_reply::{Faults, NoFaults, NoNumbers, Numbers},

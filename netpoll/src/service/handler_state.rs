@@ -71,6 +71,8 @@ pub(crate) struct ConnectionHandler<S: Service> {
 pub(super) struct State<S: Service> {
     pub(super) phase: Phase<S::Session>,
     pub(super) scan: Guarded<<S::Request as Take>::Scan>,
+    /// The task that goes on with the connection once it is detached.
+    pub(super) detached: Option<BoxFuture<()>>,
     /// The end that waits for the concurrent requests in flight.
     pub(super) ending: Option<Ending>,
     pub(super) session: Option<S::Session>,
@@ -117,6 +119,7 @@ impl<S: Service> ConnectionHandler<S> {
             times: Times::default(),
             watch: None,
             pending: None,
+            detached: None,
         };
         let in_flight = in_flight_table();
         let state = Mutex::new(state);

@@ -3,9 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use super::{
-    Call, Dispatch, Fault, Flow, Out, Request, Service,
+    Call, Detach, Dispatch, Fault, Flow, Out, Request, Service,
     hook_results::{idle, logged, told},
-    hooks::{OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest},
+    hooks::{OnClose, OnConnect, OnDisconnect, OnError, OnHalfClose, OnIdle, OnPrepare, OnRequest},
     sessions::Kept,
 };
 use crate::{
@@ -40,6 +40,7 @@ use crate::{
 ///     type Connect = NoHook;
 ///     type Request = Echo;
 ///     type Disconnect = NoHook;
+///     type HalfClose = NoHook;
 ///     type Close = NoHook;
 ///     type Error = NoHook;
 ///     type Idle = NoHook;
@@ -59,6 +60,8 @@ pub trait HookSet: Send + Sync + Sized + 'static {
     type Request: OnRequest<Self, SessionOf<Self>>;
     /// The hook that is called when a peer disconnects.
     type Disconnect: OnDisconnect<Self>;
+    /// The hook that is called when a peer has sent its end.
+    type HalfClose: OnHalfClose<Self>;
     /// The hook that receives sessions at their end.
     type Close: OnClose<Self, SessionOf<Self>>;
     /// The hook that receives errors.
@@ -81,7 +84,7 @@ impl<H: HookSet> Service for H {
     type Request = <H::Request as OnRequest<H, SessionOf<H>>>::Request;
     const DISPATCH: Dispatch = H::Request::DISPATCH;
     const TIMEOUT: Option<Duration> = H::Request::TIMEOUT;
-    const STREAMS: bool = H::Request::STREAMS;
+    const STREAMS: bool = H::Request::STREAMS || H::Connect::STREAMS;
 
     #[cfg(feature = "udp")]
     fn datagrams(server: &std::sync::Arc<Self>) -> Option<super::DatagramService> {
@@ -123,6 +126,14 @@ impl<H: HookSet> Service for H {
 
     fn on_disconnect(&self, conn: &Connection, reason: CloseReason) {
         told(self, conn, H::Disconnect::on_disconnect(self, conn, reason));
+    }
+
+    fn on_half_close(&self, conn: &Connection) {
+        told(self, conn, H::HalfClose::on_half_close(self, conn));
+    }
+
+    fn detach(session: &mut Self::Session) -> Option<Detach> {
+        H::Session::detach(session)
     }
 
     async fn on_close(&self, conn: &Connection, session: Self::Session, reason: CloseReason) {

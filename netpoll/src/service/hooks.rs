@@ -95,6 +95,9 @@ pub trait OnPrepare<S> {
     label = "the session of this server is `{W}`"
 )]
 pub trait OnConnect<S, W: Kept> {
+    /// False for the hook that is not there.
+    const STREAMS: bool = true;
+
     /// See [`Service::on_connect`](super::Service::on_connect).
     ///
     /// # Errors
@@ -110,6 +113,16 @@ pub trait OnDisconnect<S> {
     /// # Errors
     /// `on_error` is told.
     fn on_disconnect(server: &S, conn: &Connection, reason: CloseReason) -> Result<()>;
+}
+
+/// A hook of the server `S` that is called when a peer has sent its end, with
+/// [`keep_half_open`](crate::ConnectionOptions::keep_half_open).
+pub trait OnHalfClose<S> {
+    /// See [`Service::on_half_close`](super::Service::on_half_close).
+    ///
+    /// # Errors
+    /// `on_error` is told.
+    fn on_half_close(server: &S, conn: &Connection) -> Result<()>;
 }
 
 /// A hook of the server `S` that receives sessions when their connections have ended.
@@ -170,6 +183,8 @@ impl<S> OnPrepare<S> for NoHook {
 }
 
 impl<S: Sync, W: Kept<Session: Default>> OnConnect<S, W> for NoHook {
+    const STREAMS: bool = false;
+
     #[inline]
     async fn on_connect(_: &S, _: &Connection) -> Result<W::Session> {
         Ok(W::Session::default())
@@ -179,6 +194,13 @@ impl<S: Sync, W: Kept<Session: Default>> OnConnect<S, W> for NoHook {
 impl<S> OnDisconnect<S> for NoHook {
     #[inline]
     fn on_disconnect(_: &S, _: &Connection, _: CloseReason) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<S> OnHalfClose<S> for NoHook {
+    #[inline]
+    fn on_half_close(_: &S, _: &Connection) -> Result<()> {
         Ok(())
     }
 }

@@ -15,6 +15,9 @@
 //! [`State`], [`Out`], [`Ext`](layers::Ext) of what a layer attached. In `on_error` the last `&T` is the error; in `on_close` the first argument by
 //! value is the session. Other hooks take [`Peer`], [`Local`], [`State`] and [`CloseReason`] by value.
 //!
+//! **A server without requests** has an `on_connect` that returns a [`Detach`], or a `Result` of it: the
+//! connection goes on without handlers, with its reader and writer in the hands of a task.
+//!
 //! **Returns** of `on_request`: `()`, a frame, `Option`, `Result` whose error is an [`IntoErrorReply`],
 //! [`Replies`], [`Flow`]. `on_connect` returns the session, or a `Result` of it.
 //!
@@ -47,9 +50,9 @@
 //! where `T` may be a `Result`; `#[timeout = "2s"]` and `#[concurrent = 64]` are the server's, for this method.
 //!
 //! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
-//! `frame_timeout`, `write_timeout`, `idle_timeout`, `handshake_timeout`, `max_connections`, `max_handshakes`,
-//! `pollers`, `workers`, `transport`, `tls`; [`layers = [..]`](layers), whose expressions may use `self`; `codec`,
-//! on an impl block; and `crate`. It gives the type `builder()`, where each can be
+//! `frame_timeout`, `write_timeout`, `idle_timeout`, `handshake_timeout`, `keep_half_open`, `max_connections`,
+//! `max_handshakes`, `pollers`, `workers`, `transport`, `tls`; [`layers = [..]`](layers), whose expressions may use
+//! `self`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
 //! changed, and `serve()`.
 //!
 //! ```
@@ -102,6 +105,7 @@ mod concurrent_task;
 mod connection_handler;
 #[cfg(feature = "udp")]
 pub mod datagram;
+mod detach;
 mod dispatch;
 mod done;
 mod extract;
@@ -153,10 +157,13 @@ pub use call::{Call, Flow, Out};
 pub use coded::Coded;
 #[cfg(feature = "udp")]
 pub use datagram::DatagramService;
+pub use detach::Detach;
 pub use extract::{CallParts, FromCall, FromHook, HookParts, In, Local, Peer, State};
 pub use fault::Fault;
 pub use free::Free;
-pub use hooks::{NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnIdle, OnPrepare, OnRequest};
+pub use hooks::{
+    NoHook, OnClose, OnConnect, OnDisconnect, OnError, OnHalfClose, OnIdle, OnPrepare, OnRequest,
+};
 #[cfg(feature = "json")]
 pub use payload::Json;
 #[cfg(any(feature = "json", feature = "postcard"))]
@@ -303,6 +310,14 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// Closes the connection; `on_error` is told, `on_close` is not called.
     fn on_connect(&self, conn: &Connection) -> impl Future<Output = Result<Self::Session>> + Send;
 
+    /// Returns the order to detach the connection, taken out of a `session` that
+    /// [`on_connect`](Self::on_connect) has just created: no request is read, and the connection goes on
+    /// without this service. `on_close` is called for the session with
+    /// [`CloseReason::Detached`](crate::CloseReason::Detached).
+    fn detach(_session: &mut Self::Session) -> Option<Detach> {
+        None
+    }
+
     /// Handles one request. What is written to `call.out` leaves at the end of the turn, together with
     /// the answers to other requests.
     ///
@@ -339,6 +354,13 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// Called when the peer disconnects. Runs on the poller, so it must be short; a request may be under way, and requests
     /// that came before may still be handled after it.
     fn on_disconnect(&self, _conn: &Connection, _reason: CloseReason) {}
+
+    /// Called once when the peer has sent its end, on connections with
+    /// [`keep_half_open`](crate::ConnectionOptions::keep_half_open): after the requests that came before it
+    /// are answered. Nothing more comes, and what this side sends still arrives. The connection ends when
+    /// this side has shut down its direction too
+    /// ([`shutdown_write`](crate::Connection::shutdown_write)), or closes it.
+    fn on_half_close(&self, _conn: &Connection) {}
 
     /// Called when the connection has ended. Nothing runs for it after this.
     fn on_close(

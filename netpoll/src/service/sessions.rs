@@ -3,10 +3,11 @@
 //! Each hook states the session that it takes ([`Wants`]): one of a type that it names, or none.
 //! `#[server]` takes the first that is named ([`Choose`]).
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, mem, sync::Arc};
 
 use parking_lot::Mutex;
 
+use super::Detach;
 use crate::error::{Error, Result};
 
 /// A hook that takes a session.
@@ -25,9 +26,7 @@ pub enum Shared {}
 
 /// The value that `on_connect` created and no other hook uses. It lives as long as the connection.
 #[derive(Clone, Default)]
-pub struct Unnamed(
-    #[expect(dead_code, reason = "it is kept")] Option<Arc<Mutex<Box<dyn Any + Send>>>>,
-);
+pub struct Unnamed(Option<Arc<Mutex<Box<dyn Any + Send>>>>);
 
 impl Unnamed {
     /// Keeps `value`.
@@ -50,11 +49,11 @@ pub trait Choose {
     type Session: Kept;
 }
 
-impl<A, B> Choose for (Named<A>, B) {
+impl<A: 'static, B> Choose for (Named<A>, B) {
     type Session = Named<A>;
 }
 
-impl<A> Choose for (Unnamed, Named<A>) {
+impl<A: 'static> Choose for (Unnamed, Named<A>) {
     type Session = Named<A>;
 }
 
@@ -69,13 +68,22 @@ pub type Chosen<R, C> = <(<R as Wants>::Session, <C as Wants>::Session) as Choos
 pub trait Kept {
     /// [`Service::Session`](super::Service::Session).
     type Session;
+
+    /// See [`Service::detach`](super::Service::detach).
+    fn detach(_session: &mut Self::Session) -> Option<Detach> {
+        None
+    }
 }
 
-impl<T> Kept for Named<T> {
+impl<T: 'static> Kept for Named<T> {
     type Session = T;
+
+    fn detach(session: &mut T) -> Option<Detach> {
+        (session as &mut dyn Any).downcast_mut::<Detach>().map(mem::take)
+    }
 }
 
-impl<A> Choose for (Shared, Named<A>) {
+impl<A: 'static> Choose for (Shared, Named<A>) {
     type Session = Named<Arc<A>>;
 }
 
@@ -89,6 +97,11 @@ impl Kept for Shared {
 
 impl Kept for Unnamed {
     type Session = Self;
+
+    fn detach(session: &mut Self) -> Option<Detach> {
+        let kept = session.0.as_ref()?;
+        kept.lock().downcast_mut::<Detach>().map(mem::take)
+    }
 }
 
 /// A return value of `on_connect` where the session is `W`: a [`Named`] `T`, or a `Result` of one. Where
@@ -106,27 +119,27 @@ pub trait IntoSession<W: Kept> {
     fn into_session(self) -> Result<W::Session>;
 }
 
-impl<T> IntoSession<Named<T>> for T {
+impl<T: 'static> IntoSession<Named<T>> for T {
     #[inline]
     fn into_session(self) -> Result<T> {
         Ok(self)
     }
 }
 
-impl<T, E: Into<Error>> IntoSession<Named<T>> for Result<T, E> {
+impl<T: 'static, E: Into<Error>> IntoSession<Named<T>> for Result<T, E> {
     #[inline]
     fn into_session(self) -> Result<T> {
         self.map_err(Into::into)
     }
 }
 
-impl<T> IntoSession<Named<Arc<T>>> for T {
+impl<T: 'static> IntoSession<Named<Arc<T>>> for T {
     fn into_session(self) -> Result<Arc<T>> {
         Ok(Arc::new(self))
     }
 }
 
-impl<T, E: Into<Error>> IntoSession<Named<Arc<T>>> for Result<T, E> {
+impl<T: 'static, E: Into<Error>> IntoSession<Named<Arc<T>>> for Result<T, E> {
     fn into_session(self) -> Result<Arc<T>> {
         self.map(Arc::new).map_err(Into::into)
     }
@@ -135,6 +148,12 @@ impl<T, E: Into<Error>> IntoSession<Named<Arc<T>>> for Result<T, E> {
 impl IntoSession<Unnamed> for () {
     fn into_session(self) -> Result<Unnamed> {
         Ok(Unnamed::default())
+    }
+}
+
+impl IntoSession<Unnamed> for Detach {
+    fn into_session(self) -> Result<Unnamed> {
+        Ok(Unnamed::new(self))
     }
 }
 

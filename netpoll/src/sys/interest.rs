@@ -10,7 +10,8 @@ pub enum Interest {
     /// when it begins (edge-triggered). Register a connecting socket only after `connect` was
     /// called: before, it counts as hung up.
     Stream,
-    /// A datagram socket: readable, reported when datagrams come (edge-triggered). One whose replies
+    /// A datagram socket, or a listener from which threads accept themselves: readable, reported when
+    /// something comes (edge-triggered). A datagram socket whose replies
     /// wait for room is registered as a [`Stream`](Self::Stream).
     Datagrams,
     /// A listening socket: readable, reported as long as connections wait (level-triggered), so

@@ -64,5 +64,5 @@ pub(crate) use no_ring::{BATCH, Outgoing, Ring};
 pub(crate) use options::{Keepalive, StreamOptions};
 pub(crate) use os::{RawEvents, Selector, Waker, inspect_thread, set_timer_slack, thread_number};
 pub(crate) use prefetch::prefetch;
-pub(crate) use socket::Connecting;
 pub use socket::Credentials;
+pub(crate) use socket::{Connecting, Socket};

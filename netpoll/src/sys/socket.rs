@@ -17,7 +17,7 @@ use std::{
     os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
-use socket2::SockRef;
+use socket2::{SockRef, Type};
 
 use super::{
     call::{retry, size},
@@ -73,6 +73,22 @@ impl From<OwnedFd> for Socket {
 }
 
 impl Socket {
+    /// Takes over a connected stream socket.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `fd` is not a stream socket or listens, `NotConnected` if it is not connected.
+    pub(crate) fn adopt(fd: OwnedFd, options: &StreamOptions) -> io::Result<(Self, PeerAddress)> {
+        let socket = SockRef::from(&fd);
+        if socket.r#type()? != Type::STREAM {
+            let why = "it is not a stream socket";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let peer = from_system(&socket.peer_addr()?);
+        socket.set_nonblocking(true)?;
+        options.apply(&socket, socket.local_addr()?.is_unix())?;
+        Ok((fd.into(), peer))
+    }
+
     /// The descriptor. Do not keep it past the moment up to which nobody may close this socket.
     pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
         let fd = self.raw()?;

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     frame::Status,
     sched,
-    service::{Call, Dispatch, Flow, Out, Request, Service, fault::Fault, notes::Notes},
+    service::{Call, Detach, Dispatch, Flow, Out, Request, Service, fault::Fault, notes::Notes},
     timer::Moment,
 };
 
@@ -105,6 +105,14 @@ impl<S: Service, L: Layer + 'static> Service for Layered<S, L> {
 
     fn on_disconnect(&self, conn: &Connection, reason: CloseReason) {
         self.service.on_disconnect(conn, reason);
+    }
+
+    fn on_half_close(&self, conn: &Connection) {
+        self.service.on_half_close(conn);
+    }
+
+    fn detach(session: &mut S::Session) -> Option<Detach> {
+        S::detach(session)
     }
 
     fn on_close(

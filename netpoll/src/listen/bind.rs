@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 16;
 ///
 /// # Errors
 /// `Address` if a name cannot be resolved, `Io` if an address cannot be listened on.
-pub(super) fn bind(addresses: &[Address], options: &ListenOptions) -> Result<Vec<Listener>> {
+pub(crate) fn bind(addresses: &[Address], options: &ListenOptions) -> Result<Vec<Listener>> {
     let peers = addresses.iter().map(Address::resolve).collect::<Result<Vec<_>>>()?;
     let all: Vec<SocketAddr> = peers.iter().flatten().filter_map(PeerAddress::inet).collect();
     let mut listeners = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn bind(addresses: &[Address], options: &ListenOptions) -> Result<Vec
 }
 
 /// Takes over the listeners of the parent process.
-pub(super) fn inherit(options: &ListenOptions) -> Result<Vec<Listener>> {
+pub(crate) fn inherit(options: &ListenOptions) -> Result<Vec<Listener>> {
     let inherited = take_inherited(options)?.into_iter().map(|inherited| {
         let (name, address) = (inherited.name, inherited.listener.address());
         tracing::info!(?name, %address, "inherited a listener");
