@@ -21,7 +21,11 @@ use common::{
     wait_until,
 };
 use netpoll::{
-    Call, CloseReason, Connection, Dialer, ErrorKind, EventLoop, Flow, Frame, Result, Service, mem,
+    Call, CloseReason, Connection, Dialer, ErrorKind, EventLoop, Flow, Frame, Result, Runtime,
+    Service, mem,
+    observe::{
+        AccessLog, ConnectionClosed, ConnectionOpened, Observer, RequestBegun, RequestEnded, Stall,
+    },
 };
 use parking_lot::Mutex;
 
@@ -84,6 +88,31 @@ impl Service for Fails {
     }
 }
 
+/// Logs all that observers are told.
+struct Tells;
+
+impl Observer for Tells {
+    fn connection_opened(&self, connection: &ConnectionOpened<'_>) {
+        tracing::info!(?connection);
+    }
+
+    fn connection_closed(&self, connection: &ConnectionClosed<'_>) {
+        tracing::info!(?connection);
+    }
+
+    fn request_begun(&self, request: &RequestBegun<'_>) {
+        tracing::info!(?request);
+    }
+
+    fn request_ended(&self, request: &RequestEnded<'_>) {
+        tracing::info!(?request);
+    }
+
+    fn stalled(&self, stall: &Stall) {
+        tracing::info!(?stall, "{stall}");
+    }
+}
+
 fn login(kind: &[u8; 4], name: &[u8]) -> Vec<u8> {
     [&(name.len() as u16).to_be_bytes()[..], kind, name].concat()
 }
@@ -109,8 +138,18 @@ fn no_payload_is_logged() {
     tracing::trace!("the capture works");
     assert!(holds_secret(SECRET) && holds_secret(format!("{SECRET:?}").as_bytes()));
     let errors = Log::default();
-    let (runtime, server) = serve(Fails(errors.clone()), |b| {
-        b.max_frame(100_000).frame_timeout(Some(Duration::from_millis(50)))
+    // Stalls are told of too.
+    let runtime = Runtime::builder()
+        .pollers(2)
+        .stall_after(Duration::from_millis(20))
+        .inspect_stalls(true)
+        .observer(Tells)
+        .build()
+        .unwrap();
+    let server = serve_on(&runtime, Fails(errors.clone()), |b| {
+        b.max_frame(100_000)
+            .frame_timeout(Some(Duration::from_millis(50)))
+            .observer(AccessLog::new())
     });
     let mut echo = connect(&server);
     echo.write_all(&login(b"ECHO", SECRET)).unwrap();
@@ -143,6 +182,11 @@ fn no_payload_is_logged() {
     let logged = lines.0.lock();
     let text = String::from_utf8_lossy(&logged);
     assert!(text.contains("the capture works") && text.contains("gone"), "{text}");
+    for event in
+        ["RequestEnded {", "ConnectionClosed {", "Stall {", "netpoll::access", "netpoll::stall"]
+    {
+        assert!(text.contains(event), "{event}: {text}");
+    }
     assert!(text.contains("netpoll"), "the library logged nothing: {text}");
     assert!(!holds_secret(&logged), "{text}");
     let errors = errors.lock();

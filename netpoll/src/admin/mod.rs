@@ -10,6 +10,9 @@
 //! | `/stalls` | the handlers that have run or waited for longer than `stall_after`, as JSON |
 //! | `/runtime` | the statistics of the runtimes as JSON |
 //!
+//! The page runs in the browser alone and asks for nothing from elsewhere. The example `observed` is a server to look
+//! at; `examples/operators.png` is its picture.
+//!
 //! It answers GET and HEAD, one request a connection. It has no authentication and shows peers'
 //! addresses, but never a byte of what they sent: listen on a loopback address, a Unix socket or a private
 //! network.

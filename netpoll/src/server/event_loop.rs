@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     listen::Acceptor,
     notify,
-    observe::{Scope, Stall},
+    observe::Stall,
     sched::{self, Runtime, block_on, completion::Completion},
     service::Service,
     timer::{Clock, Moment},
@@ -242,7 +242,7 @@ impl EventLoop {
     }
 
     /// The server's name and observers.
-    pub(super) fn scope(&self) -> &Arc<Scope> {
+    pub(super) fn scope(&self) -> &Arc<crate::observe::Scope> {
         &self.handle.0.open.scope
     }
 

@@ -1,0 +1,125 @@
+//! What observers cost: the CPU time of the workers for each request of an echo, without and with metrics.
+//!
+//! The figures are those of a release build: `cargo test --release -p netpoll --features metrics --test observer_cost
+//! -- --nocapture`. With `NETPOLL_FULL=1` the bound is checked too. `NETPOLL_COST=bare` and `NETPOLL_COST=metrics` run
+//! one of the two with as many requests as `NETPOLL_COST_REQUESTS` says, for callgrind, which counts instructions.
+
+mod common;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use common::{connect, frame};
+use netpoll::{
+    EventLoop, Frame, Runtime, ServerHandle,
+    frame::Auto,
+    metrics::{Recorder, RequestMetrics},
+    service::Free,
+};
+
+/// Requests that a client sends before it reads their answers, one for each connection.
+const CONNECTIONS: usize = 100;
+
+#[derive(Debug, Frame)]
+struct Message<'a> {
+    #[frame(len(of = rest))]
+    n: Auto<u32>,
+    #[frame(rest)]
+    body: &'a [u8],
+}
+
+#[netpoll::on_request]
+fn echo<'a>(message: Message<'a>) -> Message<'a> {
+    message
+}
+
+struct Bed {
+    _runtime: Runtime,
+    _server: EventLoop,
+    recorder: Recorder,
+    clients: Vec<TcpStream>,
+}
+
+impl Bed {
+    fn new(with_metrics: bool) -> Self {
+        let runtime = Runtime::builder().pollers(1).build().unwrap();
+        let recorder = Recorder::new();
+        let mut builder = EventLoop::builder(Free::<echo>::new()).runtime(&runtime);
+        if with_metrics {
+            builder = builder.observer(RequestMetrics::new(recorder.clone()));
+        }
+        let server = builder.name("echo").listen("127.0.0.1:0").bind().unwrap();
+        let handle: ServerHandle = server.handle();
+        let clients = (0..CONNECTIONS).map(|_| connect(&handle)).collect();
+        Self { _runtime: runtime, _server: server, recorder, clients }
+    }
+
+    /// So many requests of 1 KiB, each on the next connection.
+    fn run(&mut self, requests: usize) {
+        let request = frame(&[7; 1024]);
+        let mut answer = vec![0; request.len()];
+        for _ in 0..requests / CONNECTIONS {
+            self.clients.iter_mut().for_each(|client| client.write_all(&request).unwrap());
+            for client in &mut self.clients {
+                client.read_exact(&mut answer).unwrap();
+                assert!(answer == request);
+            }
+        }
+    }
+}
+
+/// Nanoseconds on a processor of all workers of this process.
+fn worker_time() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let paths = tasks.map(|task| task.unwrap().path());
+    let workers = paths.filter(|path| {
+        fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "netpoll-worker")
+    });
+    let time = |path: std::path::PathBuf| {
+        let text = fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    workers.filter_map(time).sum()
+}
+
+#[test]
+fn metrics_cost_little_of_a_request() {
+    if let Ok(mode) = std::env::var("NETPOLL_COST") {
+        let requests = std::env::var("NETPOLL_COST_REQUESTS").unwrap().parse().unwrap();
+        return Bed::new(mode == "metrics").run(requests);
+    }
+    let full = std::env::var_os("NETPOLL_FULL").is_some();
+    let (rounds, requests) = if full { (41, 20_000) } else { (5, 2_000) };
+    let mut beds = [Bed::new(false), Bed::new(true)];
+    beds.iter_mut().for_each(|bed| bed.run(requests));
+    let mut ratios = Vec::new();
+    let mut least = [f64::MAX; 2];
+    for _ in 0..rounds {
+        let mut took = [0.0; 2];
+        for ((bed, took), least) in beds.iter_mut().zip(&mut took).zip(&mut least) {
+            let before = worker_time();
+            bed.run(requests);
+            *took = (worker_time() - before) as f64 / requests as f64;
+            *least = least.min(*took);
+        }
+        ratios.push(took[1] / took[0]);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let median = ratios[rounds / 2];
+    println!(
+        "CPU of the workers for each request: {:.0} ns bare, {:.0} ns with metrics (least of {rounds}); median ratio {median:.3}",
+        least[0], least[1]
+    );
+    let counted = format!(
+        "netpoll_requests_total{{server=\"echo\",route=\"\",outcome=\"ok\"}} {}\n",
+        requests * (rounds + 1)
+    );
+    assert!(beds[1].recorder.exposition().contains(&counted));
+    assert!(beds[0].recorder.exposition().is_empty());
+    if full && !cfg!(debug_assertions) {
+        assert!(median <= 1.03, "{median}");
+    }
+}
