@@ -38,6 +38,7 @@ mod throttle;
 mod timer;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod trace_parent;
 pub mod transport;
 #[cfg(feature = "udp")]
 mod udp;
@@ -81,6 +82,7 @@ pub use service::{
     Service, State,
 };
 pub use sys::{Credentials, raise_fd_limit};
+pub use trace_parent::TraceParent;
 pub use transport::Transport;
 #[cfg(feature = "udp")]
 pub use udp::{Datagram, DatagramOptions, DatagramStats, Ecn};

@@ -16,7 +16,7 @@ use common::{connect, frame};
 use netpoll::{
     EventLoop, Frame, Runtime, ServerHandle,
     frame::Auto,
-    metrics::{Recorder, RequestMetrics},
+    metrics::{MetricsObserver, Recorder},
     service::Free,
 };
 
@@ -49,7 +49,7 @@ impl Bed {
         let recorder = Recorder::new();
         let mut builder = EventLoop::builder(Free::<echo>::new()).runtime(&runtime);
         if with_metrics {
-            builder = builder.observer(RequestMetrics::new(recorder.clone()));
+            builder = builder.observer(MetricsObserver::new(recorder.clone()));
         }
         let server = builder.name("echo").listen("127.0.0.1:0").bind().unwrap();
         let handle: ServerHandle = server.handle();

@@ -23,9 +23,7 @@ use common::{
 use netpoll::{
     Call, CloseReason, Connection, Dialer, ErrorKind, EventLoop, Flow, Frame, Result, Runtime,
     Service, mem,
-    observe::{
-        AccessLog, ConnectionClosed, ConnectionOpened, Observer, RequestBegun, RequestEnded, Stall,
-    },
+    observe::{ConnectionClosed, ConnectionOpened, Observer, RequestBegun, RequestEnded, Stall},
 };
 use parking_lot::Mutex;
 
@@ -147,9 +145,7 @@ fn no_payload_is_logged() {
         .build()
         .unwrap();
     let server = serve_on(&runtime, Fails(errors.clone()), |b| {
-        b.max_frame(100_000)
-            .frame_timeout(Some(Duration::from_millis(50)))
-            .observer(AccessLog::new())
+        b.max_frame(100_000).frame_timeout(Some(Duration::from_millis(50)))
     });
     let mut echo = connect(&server);
     echo.write_all(&login(b"ECHO", SECRET)).unwrap();
@@ -182,9 +178,7 @@ fn no_payload_is_logged() {
     let logged = lines.0.lock();
     let text = String::from_utf8_lossy(&logged);
     assert!(text.contains("the capture works") && text.contains("gone"), "{text}");
-    for event in
-        ["RequestEnded {", "ConnectionClosed {", "Stall {", "netpoll::access", "netpoll::stall"]
-    {
+    for event in ["RequestEnded {", "ConnectionClosed {", "Stall {", "netpoll::stall"] {
         assert!(text.contains(event), "{event}: {text}");
     }
     assert!(text.contains("netpoll"), "the library logged nothing: {text}");

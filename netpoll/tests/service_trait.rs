@@ -9,9 +9,10 @@ use std::{
 
 use common::{runtime, serve_on};
 use netpoll::{
-    Fault, Runtime, ServerHandle,
+    Fault, Runtime, ServerHandle, TraceParent,
     client::{CallOptions, Client},
     frame::{Judged, Status},
+    layers::Trace,
     rpc::{Answer, Call},
     service::{CallError, Json, MethodClient, ServiceDescription},
 };
@@ -42,6 +43,53 @@ trait Calculator {
     #[route = "v1.length"]
     fn length(&self, words: Vec<String>) -> usize;
     async fn nothing(&self);
+}
+
+/// Tells the trace that its caller is in.
+#[netpoll::service]
+trait Traced {
+    async fn trace(&self) -> Option<String>;
+    /// Calls another server's `trace`.
+    async fn through(&self) -> Option<String>;
+}
+
+/// With a client of the next server, if there is one.
+struct Traces(Option<TracedClient>);
+
+impl Traced for Traces {
+    async fn trace(&self) -> Option<String> {
+        // The second poll of a handler, on any worker, is in the span too.
+        netpoll::sleep(5 * MS).await;
+        TraceParent::current().map(|current| current.to_string())
+    }
+
+    async fn through(&self) -> Option<String> {
+        netpoll::sleep(5 * MS).await;
+        self.0.as_ref()?.trace_async().await.ok()?
+    }
+}
+
+/// A caller's trace goes through a server to the next one; a call without one begins a trace of its own.
+#[test]
+fn a_trace_is_continued_by_layers_and_clients() {
+    let runtime = runtime(2);
+    let serve = |traces| {
+        let builder = netpoll::EventLoop::builder(Traced::serve(traces)).runtime(&runtime);
+        let server = builder.layers(Trace).listen("127.0.0.1:0").bind().unwrap();
+        let address = server.addresses()[0].to_string();
+        (server, TracedClient::mux(address).unwrap())
+    };
+    let (_last, of_last) = serve(Traces(None));
+    let (_first, client) = serve(Traces(Some(of_last.clone())));
+    let read = |text: Option<String>| TraceParent::parse(text.unwrap().as_bytes()).unwrap();
+    let root = TraceParent::root();
+    let (own, next) =
+        root.scope(|| (read(client.trace().unwrap()), read(client.through().unwrap())));
+    assert_eq!([own.trace_id(), next.trace_id()], [root.trace_id(); 2]);
+    assert!(own.span_id() != root.span_id() && next.span_id() != own.span_id());
+    let (one, two) = (read(client.trace().unwrap()), read(client.trace().unwrap()));
+    assert!(one.trace_id() != two.trace_id() && one.trace_id() != root.trace_id());
+    assert_eq!(TraceParent::current(), None);
 }
 
 struct Exact;

@@ -17,8 +17,7 @@ use netpoll::{
     admin::Admin,
     client::Client,
     frame::Status,
-    metrics::{Recorder, RequestMetrics},
-    observe::AccessLog,
+    metrics::{MetricsObserver, Recorder},
     rpc::{Answer, Call},
 };
 
@@ -33,10 +32,6 @@ struct Options {
     /// Clients that call
     #[arg(long, value_name = "N", default_value_t = 8)]
     clients: usize,
-
-    /// Logs each request
-    #[arg(long)]
-    access_log: bool,
 
     /// Seconds after which it ends; without it, it runs until it is killed
     #[arg(long, value_name = "SECONDS")]
@@ -103,12 +98,8 @@ fn main() -> Result<()> {
     let options = Options::parse();
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let recorder = Recorder::new();
-    let mut builder = Runtime::builder().observer(RequestMetrics::new(recorder.clone()));
-    builder = builder.inspect_stalls(true);
-    if options.access_log {
-        builder = builder.observer(AccessLog::new());
-    }
-    let runtime = builder.build()?;
+    let metrics = MetricsObserver::new(recorder.clone());
+    let runtime = Runtime::builder().observer(metrics).inspect_stalls(true).build()?;
     let server =
         EventLoop::builder(Shop).runtime(&runtime).name("shop").listen("127.0.0.1:0").bind()?;
     let admin =

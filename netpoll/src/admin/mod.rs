@@ -93,7 +93,7 @@ impl Admin {
     }
 
     /// Adds all that `recorder` has to `/metrics`: the histograms of
-    /// [`RequestMetrics`](crate::metrics::RequestMetrics), and whatever else is recorded with it. A family of a name
+    /// [`MetricsObserver`](crate::metrics::MetricsObserver), and whatever else is recorded with it. A family of a name
     /// that stands there already is left out.
     #[cfg(feature = "metrics")]
     pub fn recorder(mut self, recorder: &crate::metrics::Recorder) -> Self {

@@ -117,7 +117,8 @@ impl Buckets {
 impl metrics::HistogramFn for Buckets {
     fn record(&self, value: f64) {
         let cells = &self.stripes[stripe()];
-        let at = self.bounds.partition_point(|bound| *bound < value);
+        // Most values are small: they are found at once.
+        let at = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
         cells[at].fetch_add(1, Relaxed);
         add(&cells[self.bounds.len() + 1], value);
     }

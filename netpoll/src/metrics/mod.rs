@@ -1,6 +1,6 @@
 //! Metrics by the crate [`metrics`](::metrics): what requests take, by server, route and outcome.
 //!
-//! [`RequestMetrics`] is an [observer](crate::observe) that feeds any recorder of that crate. [`Recorder`] is one that
+//! [`MetricsObserver`] is an [observer](crate::observe) that feeds any recorder of that crate. [`Recorder`] is one that
 //! shows all it has, yours too, at `/metrics` of the [endpoint for operators](crate::admin) (feature `admin`).
 //!
 //! | name | type | labels |
@@ -23,9 +23,9 @@
 //! #[netpoll::on_request]
 //! fn echo(byte: Byte) -> Byte { byte }
 //!
-//! use netpoll::metrics::{Recorder, RequestMetrics};
+//! use netpoll::metrics::{Recorder, MetricsObserver};
 //! let recorder = Recorder::new();
-//! let metrics = RequestMetrics::new(recorder.clone());
+//! let metrics = MetricsObserver::new(recorder.clone());
 //! let server = netpoll::server::<echo>().name("echo").observer(metrics).listen("127.0.0.1:0").bind()?;
 //!
 //! use std::io::{Read, Write};
@@ -43,5 +43,5 @@ mod observer;
 mod recorder;
 mod table;
 
-pub use observer::RequestMetrics;
+pub use observer::MetricsObserver;
 pub use recorder::Recorder;

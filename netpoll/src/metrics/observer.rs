@@ -51,7 +51,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ///
 /// One observer may be given to several servers, or to their runtime. It looks a series up once, and adds to it by
 /// its handle from then on.
-pub struct RequestMetrics {
+pub struct MetricsObserver {
     recorder: Arc<dyn Recorder + Send + Sync>,
     servers: Table<Server>,
 }
@@ -77,7 +77,7 @@ struct End {
     duration: Histogram,
 }
 
-impl RequestMetrics {
+impl MetricsObserver {
     /// Creates an observer that records with `recorder`.
     pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Self {
         for (name, unit, help) in COUNTERS {
@@ -123,7 +123,7 @@ impl RequestMetrics {
     }
 }
 
-impl Observer for RequestMetrics {
+impl Observer for MetricsObserver {
     fn connection_opened(&self, connection: &ConnectionOpened<'_>) {
         self.server(connection.server_index(), connection.server).opened.increment(1);
     }
@@ -173,9 +173,9 @@ impl Observer for RequestMetrics {
     }
 }
 
-impl fmt::Debug for RequestMetrics {
+impl fmt::Debug for MetricsObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestMetrics").finish_non_exhaustive()
+        f.debug_struct("MetricsObserver").finish_non_exhaustive()
     }
 }
 

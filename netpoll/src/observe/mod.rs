@@ -48,7 +48,6 @@
 //! # Ok::<(), netpoll::Error>(())
 //! ```
 
-mod access_log;
 mod event;
 mod moments;
 mod outcome;
@@ -60,7 +59,6 @@ pub(crate) mod thread;
 
 use std::sync::Arc;
 
-pub use access_log::AccessLog;
 pub use event::{
     AcceptFailed, Budget, BudgetReached, ConnectionClosed, ConnectionOpened, HandOver,
     HandOverCause, RequestBegun, RequestEnded,

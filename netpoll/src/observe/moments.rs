@@ -13,6 +13,9 @@ pub(crate) struct Moments {
 
 impl Moments {
     pub(crate) fn queued(&self) -> Duration {
+        if self.begun == self.arrived {
+            return Duration::ZERO;
+        }
         self.begun.duration_since(self.arrived)
     }
 }

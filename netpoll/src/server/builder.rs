@@ -493,9 +493,10 @@ impl<S: Service> EventLoopBuilder<S> {
 
 /// The name of a type without its path and the types that wrap it: `echo` of `netpoll::service::Free<app::echo>`.
 fn short_name(path: &str) -> String {
-    let inner = path.rsplit('<').next().unwrap_or(path);
-    let first = inner.split([',', '>']).next().unwrap_or(inner);
-    first.rsplit("::").next().unwrap_or(first).to_owned()
+    // The first argument of each wrapper is the service within it.
+    let end = path.find([',', '>']).unwrap_or(path.len());
+    let inner = path[..end].rsplit('<').next().unwrap_or(path);
+    inner.rsplit("::").next().unwrap_or(inner).to_owned()
 }
 
 /// A runtime for one server.

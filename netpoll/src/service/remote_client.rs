@@ -13,6 +13,7 @@ use crate::{
     client::{CallOptions, Client, IntoEndpoints},
     error::Result,
     rpc::{Answer, Call, Metadata},
+    trace_parent::{self, TraceParent},
 };
 
 /// A client of a service's methods, over a pool or a mux: beneath the clients that
@@ -91,7 +92,9 @@ impl<F: PayloadFormat> MethodClient<F> {
         E: CallFailure,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let received = self.client.call_with(self.request(route, &payload), self.options);
+        let trace = outgoing_trace();
+        let received =
+            self.client.call_with(self.request(route, &payload, trace.as_deref()), self.options);
         result::<F, T, E>(received)
     }
 
@@ -109,7 +112,8 @@ impl<F: PayloadFormat> MethodClient<F> {
         E: CallFailure,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let request = self.request(route, &payload);
+        let trace = outgoing_trace();
+        let request = self.request(route, &payload, trace.as_deref());
         result::<F, T, E>(self.client.call_async_with(request, self.options).await)
     }
 
@@ -125,7 +129,9 @@ impl<F: PayloadFormat> MethodClient<F> {
         E: CallFailure,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let (request, options) = (self.request(route, &payload), self.options.idempotent(true));
+        let trace = outgoing_trace();
+        let (request, options) =
+            (self.request(route, &payload, trace.as_deref()), self.options.idempotent(true));
         result::<F, T, E>(self.client.call_with(request, options))
     }
 
@@ -144,7 +150,9 @@ impl<F: PayloadFormat> MethodClient<F> {
         E: CallFailure,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let (request, options) = (self.request(route, &payload), self.options.idempotent(true));
+        let trace = outgoing_trace();
+        let (request, options) =
+            (self.request(route, &payload, trace.as_deref()), self.options.idempotent(true));
         result::<F, T, E>(self.client.call_async_with(request, options).await)
     }
 
@@ -154,7 +162,8 @@ impl<F: PayloadFormat> MethodClient<F> {
     /// It cannot be sent. Nothing tells whether the server has received it.
     pub fn send<A: Serialize>(&self, route: &str, arguments: &A) -> Result<(), CallError<NoError>> {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let request = Call { one_way: true, ..self.request(route, &payload) };
+        let trace = outgoing_trace();
+        let request = Call { one_way: true, ..self.request(route, &payload, trace.as_deref()) };
         self.client.send(request).map_err(CallError::Connection)
     }
 
@@ -168,7 +177,8 @@ impl<F: PayloadFormat> MethodClient<F> {
         arguments: &A,
     ) -> Result<(), CallError<NoError>> {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let request = Call { one_way: true, ..self.request(route, &payload) };
+        let trace = outgoing_trace();
+        let request = Call { one_way: true, ..self.request(route, &payload, trace.as_deref()) };
         self.client.send_async(request).await.map_err(CallError::Connection)
     }
 
@@ -185,7 +195,9 @@ impl<F: PayloadFormat> MethodClient<F> {
         A: Serialize,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let replies = self.client.stream(self.request(route, &payload), self.options);
+        let trace = outgoing_trace();
+        let replies =
+            self.client.stream(self.request(route, &payload, trace.as_deref()), self.options);
         Ok(MethodStream::new(replies.map_err(CallError::Connection)?))
     }
 
@@ -202,14 +214,31 @@ impl<F: PayloadFormat> MethodClient<F> {
         A: Serialize,
     {
         let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let request = self.request(route, &payload);
+        let trace = outgoing_trace();
+        let request = self.request(route, &payload, trace.as_deref());
         let replies = self.client.stream_async(request, self.options).await;
         Ok(MethodStream::new(replies.map_err(CallError::Connection)?))
     }
 
-    fn request<'r>(&'r self, route: &'r str, payload: &'r [u8]) -> Call<'r> {
-        let entries = self.metadata.iter();
-        let metadata = entries.map(|(name, value)| Metadata { name, value }).collect();
+    /// Makes the request, which carries the client's metadata and the trace of the request that is handled here.
+    fn request<'r>(
+        &'r self,
+        route: &'r str,
+        payload: &'r [u8],
+        trace: Option<&'r str>,
+    ) -> Call<'r> {
+        let entries = self.metadata.iter().map(|(name, value)| Metadata { name, value });
+        let mut metadata: Vec<_> = entries.collect();
+        if let Some(trace) = trace
+            && metadata.iter().all(|entry| entry.name != trace_parent::ENTRY)
+        {
+            metadata.push(Metadata { name: trace_parent::ENTRY, value: trace.as_bytes() });
+        }
         Call { metadata, ..Call::new(route, payload) }
     }
+}
+
+/// The value of `traceparent` for a call of the handler that this thread runs, if its request has a span.
+fn outgoing_trace() -> Option<String> {
+    TraceParent::current().map(|current| current.to_string())
 }

@@ -9,7 +9,7 @@ use std::{
 
 use netpoll::{
     EventLoop,
-    metrics::{Recorder, RequestMetrics},
+    metrics::{MetricsObserver, Recorder},
     service::Free,
 };
 
@@ -122,7 +122,7 @@ fn the_recorder_of_the_process_is_used_where_none_is_named() {
     recorder.install().unwrap();
     assert!(Recorder::new().install().is_err());
     let builder =
-        netpoll::server::<echo>().name("of the process").observer(RequestMetrics::global());
+        netpoll::server::<echo>().name("of the process").observer(MetricsObserver::global());
     let server = builder.listen("127.0.0.1:0").bind().unwrap();
     let mut client = TcpStream::connect(server.addresses()[0].inet().unwrap()).unwrap();
     client.write_all(&[1]).unwrap();

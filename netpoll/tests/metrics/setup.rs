@@ -10,7 +10,7 @@ use netpoll::{
     EventLoop, Frame, Runtime, ServerHandle,
     admin::Admin,
     client::Client,
-    metrics::{Recorder, RequestMetrics},
+    metrics::{MetricsObserver, Recorder},
     rpc::{Answer, Call},
 };
 
@@ -54,7 +54,7 @@ impl Bed {
             .pollers(1)
             .max_workers(8)
             .stall_after(Duration::from_millis(200))
-            .observer(RequestMetrics::new(recorder.clone()))
+            .observer(MetricsObserver::new(recorder.clone()))
             .build()
             .unwrap();
         let builder = EventLoop::builder(Calculator).runtime(&runtime).name("calculator");

@@ -3,28 +3,49 @@
 use tracing::Span;
 
 use super::{Incoming, Layer, Outcome};
-use crate::{frame::Route, service::fault::Fault};
+use crate::{
+    frame::Route,
+    service::fault::Fault,
+    trace_parent::{self, TraceParent},
+};
 
 /// A `tracing` span around each request, at level `info`, target `netpoll::request`: `request` with the
-/// fields `route` and `peer`. What a handler logs stands in it.
+/// fields `route`, `peer`, `trace_id`, `span_id` and `parent_id`. What a handler logs stands in it.
+///
+/// It continues the trace that the caller names by the entry `traceparent` of the request's metadata, or begins
+/// one. Handlers get the span's number from [`TraceParent::current`], and the clients of `#[netpoll::service]` that
+/// they call send it on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trace;
 
-impl Layer for Trace {
-    type State = Span;
+/// The span of a request.
+#[derive(Debug)]
+pub struct RequestSpan {
+    span: Span,
+    own: TraceParent,
+}
 
-    fn before(&self, request: &mut Incoming<'_>) -> Result<Span, Fault> {
-        Ok(tracing::info_span!(
+impl Layer for Trace {
+    type State = RequestSpan;
+
+    fn before(&self, request: &mut Incoming<'_>) -> Result<RequestSpan, Fault> {
+        let caller = request.metadata(trace_parent::ENTRY).and_then(TraceParent::parse);
+        let own = caller.map_or_else(TraceParent::root, TraceParent::child);
+        let span = tracing::info_span!(
             target: "netpoll::request",
             "request",
             route = request.route().map(tracing::field::display),
             peer = %request.peer(),
-        ))
+            trace_id = %format_args!("{:032x}", own.trace_id()),
+            span_id = %format_args!("{:016x}", own.span_id()),
+            parent_id = caller.map(|caller| format!("{:016x}", caller.span_id())),
+        );
+        Ok(RequestSpan { span, own })
     }
 
     #[inline]
-    fn around<R>(&self, span: &Span, poll: impl FnOnce() -> R) -> R {
-        span.in_scope(poll)
+    fn around<R>(&self, state: &RequestSpan, poll: impl FnOnce() -> R) -> R {
+        state.own.scope(|| state.span.in_scope(poll))
     }
 }
 

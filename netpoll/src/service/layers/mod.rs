@@ -20,7 +20,7 @@
 //! | [`RateLimit`] | refuses requests past a rate, of the server or of each peer |
 //! | [`LoadShed`] | refuses requests that waited too long |
 //! | [`BearerToken`] | lets requests with a known token in |
-//! | [`Trace`] | a `tracing` span around each request |
+//! | [`Trace`] | a `tracing` span around each request, in its caller's trace |
 //! | [`AccessLog`] | a line of `tracing` for each request |
 //! | [`RequestMetrics`] | counts requests, outcomes and times by route |
 //!
@@ -75,7 +75,7 @@ pub use ext::Ext;
 pub use incoming::{Incoming, Outcome};
 pub use layered::Layered;
 pub use limit::{ConcurrencyLimit, LoadShed, Permit};
-pub use log::{AccessLog, Line, Trace};
+pub use log::{AccessLog, Line, RequestSpan, Trace};
 pub use metrics::{RequestCounts, RequestMetrics};
 pub use rate::RateLimit;
 
