@@ -90,6 +90,7 @@ impl WriteHalf {
     }
 
     /// Ready when all that was written, and the end behind it, has gone to the system.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
         if self.progress != Progress::Shut {
@@ -141,6 +142,7 @@ fn is_flushed(conn: &Arc<Conn>) -> Option<Result<()>> {
 }
 
 /// Whether the end has gone to the system, or nothing can any more.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 fn is_shut(conn: &Arc<Conn>) -> Option<()> {
     (conn.state_word.load() & (OVER | mark::HUNG_UP | mark::SHUT_DONE) != 0).then_some(())
 }
