@@ -87,6 +87,11 @@ const _: () = {
                 out,
             )
         }
+        fn on_drain(out: &mut __p::Out<'_>) -> __p::Result<bool> {
+            #[allow(unused_imports)]
+            use __p::NoGoodbyes as _;
+            __p::Goodbyes::<Bench<'static>>::say(out)
+        }
     }
     impl __p::Wants for echo {
         type Session = __p::Unnamed;

@@ -146,6 +146,11 @@ const _: () = {
                 out,
             )
         }
+        fn on_drain(out: &mut __p::Out<'_>) -> __p::Result<bool> {
+            #[allow(unused_imports)]
+            use __p::NoGoodbyes as _;
+            __p::Goodbyes::<RespOwned>::say(out)
+        }
     }
     impl __p::Wants for __OnRequest<Kv> {
         type Session = __p::Named<Sess>;

@@ -162,6 +162,11 @@ const _: () = {
                 out,
             )
         }
+        fn on_drain(out: &mut __p::Out<'_>) -> __p::Result<bool> {
+            #[allow(unused_imports)]
+            use __p::NoGoodbyes as _;
+            __p::Goodbyes::<TtReply>::say(out)
+        }
         fn share(session: &__T) -> ::core::option::Option<__T> {
             ::core::option::Option::Some(::core::clone::Clone::clone(session))
         }

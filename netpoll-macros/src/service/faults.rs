@@ -12,6 +12,8 @@ pub(super) struct FaultReplies {
     pub(super) faults: TokenStream,
     /// `Numbers<Request, Reply>`.
     pub(super) numbers: TokenStream,
+    /// `Goodbyes<Reply>`.
+    pub(super) goodbyes: TokenStream,
 }
 
 impl FaultReplies {
@@ -25,6 +27,7 @@ impl FaultReplies {
         Some(Self {
             faults: q!(__p::Faults::<#reply>),
             numbers: q!(__p::Numbers::<#request, #reply>),
+            goodbyes: q!(__p::Goodbyes::<#reply>),
         })
     }
 
@@ -36,13 +39,13 @@ impl FaultReplies {
 
     /// The expression that answers `fault`.
     pub(super) fn put(&self) -> TokenStream {
-        let Self { faults, numbers } = self;
+        let Self { faults, numbers, .. } = self;
         q!(#faults::put(fault, |reply| #numbers::set(reply, fault_number), &mut out))
     }
 
-    /// `refuse`, which answers a request that is not handled.
-    pub(super) fn refuse(&self) -> TokenStream {
-        let Self { faults, numbers } = self;
+    /// `refuse`, which answers a request that is not handled, and `on_drain`, which says goodbye.
+    pub(super) fn hooks(&self) -> TokenStream {
+        let Self { faults, numbers, goodbyes } = self;
         q! {
             fn refuse(
                 request: &Self::At<'_>,
@@ -53,6 +56,11 @@ impl FaultReplies {
                 use __p::{NoFaults as _, NoNumbers as _};
                 let fault_number = #numbers::read(request);
                 #faults::put(fault, |reply| #numbers::set(reply, fault_number), out)
+            }
+            fn on_drain(out: &mut __p::Out<'_>) -> __p::Result<bool> {
+                #[allow(unused_imports)]
+                use __p::NoGoodbyes as _;
+                #goodbyes::say(out)
             }
         }
     }

@@ -147,6 +147,7 @@ pub(super) fn handler(
                 ::core::result::Result::Err(fault), __p::number(request), out,
             )
         };
+        let goodbye = quote_spanned!(at_frame=> __p::say_goodbye::<#reply>(out));
         q! {
             fn refuse(
                 request: &Self::At<'_>,
@@ -154,6 +155,9 @@ pub(super) fn handler(
                 out: &mut __p::Out<'_>,
             ) -> __p::Result<__p::Flow> {
                 #answer
+            }
+            fn on_drain(out: &mut __p::Out<'_>) -> __p::Result<bool> {
+                #goodbye
             }
         }
     });

@@ -200,7 +200,7 @@ impl Twin<'_> {
             Some(faults) => faults.answered(&prepared, &call, &reply),
             None => q!(let reply = { #prepared #call }; #reply),
         };
-        let refuse = faults.as_ref().map(FaultReplies::refuse);
+        let hooks = faults.as_ref().map(FaultReplies::hooks);
         let conn = if self.needs_conn() || parts.is_some() { q!(conn,) } else { q!() };
         let future = quote_spanned! {here(hook.sig.ident.span())=>
             impl ::core::future::Future<Output = __p::Result<__p::Flow>>
@@ -228,7 +228,7 @@ impl Twin<'_> {
                         #handled
                     }
                 }
-                #refuse
+                #hooks
                 #share
             }
         }

@@ -208,12 +208,18 @@ impl<S: Service> Receive for Requests<'_, S> {
         if let Some(recv) = &step.recv {
             S::Request::early(&mut self.state.scan, recv, step.out)?;
         }
-        let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
         let handler = self.handler;
+        if !handler.owner.drains() {
+            return Ok(After::Wait);
+        }
+        let leaves = match self.state.leaves {
+            Some(leaves) => leaves,
+            None => *self.state.leaves.insert(handler.say_goodbye(step)?),
+        };
+        let idle = step.recv.as_ref().is_some_and(|recv| recv.input.is_empty());
         // A request that arrives as the drain begins, or came with a connection from the accept queue, is
         // answered.
-        if idle && handler.owner.drains() && !handler.has_pending() && !step.conn.has_unread_input()
-        {
+        if idle && leaves.has_passed() && !handler.has_pending() && !step.conn.has_unread_input() {
             return Ok(After::Close(CloseReason::Shutdown));
         }
         Ok(After::Wait)

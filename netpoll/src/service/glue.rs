@@ -8,6 +8,7 @@ pub use super::{
     fault::Fault,
     fault_reply::{Faults, NoFaults, NoNumbers, Numbers},
     free::Alone,
+    goodbye::{Goodbyes, NoGoodbyes, say_goodbye},
     hook_results::{idle, logged, told},
     hook_set::HookSet,
     layers::{Layer, Layered},

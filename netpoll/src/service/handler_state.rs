@@ -27,6 +27,7 @@ use crate::{
     guard::Place,
     observe::{Observed, Watch},
     sched::BoxFuture,
+    timer::Moment,
 };
 
 /// The owner of a connection: the server that accepted it, or a dialled connection's own user.
@@ -78,6 +79,9 @@ pub(super) struct State<S: Service> {
     pub(super) session: Option<S::Session>,
     /// The slot that a future returns the session to.
     pub(super) slot: Slot<S::Session>,
+    /// The moment from which the connection of a server that drains closes when it is idle, once the peer was
+    /// told.
+    pub(super) leaves: Option<Moment>,
     /// The moments of the requests that turns handle, where they are observed.
     pub(super) times: Times,
     /// The measurement of the request whose future is under way, if it is observed.
@@ -116,6 +120,7 @@ impl<S: Service> ConnectionHandler<S> {
             slot: Slot::default(),
             scan: Guarded::new(Place::Scan, Default::default()),
             ending: None,
+            leaves: None,
             times: Times::default(),
             watch: None,
             pending: None,

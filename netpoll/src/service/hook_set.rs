@@ -119,6 +119,10 @@ impl<H: HookSet> Service for H {
         H::Request::refuse(request, fault, out)
     }
 
+    fn on_drain(&self, _: &Connection, out: &mut Out<'_>) -> Result<bool> {
+        H::Request::on_drain(out)
+    }
+
     #[inline]
     fn share(session: &Self::Session) -> Option<Self::Session> {
         H::Request::share(session)

@@ -74,6 +74,15 @@ pub trait OnRequest<S, T> {
         Err(fault.into())
     }
 
+    /// See [`Service::on_drain`](super::Service::on_drain).
+    ///
+    /// # Errors
+    /// The goodbye cannot be written: the connection closes.
+    fn on_drain(out: &mut Out<'_>) -> Result<bool> {
+        let _ = out;
+        Ok(false)
+    }
+
     /// See [`Service::share`](super::Service::share).
     fn share(_session: &T) -> Option<T> {
         None

@@ -114,6 +114,7 @@ mod fault_reply;
 mod free;
 #[doc(hidden)]
 pub mod glue;
+mod goodbye;
 mod guard;
 mod handler_state;
 mod hook_results;
@@ -342,6 +343,19 @@ pub trait Service: Send + Sync + Sized + 'static {
     ) -> Result<Flow> {
         let _ = (request, out);
         Err(fault.into())
+    }
+
+    /// Called on each open connection once the server drains: writes a goodbye to `out`, if the protocol has one.
+    ///
+    /// Returns true if the peer then ends the connection, as netpoll's clients do at the mark `goodbye`. It has
+    /// a second for that, in which its requests are answered. If false, by default, the connection closes as
+    /// soon as it has nothing to do, and a request that is under way to it is lost.
+    ///
+    /// # Errors
+    /// The goodbye cannot be written: the connection closes.
+    fn on_drain(&self, conn: &Connection, out: &mut Out<'_>) -> Result<bool> {
+        let _ = (conn, out);
+        Ok(false)
     }
 
     /// Returns another handle to the session, for a concurrent request. Called only where requests are

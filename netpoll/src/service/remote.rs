@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Call as Request, Dispatch, Flow, Out, Service,
     fault::Fault,
+    goodbye::say_goodbye,
     items,
     observed::note_fault,
     payload::PayloadFormat,
@@ -134,6 +135,10 @@ impl<M: Methods> Service for MethodServer<M> {
             put(request.seq(), &Outcome::fault(fault), true, out)?;
         }
         Ok(Flow::Continue)
+    }
+
+    fn on_drain(&self, _: &Connection, out: &mut Out<'_>) -> Result<bool> {
+        say_goodbye::<Answer<'static>>(out)
     }
 
     fn on_error(&self, conn: &Connection, error: &Error) {

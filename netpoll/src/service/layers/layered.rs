@@ -99,6 +99,10 @@ impl<S: Service, L: Layer + 'static> Service for Layered<S, L> {
         self.service.refuse(request, fault, out)
     }
 
+    fn on_drain(&self, conn: &Connection, out: &mut Out<'_>) -> Result<bool> {
+        self.service.on_drain(conn, out)
+    }
+
     fn share(session: &S::Session) -> Option<S::Session> {
         S::share(session)
     }

@@ -1,0 +1,7 @@
+#[netpoll::service]
+trait Feed {
+    #[stream]
+    async fn items(&self);
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[netpoll::service]
+trait Feed {
+    #[oneway]
+    fn log(&self, line: String) -> u8;
+}
+
+fn main() {}

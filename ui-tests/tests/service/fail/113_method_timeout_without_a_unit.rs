@@ -1,0 +1,7 @@
+#[netpoll::service]
+trait Feed {
+    #[timeout = 5]
+    async fn get(&self) -> u8;
+}
+
+fn main() {}

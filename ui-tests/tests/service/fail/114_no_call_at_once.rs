@@ -1,0 +1,7 @@
+#[netpoll::service]
+trait Feed {
+    #[concurrent = 0]
+    async fn get(&self) -> u8;
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[netpoll::service]
+trait Feed {
+    #[oneway = true]
+    fn log(&self, line: String);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#[netpoll::service]
+trait Feed {
+    #[idempotent]
+    #[idempotent]
+    async fn get(&self) -> u8;
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[netpoll::service]
+trait Feed {
+    #[onway]
+    fn log(&self, line: String);
+}
+
+fn main() {}
