@@ -118,6 +118,12 @@ impl TlsClientBuilder {
     }
 
     /// Trusts Mozilla's authorities, as the crate `webpki-roots` carries them.
+    ///
+    /// ```
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder().webpki_roots().build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn webpki_roots(mut self) -> Self {
         self.webpki_roots = true;
         self
@@ -125,9 +131,17 @@ impl TlsClientBuilder {
 
     /// Trusts the authorities in a PEM file.
     ///
-    /// ```no_run
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let dir = std::env::temp_dir().join(format!("netpoll-doc-{}-roots", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (chain_file, key_file) = (dir.join("server.pem"), dir.join("server.key"));
+    /// # std::fs::write(&chain_file, chain)?;
+    /// # std::fs::write(&key_file, key)?;
     /// use netpoll::tls::TlsClient;
-    /// let tls = TlsClient::builder().roots_file("our-ca.pem").build()?;
+    /// let tls = TlsClient::builder().roots_file(&chain_file).build()?;
+    /// # std::fs::remove_dir_all(&dir)?;
     /// # Ok::<(), netpoll::Error>(())
     /// ```
     pub fn roots_file(mut self, path: impl AsRef<Path>) -> Self {
@@ -136,36 +150,87 @@ impl TlsClientBuilder {
     }
 
     /// Trusts the authorities in PEM text.
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder().roots_pem(chain.as_bytes()).build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn roots_pem(mut self, text: &[u8]) -> Self {
         self.roots.push(text.into());
         self
     }
 
     /// Shows servers that ask for it a certificate: its chain and its private key, both PEM files.
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let dir = std::env::temp_dir().join(format!("netpoll-doc-{}-shown", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (chain_file, key_file) = (dir.join("server.pem"), dir.join("server.key"));
+    /// # std::fs::write(&chain_file, chain)?;
+    /// # std::fs::write(&key_file, key)?;
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder().webpki_roots().certificate_files(&chain_file, &key_file).build()?;
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn certificate_files(mut self, chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.certificate = Some((chain.as_ref().into(), key.as_ref().into()));
         self
     }
 
     /// Shows servers that ask for it a certificate: its chain and its private key, both PEM text.
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder()
+    ///     .webpki_roots()
+    ///     .certificate_pem(chain.as_bytes(), key.as_bytes())
+    ///     .build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Self {
         self.certificate = Some((chain.into(), key.into()));
         self
     }
 
     /// Sets the name that the server's certificate must be for. Default: the host that is dialled.
+    ///
+    /// ```
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder().webpki_roots().server_name("db.example").build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
     /// Sets the application's protocols (ALPN) that are offered, the preferred first. Default: none.
+    ///
+    /// ```
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder().webpki_roots().alpn(["h2", "http/1.1"]).build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
         self.alpn = protocols.into_iter().map(|name| name.as_ref().to_vec()).collect();
         self
     }
 
     /// Refuses TLS 1.2. Default: both versions are spoken.
+    ///
+    /// ```
+    /// use netpoll::tls::TlsClient;
+    /// let tls = TlsClient::builder().webpki_roots().only_tls13().build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn only_tls13(mut self) -> Self {
         self.only_tls13 = true;
         self

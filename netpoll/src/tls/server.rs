@@ -166,12 +166,17 @@ impl TlsServerBuilder {
     /// Of several, a client gets the one whose DNS names cover the name that it asks for (SNI), or else the
     /// first that was added.
     ///
-    /// ```no_run
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let dir = std::env::temp_dir().join(format!("netpoll-doc-{}-files", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (chain_file, key_file) = (dir.join("server.pem"), dir.join("server.key"));
+    /// # std::fs::write(&chain_file, chain)?;
+    /// # std::fs::write(&key_file, key)?;
     /// use netpoll::tls::TlsServer;
-    /// let tls = TlsServer::builder()
-    ///     .certificate_files("a.example.pem", "a.example.key")
-    ///     .certificate_files("b.example.pem", "b.example.key")
-    ///     .build()?;
+    /// let tls = TlsServer::builder().certificate_files(&chain_file, &key_file).build()?;
+    /// # std::fs::remove_dir_all(&dir)?;
     /// # Ok::<(), netpoll::Error>(())
     /// ```
     pub fn certificate_files(mut self, chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
@@ -180,12 +185,32 @@ impl TlsServerBuilder {
     }
 
     /// Adds a chain of certificates and its private key, both PEM text.
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use netpoll::tls::TlsServer;
+    /// let tls = TlsServer::builder().certificate_pem(chain.as_bytes(), key.as_bytes()).build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Self {
         self.0.keys.push((chain.into(), key.into()));
         self
     }
 
     /// Sets whether clients are asked for certificates. Default: [`ClientAuth::none`].
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use netpoll::tls::{ClientAuth, TlsServer};
+    /// let clients = ClientAuth::required(chain.as_bytes());
+    /// let tls = TlsServer::builder()
+    ///     .certificate_pem(chain.as_bytes(), key.as_bytes())
+    ///     .client_auth(clients.optional())
+    ///     .build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
         self.0.client_auth = client_auth;
         self
@@ -194,10 +219,12 @@ impl TlsServerBuilder {
     /// Sets the application's protocols (ALPN), the preferred first. Default: none, and clients that ask
     /// for one get no answer to that. A client that offers none of them is refused.
     ///
-    /// ```no_run
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     /// use netpoll::tls::TlsServer;
     /// let tls = TlsServer::builder()
-    ///     .certificate_files("server.pem", "server.key")
+    ///     .certificate_pem(chain.as_bytes(), key.as_bytes())
     ///     .alpn(["h2", "http/1.1"])
     ///     .build()?;
     /// # Ok::<(), netpoll::Error>(())
@@ -208,6 +235,17 @@ impl TlsServerBuilder {
     }
 
     /// Refuses TLS 1.2. Default: both versions are spoken.
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// use netpoll::tls::TlsServer;
+    /// let tls = TlsServer::builder()
+    ///     .certificate_pem(chain.as_bytes(), key.as_bytes())
+    ///     .only_tls13()
+    ///     .build()?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn only_tls13(mut self) -> Self {
         self.0.only_tls13 = true;
         self
@@ -215,6 +253,24 @@ impl TlsServerBuilder {
 
     /// Looks at the files as handshakes begin, at most once in `every`, and reads them anew when one has
     /// changed. Default: only [`TlsServer::reload`] reads them again.
+    ///
+    /// ```
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let dir = std::env::temp_dir().join(format!("netpoll-doc-{}-watch", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (chain_file, key_file) = (dir.join("server.pem"), dir.join("server.key"));
+    /// # std::fs::write(&chain_file, chain)?;
+    /// # std::fs::write(&key_file, key)?;
+    /// use std::time::Duration;
+    /// use netpoll::tls::TlsServer;
+    /// let tls = TlsServer::builder()
+    ///     .certificate_files(&chain_file, &key_file)
+    ///     .watch_files(Duration::from_secs(10))
+    ///     .build()?;
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), netpoll::Error>(())
+    /// ```
     pub fn watch_files(mut self, every: impl Into<Option<Duration>>) -> Self {
         self.0.watch = every.into();
         self

@@ -35,6 +35,12 @@ impl Client {
         Self::over(TcpStream::connect(address)?.into())
     }
 
+    /// Connects over TLS, whether the tests run over it or not.
+    #[cfg(feature = "tls")]
+    pub fn secure(address: SocketAddr) -> io::Result<Self> {
+        Self::shaken(TcpStream::connect(address)?.into(), Some(Session::always()))
+    }
+
     /// A client on a socket that is connected.
     pub fn over_unix(socket: UnixStream) -> io::Result<Self> {
         Self::over(socket.into())

@@ -9,7 +9,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use netpoll::{
@@ -19,7 +19,10 @@ use netpoll::{
 use parking_lot::Mutex;
 
 use crate::{
-    common::{Answer, Bench, Echo, call, connect, frame, runtime, serve_on, wait_until},
+    common::{
+        Answer, Bench, Echo, call, connect, frame, over, runtime, serve_on, stopwatch::Stopwatch,
+        wait_until,
+    },
     setup::{Certificates, address},
 };
 
@@ -212,4 +215,59 @@ fn handlers_at_the_limit_of_workers_dial_over_tls() {
         })
         .collect();
     callers.into_iter().for_each(|caller| caller.join().unwrap());
+}
+
+/// Calls for a while on a connection that is open: the 99th percentile of their times, but for what this machine
+/// added.
+fn p99(client: &mut crate::common::Client, goes_on: impl Fn() -> bool) -> Duration {
+    const MS: Duration = Duration::from_millis(1);
+    let mut took = Vec::new();
+    while goes_on() || took.len() < 50 {
+        let since = Stopwatch::start();
+        assert_eq!(call(client, &[5; 100]), [5; 100]);
+        let time = since.elapsed();
+        took.push(if time > MS { time.saturating_sub(since.noise()) } else { time });
+    }
+    took.sort();
+    took[took.len() * 99 / 100]
+}
+
+/// Hundreds send their hellos by the byte, or stop within them: calls on open connections do not suffer.
+#[test]
+fn slow_handshakes_by_the_hundred_do_not_slow_calls_down() {
+    const SLOW: usize = 300;
+    let lasts = Duration::from_secs(1);
+    let runtime = runtime(2);
+    let server = serve_on(&runtime, Echo::default(), |b| {
+        b.tls(over::server()).handshake_timeout(lasts).max_handshakes(SLOW / 2)
+    });
+    let at = server.addresses()[0].inet().unwrap();
+    let mut client = crate::common::Client::secure(at).unwrap();
+    let start = Instant::now();
+    let before = p99(&mut client, || start.elapsed() < Duration::from_millis(300));
+    let mut slow: Vec<_> = (0..SLOW).map(|_| TcpStream::connect(at).unwrap()).collect();
+    wait_until(|| server.live() == 1 + SLOW);
+    let hello = over::Session::fresh().said();
+    let stop = Arc::new(AtomicBool::new(false));
+    let sender = {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            for byte in &hello[..hello.len() - 1] {
+                if stop.load(SeqCst) {
+                    return;
+                }
+                // One that was cut off takes no more.
+                slow.iter_mut().for_each(|client| drop(client.write(&[*byte])));
+                thread::sleep(Duration::from_millis(5));
+            }
+        })
+    };
+    // Until the first of them is cut off.
+    let beside = p99(&mut client, || server.live() > SLOW);
+    wait_until(|| server.live() == 1);
+    stop.store(true, SeqCst);
+    sender.join().unwrap();
+    println!("p99 without them {before:?}, beside {SLOW} slow handshakes {beside:?}");
+    let most = 10 * before.max(Duration::from_millis(1));
+    assert!(beside < most, "{beside:?} beside them, {before:?} without");
 }

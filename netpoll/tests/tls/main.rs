@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod early_data;
+mod go_peer;
 mod handshakes;
 mod life;
 mod macros;
@@ -10,3 +11,4 @@ mod real_clients;
 mod real_servers;
 mod setup;
 mod streams;
+mod tickets;

@@ -2,12 +2,14 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     process::{Child, Command, Stdio},
 };
 
-use netpoll::{Dialer, ErrorKind};
+use netpoll::{Dialer, ErrorKind, tls::TlsClient};
 
 use crate::{
+    common::wait_until,
     real_clients::have,
     setup::{Certificates, text},
 };
@@ -69,4 +71,66 @@ fn a_server_that_is_killed_has_not_ended_its_stream() {
     drop(server);
     let error = reader.next(1).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Io), "{error:?}");
+}
+
+/// Redis with TLS alone, which wants a certificate of its clients; killed at the end.
+struct Redis(Child, u16);
+
+impl Redis {
+    fn start(pki: &Certificates) -> Self {
+        // Its own choice of a port cannot be learnt: one that was free a moment ago.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new("redis-server")
+            .args(["--port", "0", "--tls-port", &free.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--tls-auth-clients", "yes"])
+            .arg("--tls-cert-file")
+            .arg(pki.path("server.pem"))
+            .arg("--tls-key-file")
+            .arg(pki.path("server.key"))
+            .arg("--tls-ca-cert-file")
+            .arg(pki.path("ca.pem"))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child, free)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn redis_serves_a_client_with_a_certificate() {
+    if !have("redis-server") {
+        return;
+    }
+    let pki = Certificates::new();
+    let redis = Redis::start(&pki);
+    let tls = TlsClient::builder()
+        .roots_file(pki.path("ca.pem"))
+        .certificate_files(pki.path("client.pem"), pki.path("client.key"))
+        .build()
+        .unwrap();
+    let dialer = Dialer::new().tls(tls);
+    let mut dialled = None;
+    wait_until(|| {
+        dialled = dialer.dial(format!("localhost:{}", redis.1)).ok();
+        dialled.is_some()
+    });
+    let conn = dialled.unwrap();
+    let mut reader = conn.reader().unwrap();
+    let value = "v".repeat(100_000);
+    conn.write(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n{value}\r\n").as_bytes()).unwrap();
+    assert_eq!(reader.until(b'\n').unwrap(), b"+OK\r\n");
+    conn.write(b"GET k\r\n").unwrap();
+    assert_eq!(reader.until(b'\n').unwrap(), b"$100000\r\n");
+    assert_eq!(reader.next(100_002).unwrap(), (value + "\r\n").as_bytes());
+    conn.write(b"QUIT\r\n").unwrap();
+    assert_eq!(reader.until(b'\n').unwrap(), b"+OK\r\n");
+    let end = reader.next(1).unwrap_err().kind();
+    assert!(matches!(end, ErrorKind::Eof | ErrorKind::Truncated), "{end:?}");
 }

@@ -1,0 +1,3 @@
+module netpoll-tls-peer
+
+go 1.19
