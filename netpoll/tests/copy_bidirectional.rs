@@ -41,7 +41,7 @@ fn connections(runtime: &Runtime) -> (TcpStream, TcpStream, Connection, Connecti
 }
 
 fn proxied(idle: Option<Duration>) -> Proxied {
-    let (client, server, a, b) = connections(&Runtime::global());
+    let (client, server, a, b) = connections(Runtime::global());
     let copy = thread::spawn(move || copy_bidirectional(&a, &b).idle_timeout(idle).wait());
     Proxied { client, server, copy }
 }
@@ -96,7 +96,7 @@ fn megabytes_pass_both_ways_at_once() {
 
 #[test]
 fn bytes_that_were_read_before_are_copied_first() {
-    let (mut client, mut server, a, b) = connections(&Runtime::global());
+    let (mut client, mut server, a, b) = connections(Runtime::global());
     client.write_all(b"head\nbody").unwrap();
     let mut reader = a.reader().unwrap();
     reader.fill(9).unwrap();
@@ -161,14 +161,14 @@ fn a_copy_that_rests_too_long_ends_and_says_so() {
     assert!(begin.elapsed() >= Duration::from_millis(600), "{:?}", begin.elapsed());
     assert!(rest(&mut client).is_empty() && rest(&mut server).is_empty());
 
-    let (_client, _server, a, b) = connections(&Runtime::global());
+    let (_client, _server, a, b) = connections(Runtime::global());
     let zero = copy_bidirectional(&a, &b).idle_timeout(Duration::ZERO).wait().unwrap_err();
     assert_eq!(zero.error.kind(), ErrorKind::Config);
 }
 
 #[test]
 fn a_copy_that_is_dropped_leaves_both_connections_usable() {
-    let (mut client, mut server, a, b) = connections(&Runtime::global());
+    let (mut client, mut server, a, b) = connections(Runtime::global());
     let copied = netpoll::block_on(netpoll::timeout(Duration::from_millis(50), async {
         copy_bidirectional(&a, &b).await
     }));
@@ -206,12 +206,10 @@ fn stalled_copies_cost_no_thread_and_bounded_memory() {
             .iter()
             .filter(|(_, server)| {
                 let mut server = server;
-                loop {
-                    match server.write(&[1; 65_536]) {
-                        Ok(_) => break false,
-                        Err(e) if e.kind() == IoErrorKind::WouldBlock => break true,
-                        Err(e) => panic!("{e}"),
-                    }
+                match server.write(&[1; 65_536]) {
+                    Ok(_) => false,
+                    Err(e) if e.kind() == IoErrorKind::WouldBlock => true,
+                    Err(e) => panic!("{e}"),
                 }
             })
             .count();

@@ -30,8 +30,11 @@ use crate::{
 pub struct MethodStream<F, T, E> {
     replies: ReplyStream<Answer<'static>>,
     over: bool,
-    item: PhantomData<fn() -> (F, T, E)>,
+    item: PhantomData<Item<F, T, E>>,
 }
+
+/// What an item is made by and of, none of which the stream holds.
+type Item<F, T, E> = fn() -> (F, T, E);
 
 impl<F, T, E> MethodStream<F, T, E> {
     pub(super) fn new(replies: ReplyStream<Answer<'static>>) -> Self {
