@@ -215,7 +215,8 @@ fn stalled_copies_cost_no_thread_and_bounded_memory() {
             .count();
     }
     let held = mem::stats().out.saturating_sub(memory);
-    assert!(held <= SESSIONS * (80 << 10), "{held} bytes are held");
+    // What waits may lie in two blocks of 64 KiB: the rest of one, and the begin of the next.
+    assert!(held <= SESSIONS * (144 << 10), "{held} bytes are held");
     assert!(threads() <= before + 8, "{} threads, {before} before", threads());
     // Others are served meanwhile.
     let (mut client, mut server, a, b) = connections(&runtime);

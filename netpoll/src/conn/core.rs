@@ -60,9 +60,9 @@ pub(crate) struct Conn {
     pub(super) runtime: Arc<Shared>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
+    pub(super) deadlines: Deadlines,
     /// Bytes that came over the wire in all; changed by whoever reads.
     pub(super) came: AtomicU64,
-    pub(super) deadlines: Deadlines,
     pub(super) send: Mutex<LinkBuffer>,
     /// See [`Conn::layer`].
     pub(super) layer: Option<Box<Layer>>,
