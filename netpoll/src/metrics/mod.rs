@@ -1,4 +1,4 @@
-//! Metrics by the crate [`metrics`](::metrics): what requests take, by server, route and outcome.
+//! Metrics by the crate `metrics`: what requests take, by server, route and outcome.
 //!
 //! [`MetricsObserver`] is an [observer](crate::observe) that feeds any recorder of that crate. [`Recorder`] is one that
 //! shows all it has, yours too, at `/metrics` of the [endpoint for operators](crate::admin) (feature `admin`).

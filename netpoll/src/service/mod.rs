@@ -314,7 +314,7 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// Returns the order to detach the connection, taken out of a `session` that
     /// [`on_connect`](Self::on_connect) has just created: no request is read, and the connection goes on
     /// without this service. `on_close` is called for the session with
-    /// [`CloseReason::Detached`](crate::CloseReason::Detached).
+    /// [`CloseReason::Detached`].
     fn detach(_session: &mut Self::Session) -> Option<Detach> {
         None
     }
