@@ -28,7 +28,7 @@ use crate::sched::BoxFuture;
 ///         }))
 ///     }
 /// }
-/// # Proxy.serve()
+/// # Proxy.serve().unwrap();
 /// ```
 #[derive(Default)]
 #[must_use = "it takes effect when `on_connect` returns it"]
