@@ -10,6 +10,7 @@ mod memcached;
 mod postgres;
 #[cfg(feature = "sql")]
 mod postgresql;
+mod proxy;
 mod pubsub;
 mod readme;
 mod server;
