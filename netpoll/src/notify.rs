@@ -77,6 +77,7 @@ fn watchdog() -> Option<Duration> {
 static REPLACED: AtomicBool = AtomicBool::new(false);
 
 /// Notes that another process has taken over.
+#[cfg(target_os = "linux")]
 pub(crate) fn replaced() {
     REPLACED.store(true, SeqCst);
 }

@@ -283,6 +283,7 @@ impl ServerHandle {
         &self.0.runtime
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn acceptors(&self) -> &[Arc<Acceptor>] {
         &self.0.acceptors
     }

@@ -217,6 +217,7 @@ impl Listener {
     }
 
     /// Leaves the file of a Unix socket to the process that has the socket now.
+    #[cfg(target_os = "linux")]
     pub(crate) fn give_file_away(&self) {
         if let Some(file) = &self.file {
             file.give_away();

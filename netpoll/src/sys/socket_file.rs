@@ -60,6 +60,7 @@ impl SocketFile {
     ///
     /// # Errors
     /// The system's.
+    #[cfg(target_os = "linux")]
     pub(super) fn of_another(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         let identity = identify(&fs::symlink_metadata(&path)?);
@@ -67,11 +68,13 @@ impl SocketFile {
     }
 
     /// Makes the file this process's, which removes it at the end.
+    #[cfg(target_os = "linux")]
     pub(super) fn own(&self) {
         self.removed.store(false, SeqCst);
     }
 
     /// Leaves the file to the process that has it now.
+    #[cfg(target_os = "linux")]
     pub(super) fn give_away(&self) {
         self.removed.store(true, SeqCst);
     }
