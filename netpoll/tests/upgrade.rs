@@ -60,6 +60,15 @@ fn a_process_that_serves() {
         .bind()
         .unwrap();
     let patience = fs::read_to_string(directory.join("patience")).unwrap();
+    // A bad binary may find out only now, and must not have taken any client until then.
+    match fs::read_to_string(directory.join("next")).unwrap_or_default().trim() {
+        "crashes later" if upgrade::is_upgrade() => {
+            thread::sleep(Duration::from_millis(300));
+            std::process::exit(3)
+        }
+        "hangs later" if upgrade::is_upgrade() => thread::sleep(Duration::from_secs(60)),
+        _ => {}
+    }
     let inet = server.addresses().iter().find_map(|address| address.inet()).unwrap();
     fs::write(directory.join("port"), inet.port().to_string()).unwrap();
     let stop = Upgrade::of(&server.handle())
@@ -173,6 +182,16 @@ fn the_service_manager_is_told() {
     hears.set_read_timeout(Some(LONG)).unwrap();
     let service = Service::start_with("notify", LONG, |command| {
         command.env("NOTIFY_SOCKET", &manager).env("WATCHDOG_USEC", "200000");
+        // As systemd does, it names the first process.
+        let program = command.get_program().to_owned();
+        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let set: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        *command = Command::new("sh");
+        command.args(["-c", "export WATCHDOG_PID=$$; exec \"$0\" \"$@\""]);
+        command.arg(program).args(arguments).envs(set).stdout(Stdio::null());
     });
     let next = |wanted: &str| loop {
         let mut bytes = [0; 200];
@@ -189,9 +208,10 @@ fn the_service_manager_is_told() {
         next("WATCHDOG=1");
     }
     service.signal("-USR2");
-    // The first one is silent after that.
+    // The first one is silent after that, and the second one lives.
     let said = next("READY=1");
     wait_until(|| service.lines("gave").len() == 1);
+    (0..5).for_each(|_| drop(next("WATCHDOG=1")));
     assert_eq!(said, format!("MAINPID={}\nREADY=1", service.current()));
     drop(service);
     next("STOPPING=1");
@@ -201,13 +221,21 @@ fn the_service_manager_is_told() {
 /// Connects anew for each request; a connection that a draining process closed before it had the request is made
 /// again, but none may be refused.
 fn visit(connect: impl Fn() -> std::io::Result<Box<dyn ReadWrite>>) {
+    visits(connect);
+}
+
+/// As [`visit`]; returns how many connections it took.
+fn visits(connect: impl Fn() -> std::io::Result<Box<dyn ReadWrite>>) -> usize {
     let frame = netpoll_frame(b"a visit");
-    for _ in 0..100 {
+    for made in 1..=100 {
         let mut stream = connect().expect("no connection is refused");
         let mut answer = vec![0; frame.len()];
         let asked = stream.write_all(&frame).and_then(|()| stream.read_exact(&mut answer));
         match asked {
-            Ok(()) => return assert_eq!(answer, frame),
+            Ok(()) => {
+                assert_eq!(answer, frame);
+                return made;
+            }
             Err(error) => assert!(
                 matches!(
                     error.kind(),
@@ -294,14 +322,15 @@ fn binaries_follow_one_another_under_load() {
 fn a_binary_that_crashes_or_hangs_changes_nothing() {
     let service = Service::start("crash", Duration::from_secs(1));
     let first = service.current();
-    for fault in ["crashes", "hangs"] {
+    for fault in ["crashes", "hangs", "crashes later", "hangs later"] {
         fs::write(service.directory.join("next"), fault).unwrap();
         service.signal("-USR2");
         // Longer than the new one may take.
         let until = std::time::Instant::now() + Duration::from_millis(1500);
         while std::time::Instant::now() < until {
-            visit(|| tcp(service.address()));
-            visit(|| unix(&service.socket()));
+            // Each connection is served to its end.
+            assert_eq!(visits(|| tcp(service.address())), 1);
+            assert_eq!(visits(|| unix(&service.socket())), 1);
             thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(service.current(), first);
@@ -330,6 +359,6 @@ fn a_program_that_cannot_be_started_is_told_of() {
     assert!(error.to_string().contains("ended before it was ready: exit status: 1"), "{error}");
     visit(|| tcp(address));
     // A child that was handed nothing has nothing to tell.
-    upgrade::ready();
+    upgrade::ready().unwrap();
     assert!(!upgrade::is_upgrade());
 }

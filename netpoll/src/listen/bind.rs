@@ -28,14 +28,20 @@ pub(crate) fn bind(addresses: &[Address], options: &ListenOptions) -> Result<Vec
     Ok(listeners)
 }
 
-/// Takes over the listeners of the parent process.
+/// Takes over the listeners of the parent process: those of a service manager, or of an older process of this service.
 pub(crate) fn inherit(options: &ListenOptions) -> Result<Vec<Listener>> {
     let inherited = take_inherited(options)?.into_iter().map(|inherited| {
         let (name, address) = (inherited.name, inherited.listener.address());
         tracing::info!(?name, %address, "inherited a listener");
         inherited.listener
     });
-    Ok(inherited.collect())
+    let mut listeners: Vec<_> = inherited.collect();
+    #[cfg(target_os = "linux")]
+    for fd in crate::sys::handed::take_rest() {
+        let listener = Listener::adopt(fd, options);
+        listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
+    }
+    Ok(listeners)
 }
 
 /// Listens on the addresses of one name, on one port: where the system chooses, it chooses once.

@@ -6,7 +6,7 @@ use std::{
     ops::ControlFlow,
     os::fd::OwnedFd,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::Poll,
     time::Duration,
 };
@@ -129,9 +129,17 @@ impl EventLoop {
         self
     }
 
-    /// Starts to accept at all listeners.
+    /// Starts to accept at all listeners; in a process that takes over from another one, once it is ready.
     pub(super) fn start(&self) -> Result<()> {
-        self.handle.0.acceptors.iter().try_for_each(Acceptor::start)
+        let acceptors: Vec<_> = self.handle.0.acceptors.iter().map(Arc::downgrade).collect();
+        // Those of a server that was dropped meanwhile are gone.
+        let start = move || {
+            acceptors.iter().filter_map(Weak::upgrade).try_for_each(|acceptor| acceptor.start())
+        };
+        #[cfg(target_os = "linux")]
+        return crate::sys::handed::when_ready(start);
+        #[cfg(not(target_os = "linux"))]
+        start()
     }
 
     /// Returns the addresses on which it listens, with the ports that the system chose.
@@ -181,7 +189,7 @@ impl EventLoop {
 
     /// Waits until the server, or its runtime, is shut down, or its last listener has failed.
     pub(super) async fn ended(&self) -> Result<ShutdownReport> {
-        self.serves();
+        self.serves()?;
         self.handle.0.lifecycle.left().wait().await
     }
 
@@ -191,7 +199,9 @@ impl EventLoop {
         &self,
         stop: F,
     ) -> ControlFlow<Result<ShutdownReport>, Moment> {
-        self.serves();
+        if let Err(error) = self.serves() {
+            return ControlFlow::Break(Err(error));
+        }
         self.unless_ended(stop).await?;
         let (since, drain) = (self.handle.now(), self.drain);
         self.handle.0.lifecycle.retire();
@@ -227,11 +237,12 @@ impl EventLoop {
 
 impl EventLoop {
     /// Tells a process that hands its listeners to this one, and the service manager, that it serves.
-    fn serves(&self) {
+    fn serves(&self) -> Result<()> {
         // Before the other process goes silent.
         notify::serves(self.handle.runtime());
         #[cfg(target_os = "linux")]
-        crate::sys::handed::ready();
+        crate::sys::handed::ready()?;
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@
 use std::{
     env, io,
     io::Write,
+    mem,
     os::{
         fd::{AsFd, OwnedFd},
         unix::{net::UnixStream, process::parent_id},
@@ -24,7 +25,10 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 
 use super::{receive_descriptors, sockaddr::from_system, socket_file::SocketFile};
-use crate::{PeerAddress, error::Error};
+use crate::{
+    PeerAddress,
+    error::{Error, Result},
+};
 
 /// The environment variable that says which process hands its listeners over.
 pub(crate) const VARIABLE: &str = "NETPOLL_UPGRADE";
@@ -40,9 +44,14 @@ struct Handed {
     listeners: Mutex<Vec<(PeerAddress, OwnedFd)>>,
     /// The files of those that were taken: this process's own once it is ready.
     files: Mutex<Vec<Arc<SocketFile>>>,
+    /// Starts to accept, which wait until this process is ready: before that it may still fail, and would take the
+    /// clients that it has accepted with it.
+    starts: Mutex<Vec<Start>>,
     /// To the old process, until this one is ready.
     old: Mutex<Option<UnixStream>>,
 }
+
+type Start = Box<dyn FnOnce() -> Result<()> + Send>;
 
 fn handed() -> Option<&'static Handed> {
     static HANDED: OnceLock<Option<Handed>> = OnceLock::new();
@@ -75,6 +84,7 @@ fn receive() -> io::Result<Handed> {
     Ok(Handed {
         listeners: Mutex::new(listeners),
         files: Mutex::default(),
+        starts: Mutex::default(),
         old: Mutex::new(Some(old)),
     })
 }
@@ -101,11 +111,37 @@ pub(super) fn keep(file: &Arc<SocketFile>) {
     }
 }
 
-/// Tells the old process, if there is one, that this one serves; the first call counts. Listeners that nobody
-/// took are closed.
-pub(crate) fn ready() {
-    let Some(handed) = handed() else { return };
-    let Some(mut old) = handed.old.lock().take() else { return };
+/// Takes all listeners that were handed over and not taken.
+pub(crate) fn take_rest() -> Vec<OwnedFd> {
+    let Some(handed) = handed() else { return Vec::new() };
+    handed.listeners.lock().drain(..).map(|(_, fd)| fd).collect()
+}
+
+/// Runs `start` at once, or when this process is [`ready`] if an older one waits for that.
+///
+/// # Errors
+/// Those of `start`, if it ran.
+pub(crate) fn when_ready(start: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    if let Some(handed) = handed() {
+        let old = handed.old.lock();
+        if old.is_some() {
+            handed.starts.lock().push(Box::new(start));
+            return Ok(());
+        }
+    }
+    start()
+}
+
+/// Starts to accept and tells the old process, if there is one, that this one serves; the first call counts.
+/// Listeners that nobody took are closed.
+///
+/// # Errors
+/// Those of a start that fails: the old process goes on then.
+pub(crate) fn ready() -> Result<()> {
+    let Some(handed) = handed() else { return Ok(()) };
+    let Some(mut old) = handed.old.lock().take() else { return Ok(()) };
+    let starts = mem::take(&mut *handed.starts.lock());
+    starts.into_iter().try_for_each(|start| start())?;
     for (address, _) in handed.listeners.lock().drain(..) {
         tracing::warn!(%address, "a listener was handed over, and nothing listens on it any more");
     }
@@ -115,4 +151,5 @@ pub(crate) fn ready() {
         let error = Error::io("telling the old process", error);
         tracing::warn!(%error, "the process before this one does not wait any more");
     }
+    Ok(())
 }

@@ -24,9 +24,10 @@
 //! [goodbye](crate::frame::Goodbye) lose no call, as do those whose calls are idempotent.
 //!
 //! The new process needs nothing of its own: an address that it [listens](crate::EventLoopBuilder::listen) on and
-//! that was handed over is not bound anew, and it is ready when it first [serves](crate::EventLoop::serve), or when
-//! it calls [`ready`]. What it does not listen on any more is closed then. The file of a Unix socket passes to it as
-//! well. The socket between the two is the new process's standard input.
+//! that was handed over is not bound anew, [`inherit`](crate::EventLoopBuilder::inherit) takes those that are left, and
+//! it is ready when it first [serves](crate::EventLoop::serve), or when it calls [`ready`]. Until then it accepts
+//! nobody, so that a process that fails takes no client with it. What it does not listen on any more is closed then.
+//! The file of a Unix socket passes to it as well. The socket between the two is the new process's standard input.
 //!
 //! Linux only. Sockets for datagrams are not handed over: a server that listens on one by itself makes the new
 //! process fail at its bind, and so the old one stays.
@@ -109,11 +110,15 @@ impl Upgrade {
     }
 }
 
-/// Tells the process that this one takes over from that it serves; nothing happens without one. The first call of
-/// [`serve`](crate::EventLoop::serve) or [`serve_until`](crate::EventLoop::serve_until) does this.
-pub fn ready() {
+/// Starts to accept, and tells the process that this one takes over from that it serves; nothing happens without one.
+/// The first call of [`serve`](crate::EventLoop::serve) or [`serve_until`](crate::EventLoop::serve_until) does this.
+///
+/// # Errors
+/// `Io` if accepting cannot begin; the other process goes on then.
+pub fn ready() -> Result<()> {
     #[cfg(target_os = "linux")]
-    crate::sys::handed::ready();
+    crate::sys::handed::ready()?;
+    Ok(())
 }
 
 /// Returns true if this process was started by an [`Upgrade`], and has its listeners.

@@ -32,6 +32,8 @@ pub(super) fn start(upgrade: &Upgrade) -> Result<u32> {
 
     let mut command = command(upgrade).map_err(fail)?;
     command.env(sys::handed::VARIABLE, std::process::id().to_string());
+    // It names this process, and the new one is to be watched.
+    command.env_remove("WATCHDOG_PID");
     command.stdin(OwnedFd::from(there));
     let mut child = command.spawn().map_err(|error| {
         Error::io(format!("starting {}", command.get_program().to_string_lossy()), error)

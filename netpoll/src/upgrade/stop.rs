@@ -43,20 +43,28 @@ pub(super) fn on_signal(upgrade: Upgrade) -> Stop {
         if done.get().is_some() || busy.swap(true, SeqCst) {
             return tracing::info!("an upgrade is under way already");
         }
-        let (upgrade, done, free) = (upgrade.clone(), done.clone(), busy.clone());
+        let (upgrade, done, busy) = (upgrade.clone(), done.clone(), Busy(busy.clone()));
         let started = thread::Builder::new().name("netpoll-upgrade".into()).spawn(move || {
             match upgrade.start() {
                 Ok(process) => drop(done.set(process)),
                 Err(error) => tracing::error!(%error, "the upgrade failed: this process goes on"),
             }
-            free.store(false, SeqCst);
+            drop(busy);
         });
         if let Err(error) = started {
             tracing::error!(%error, "no thread for an upgrade: this process goes on");
-            busy.store(false, SeqCst);
         }
     }));
     Stop { shutdown: signal::shutdown(), upgraded }
+}
+
+/// An upgrade that is under way, until this is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
+    }
 }
 
 impl Future for Stop {
