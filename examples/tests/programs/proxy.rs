@@ -97,7 +97,9 @@ fn postgresql_is_the_same_through_the_proxy() {
     let sql = |statements: &[&str]| {
         let mut command = Command::new(&psql);
         command.args(at).args(["-XAtq"]);
-        statements.iter().for_each(|statement| drop(command.args(["-c", statement])));
+        for statement in statements {
+            command.args(["-c", statement]);
+        }
         command
     };
     assert_eq!(printed(&mut sql(&["select 6 * 7"])), "42\n");
