@@ -86,12 +86,24 @@ fn redis_clients_pass_the_proxy() {
 #[cfg(feature = "sql")]
 #[test]
 fn postgresql_is_the_same_through_the_proxy() {
+    postgresql_is_the_same_through(env!("CARGO_BIN_EXE_proxy"));
+}
+
+#[cfg(feature = "sql")]
+#[test]
+fn postgresql_is_the_same_through_its_own_proxy() {
+    postgresql_is_the_same_through(env!("CARGO_BIN_EXE_pg_proxy"));
+}
+
+#[cfg(feature = "sql")]
+fn postgresql_is_the_same_through(program: &str) {
     use crate::postgresql::Postgres;
 
     let (Some(psql), Some(pgbench)) = (real_client("psql"), real_client("pgbench")) else { return };
     let Some(postgres) = Postgres::start() else { return };
     let socket = postgres.directory().join(".s.PGSQL.5432");
-    let proxy = start(&format!("unix:{}", socket.display()));
+    let to = format!("unix:{}", socket.display());
+    let proxy = Server::start_with(program, &["--to", &to]);
     let (host, port) = proxy.address.rsplit_once(':').unwrap();
     let at = ["-h", host, "-p", port, "-U", "postgres"];
     let sql = |statements: &[&str]| {
