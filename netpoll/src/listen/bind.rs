@@ -33,15 +33,14 @@ pub(crate) fn inherit(options: &ListenOptions) -> Result<Vec<Listener>> {
     let inherited = take_inherited(options)?.into_iter().map(|inherited| {
         let (name, address) = (inherited.name, inherited.listener.address());
         tracing::info!(?name, %address, "inherited a listener");
-        inherited.listener
+        Ok(inherited.listener)
     });
-    let mut listeners: Vec<_> = inherited.collect();
     #[cfg(target_os = "linux")]
-    for fd in crate::sys::handed::take_rest() {
-        let listener = Listener::adopt(fd, options);
-        listeners.push(listener.map_err(|e| Error::io("adopting a listener", e))?);
-    }
-    Ok(listeners)
+    let inherited =
+        inherited.chain(crate::sys::handed::take_rest().into_iter().map(|fd| {
+            Listener::adopt(fd, options).map_err(|e| Error::io("adopting a listener", e))
+        }));
+    inherited.collect()
 }
 
 /// Listens on the addresses of one name, on one port: where the system chooses, it chooses once.
