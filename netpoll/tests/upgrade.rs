@@ -3,7 +3,6 @@
 //! The processes are this program again: the test `a_process_that_serves`, which does nothing by itself.
 #![cfg(target_os = "linux")]
 
-mod client_support;
 mod common;
 
 use std::{
@@ -19,20 +18,21 @@ use std::{
     time::Duration,
 };
 
-use client_support::{Echoes, Kind, Message, message};
 use common::{runtime, wait_until};
 use netpoll::{
     EventLoop,
-    client::CallOptions,
+    client::Client,
+    rpc::{Answer, Call},
     upgrade::{self, StopReason, Upgrade},
 };
 use parking_lot::Mutex;
 
 const LONG: Duration = Duration::from_secs(20);
 
-#[netpoll::on_request]
-fn echo(message: Message) -> Message {
-    message
+/// Its answers have the mark `goodbye`, so that a drain loses no call of a client's.
+#[netpoll::on_request(concurrent = 64)]
+async fn echo<'a>(call: Call<'a>) -> Answer<'a> {
+    Answer::new(call.id, call.payload)
 }
 
 #[netpoll::server(on_request = echo)]
@@ -226,16 +226,11 @@ fn visit(connect: impl Fn() -> std::io::Result<Box<dyn ReadWrite>>) {
 
 /// As [`visit`]; returns how many connections it took.
 fn visits(connect: impl Fn() -> std::io::Result<Box<dyn ReadWrite>>) -> usize {
-    let frame = netpoll_frame(b"a visit");
     for made in 1..=100 {
         let mut stream = connect().expect("no connection is refused");
-        let mut answer = vec![0; frame.len()];
-        let asked = stream.write_all(&frame).and_then(|()| stream.read_exact(&mut answer));
+        let asked = stream.write_all(CALL).and_then(|()| answered(&mut *stream));
         match asked {
-            Ok(()) => {
-                assert_eq!(answer, frame);
-                return made;
-            }
+            Ok(()) => return made,
             Err(error) => assert!(
                 matches!(
                     error.kind(),
@@ -251,9 +246,21 @@ fn visits(connect: impl Fn() -> std::io::Result<Box<dyn ReadWrite>>) -> usize {
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
-fn netpoll_frame(body: &[u8]) -> Vec<u8> {
-    let length = (body.len() + 8) as u32;
-    [&length.to_be_bytes()[..], &[0; 8], body].concat()
+const CALL: &[u8] = b"\0\0\0\x12\x01\0\0\0\0\x07\0\0\0\0\0\x04echo\0!";
+const ANSWER: &[u8] = b"\0\0\0\x0a\x01\x01\0\0\0\x07\0\0\0!";
+
+/// Reads frames up to the answer; a goodbye may come before it.
+fn answered(stream: &mut dyn ReadWrite) -> std::io::Result<()> {
+    loop {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length)?;
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut frame)?;
+        if frame == ANSWER[4..] {
+            return Ok(());
+        }
+        assert_eq!(frame[1] & 2, 2, "neither the answer nor a goodbye: {frame:?}");
+    }
 }
 
 fn tcp(address: SocketAddr) -> std::io::Result<Box<dyn ReadWrite>> {
@@ -280,19 +287,20 @@ fn binaries_follow_one_another_under_load() {
     let (address, socket) = (service.address(), service.socket());
     let before = service.descriptors();
     let runtime = runtime(2);
-    let clients: Vec<Echoes> = [Kind::Pool(16), Kind::Mux(2)]
-        .map(|kind| kind.client_on(&runtime, &address.to_string(), LONG))
-        .into();
+    type RpcClient = Client<Call<'static>, Answer<'static>>;
+    let clients: [RpcClient; 2] = [
+        RpcClient::pool(address).runtime(&runtime).timeout(LONG).build().unwrap(),
+        RpcClient::mux(address).connections(2).runtime(&runtime).timeout(LONG).build().unwrap(),
+    ];
     let (made, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         for caller in 0..8 {
             let (client, made, over) = (&clients[caller % 2], &made, &over);
             scope.spawn(move || {
-                let repeats = CallOptions::new().idempotent(true);
                 while !over.load(SeqCst) {
-                    let body = format!("call {}", made.fetch_add(1, SeqCst)).into_bytes();
-                    let reply = client.call_with(message(0, body.clone()), repeats).unwrap();
-                    assert_eq!(reply.get().unwrap().body, body);
+                    made.fetch_add(1, SeqCst);
+                    let reply = client.call(Call::new("echo", b"a call")).unwrap();
+                    assert_eq!(reply.get().unwrap().payload, b"a call");
                 }
             });
         }
