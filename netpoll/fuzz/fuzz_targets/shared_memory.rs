@@ -42,6 +42,7 @@ struct World {
     directory: PathBuf,
     socket: PathBuf,
     good: Connection,
+    _runtime: Runtime,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -49,13 +50,12 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     std::fs::create_dir_all(&directory).unwrap();
     let socket = directory.join("socket");
     let address = format!("shm:{}", socket.display());
-    let runtime =
-        Box::leak(Box::new(Runtime::builder().pollers(1).max_workers(4).build().unwrap()));
-    let server = EventLoop::builder(Free::<echo>::new()).runtime(runtime);
+    let runtime = Runtime::builder().pollers(1).max_workers(4).build().unwrap();
+    let server = EventLoop::builder(Free::<echo>::new()).runtime(&runtime);
     let server = server.listen(address.as_str()).bind().unwrap();
     std::thread::spawn(|| server.serve());
-    let good = Dialer::new().runtime(runtime).dial(address.as_str()).unwrap();
-    World { directory, socket, good }
+    let good = Dialer::new().runtime(&runtime).dial(address.as_str()).unwrap();
+    World { directory, socket, good, _runtime: runtime }
 });
 
 fuzz_target!(|bytes: &[u8]| {
