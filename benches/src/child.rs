@@ -52,7 +52,7 @@ impl Server {
         self.address.parse().map_err(what)
     }
 
-    /// Where it listens, as it says.
+    /// Address on which it listens, as it printed.
     pub fn address(&self) -> &str {
         &self.address
     }

@@ -90,7 +90,7 @@ struct Report {
     latency: Latency,
 }
 
-/// What the measured time took.
+/// Time, processor time and system calls of the measured part.
 #[derive(Debug)]
 struct Spent {
     seconds: f64,

@@ -44,7 +44,7 @@ const PEERS: &[Peer] = &[
     },
 ];
 
-/// What is measured.
+/// Shape of the load: connections, messages in flight on each, bytes of a message.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     conns: usize,
@@ -64,7 +64,7 @@ const SHAPES: &[Shape] = &[
     Shape { conns: 2, depth: 2, size: 1 << 20 },
 ];
 
-/// How the measurement runs.
+/// Times, rounds, cores and peers of the measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Seconds that each sample is measured for.
@@ -81,7 +81,7 @@ pub struct Options {
     pub size: Option<usize>,
 }
 
-/// What a client prints when it ends.
+/// Report that a client prints at its end.
 #[derive(Clone, Debug, Deserialize)]
 struct Called {
     requests: u64,
@@ -94,7 +94,7 @@ struct Called {
     latency: Latency,
 }
 
-/// What the samples of a peer have in common with nobody else's, for one shape.
+/// Samples of one peer for one shape.
 #[derive(Debug, Default)]
 struct Row {
     samples: Vec<Called>,

@@ -91,11 +91,7 @@ impl<F: PayloadFormat> MethodClient<F> {
         T: DeserializeOwned,
         E: CallFailure,
     {
-        let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let trace = outgoing_trace();
-        let received =
-            self.client.call_with(self.request(route, &payload, trace.as_deref()), self.options);
-        result::<F, T, E>(received)
+        self.exchange(route, arguments, self.options)
     }
 
     /// Calls the method `route` and waits for its result without blocking the thread.
@@ -111,10 +107,7 @@ impl<F: PayloadFormat> MethodClient<F> {
         T: DeserializeOwned,
         E: CallFailure,
     {
-        let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let trace = outgoing_trace();
-        let request = self.request(route, &payload, trace.as_deref());
-        result::<F, T, E>(self.client.call_async_with(request, self.options).await)
+        self.exchange_async(route, arguments, self.options).await
     }
 
     /// Calls a method that may be handled twice: the call is repeated after its connection was lost
@@ -128,11 +121,7 @@ impl<F: PayloadFormat> MethodClient<F> {
         T: DeserializeOwned,
         E: CallFailure,
     {
-        let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let trace = outgoing_trace();
-        let (request, options) =
-            (self.request(route, &payload, trace.as_deref()), self.options.idempotent(true));
-        result::<F, T, E>(self.client.call_with(request, options))
+        self.exchange(route, arguments, self.options.idempotent(true))
     }
 
     /// Calls a method that may be handled twice, without blocking the thread.
@@ -149,11 +138,7 @@ impl<F: PayloadFormat> MethodClient<F> {
         T: DeserializeOwned,
         E: CallFailure,
     {
-        let payload = F::encode(arguments).map_err(CallError::Fault)?;
-        let trace = outgoing_trace();
-        let (request, options) =
-            (self.request(route, &payload, trace.as_deref()), self.options.idempotent(true));
-        result::<F, T, E>(self.client.call_async_with(request, options).await)
+        self.exchange_async(route, arguments, self.options.idempotent(true)).await
     }
 
     /// Sends a call that is not answered, and blocks this thread until a connection has taken it.
@@ -218,6 +203,42 @@ impl<F: PayloadFormat> MethodClient<F> {
         let request = self.request(route, &payload, trace.as_deref());
         let replies = self.client.stream_async(request, self.options).await;
         Ok(MethodStream::new(replies.map_err(CallError::Connection)?))
+    }
+
+    /// Makes a call with `options` and blocks this thread until its result.
+    fn exchange<A, T, E>(
+        &self,
+        route: &str,
+        arguments: &A,
+        options: CallOptions,
+    ) -> Result<T, CallError<E>>
+    where
+        A: Serialize,
+        T: DeserializeOwned,
+        E: CallFailure,
+    {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let trace = outgoing_trace();
+        let request = self.request(route, &payload, trace.as_deref());
+        result::<F, T, E>(self.client.call_with(request, options))
+    }
+
+    /// Makes a call with `options` and waits for its result without blocking the thread.
+    async fn exchange_async<A, T, E>(
+        &self,
+        route: &str,
+        arguments: &A,
+        options: CallOptions,
+    ) -> Result<T, CallError<E>>
+    where
+        A: Serialize,
+        T: DeserializeOwned,
+        E: CallFailure,
+    {
+        let payload = F::encode(arguments).map_err(CallError::Fault)?;
+        let trace = outgoing_trace();
+        let request = self.request(route, &payload, trace.as_deref());
+        result::<F, T, E>(self.client.call_async_with(request, options).await)
     }
 
     /// Makes the request, which carries the client's metadata and the trace of the request that is handled here.
