@@ -87,6 +87,39 @@ fn a_peer_that_does_not_obey_a_goodbye_is_closed_after_a_second() {
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
 }
 
+/// A client of one server that has said goodbye and is gone, and the server's address.
+fn left_by_its_server(runtime: &Runtime) -> (RpcClient, String) {
+    let server = serve_at(runtime, "127.0.0.1:0");
+    let address = server.addresses()[0].to_string();
+    let client = RpcClient::mux([address.clone()]).timeout(LONG).build().unwrap();
+    client.call(Call::new("echo", b"!")).unwrap();
+    server.shutdown(LONG);
+    (client, address)
+}
+
+#[test]
+fn after_a_goodbye_a_call_waits_for_the_server_that_comes_back() {
+    let runtime = runtime(2);
+    let (client, address) = left_by_its_server(&runtime);
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.call(Call::new("echo", b"!")).map(drop));
+        wait_until(|| client.stats().failed_dials > 0);
+        let server = serve_at(&runtime, &address);
+        call.join().unwrap().unwrap();
+        server.shutdown(LONG);
+    });
+}
+
+#[test]
+fn after_a_goodbye_a_call_fails_if_the_server_stays_away() {
+    let runtime = runtime(2);
+    let (client, _) = left_by_its_server(&runtime);
+    let began = Instant::now();
+    let error = client.call(Call::new("echo", b"!")).map(drop).unwrap_err();
+    assert_eq!(error.io_kind(), Some(ErrorKind::ConnectionRefused), "{error}");
+    assert!(began.elapsed() < LONG, "{error}");
+}
+
 /// Restarts and calls of one run.
 fn size() -> (usize, usize) {
     if std::env::var_os("NETPOLL_FULL").is_some() { (20, 100_000) } else { (6, 4_000) }

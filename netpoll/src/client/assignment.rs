@@ -111,12 +111,15 @@ impl<L> Connections<L> {
         }
     }
 
-    /// Fails the queued calls, except for idempotent ones that have lost a connection: a server that restarts
-    /// is back soon.
+    /// Fails the queued calls, except for idempotent ones that have lost a connection, and for all of them
+    /// soon after a goodbye: a server that restarts is back soon.
     pub(super) fn give_up(&self, state: &mut Entries<L>, actions: &mut Actions<L>) {
+        // Without probation none is dialled again.
+        let patient = self.endpoints.has_probation()
+            && state.patient_until.is_some_and(|until| !until.has_passed());
         let why = self.endpoints.why_not();
         for (ticket, call) in mem::take(&mut state.queue) {
-            if call.may_wait_for_an_endpoint() {
+            if patient || call.may_wait_for_an_endpoint() {
                 state.queue.insert(ticket, call);
             } else {
                 actions.more().failed.push((call, why.clone()));

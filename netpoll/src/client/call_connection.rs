@@ -228,6 +228,11 @@ impl<M: Matching> CallConnection<M> {
         self.hub.connections.drain_one(self.id())
     }
 
+    /// Drains the connection, whose server has said goodbye.
+    pub(super) fn goodbye(&self) -> Actions<Self> {
+        self.hub.connections.goodbye(self.id())
+    }
+
     /// Counts the connection as found dead before a call was sent on it.
     pub(super) fn count_stale(&self) {
         if !self.counted.swap(true, Relaxed) {

@@ -17,6 +17,7 @@
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Waker,
+    time::Duration,
 };
 
 use super::{
@@ -31,6 +32,9 @@ use crate::{
     error::{Error, ErrorKind, Result},
     primitive::Mutex,
 };
+
+/// How long calls wait for an endpoint after a goodbye, if none can be reached.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The limits of a client.
 #[derive(Clone, Debug)]
@@ -164,8 +168,19 @@ impl<L> Connections<L> {
     /// connection with many calls gives its endpoint's slot back at once, so that another one can take the
     /// calls that wait; only its calls in flight keep it.
     pub(super) fn drain_one(&self, id: u64) -> Actions<L> {
-        let mut actions = Actions::default();
+        self.drain_in(&mut self.state.lock(), id)
+    }
+
+    /// Does the same after a goodbye on the connection `id`. Whoever says one is restarted, as a rule, and
+    /// nothing was sent of what waits: for a while calls wait for an endpoint, rather than fail.
+    pub(super) fn goodbye(&self, id: u64) -> Actions<L> {
         let state = &mut *self.state.lock();
+        state.patient_until = Some(self.endpoints.clock.after(PATIENCE));
+        self.drain_in(state, id)
+    }
+
+    fn drain_in(&self, state: &mut Entries<L>, id: u64) -> Actions<L> {
+        let mut actions = Actions::default();
         state.dismiss(id, &mut actions);
         if self.limits.capacity > 1 {
             state.spare(id);

@@ -87,6 +87,29 @@ fn an_endpoint_without_a_connection_is_dialled_while_a_call_takes_another_one() 
 }
 
 #[test]
+fn calls_wait_for_an_endpoint_after_a_goodbye() {
+    for goodbye in [false, true] {
+        let connections = pool(1);
+        let first = enter(&connections).more().dials.remove(0);
+        let actions = connected(&connections, &first);
+        release(&connections, actions);
+        let mut actions = if goodbye { connections.goodbye(1) } else { connections.drain_one(1) };
+        assert_eq!(actions.more().closes.len(), 1);
+        connections.gone(1);
+        let refused = Error::new(ErrorKind::Io, "refused");
+        let (mut dials, mut failed, mut nudges) = (enter(&connections), 0, false);
+        for _ in 0..2 {
+            let endpoint = dials.more().dials.remove(0);
+            dials = connections.unreachable(&endpoint, &refused);
+            failed += dials.more().failed.len();
+            nudges |= dials.more().nudges;
+        }
+        assert_eq!((failed, connections.gauges().waiters), if goodbye { (0, 1) } else { (1, 0) });
+        assert!(nudges, "the endpoints are looked at again");
+    }
+}
+
+#[test]
 fn the_deadline_timer_is_set_to_the_earliest_deadline_left() {
     let connections = pool(1);
     let calls = [(); 4].map(|()| call());

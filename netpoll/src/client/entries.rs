@@ -22,6 +22,8 @@ pub(super) struct Entries<L> {
     pub(super) dialing: usize,
     pub(super) in_flight: usize,
     pub(super) phase: Phase,
+    /// Until when calls wait although no endpoint can be reached, after a goodbye.
+    pub(super) patient_until: Option<Moment>,
     /// A [nudge](super::connections::Connections::nudge) is on its way.
     pub(super) nudged: bool,
     /// Woken when a slot has changed or the last call has ended.
@@ -83,6 +85,7 @@ impl<L> Entries<L> {
             dialing: 0,
             in_flight: 0,
             phase: Phase::Open,
+            patient_until: None,
             nudged: false,
             watchers: Vec::new(),
         }

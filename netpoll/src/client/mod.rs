@@ -63,7 +63,8 @@
 //!   answered, new ones go over another connection.
 //! - A [stream](Client::stream) of replies has a connection of its own, beside the client's limits.
 //! - Waiters for a connection are served in FIFO order. They fail at once if no endpoint can be reached:
-//!   a dial failed at most half a second ago, and no other endpoint is left to try.
+//!   a dial failed at most half a second ago, and no other endpoint is left to try. For a second after a
+//!   goodbye they wait instead: what restarts is back soon.
 //!
 //! # Several endpoints
 //!

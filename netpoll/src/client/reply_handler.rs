@@ -85,7 +85,7 @@ impl<F: Frame, M: Matching> Receive for Replies<'_, F, M> {
         let hub = &self.connection.hub;
         let marks = read_marks(hub.format.inspect, &frame)?;
         if marks.goodbye {
-            hub.carry_out(self.connection.drain());
+            hub.carry_out(self.connection.goodbye());
         }
         if !marks.only_goodbye {
             let more = !recv.input.is_empty();

@@ -9,7 +9,7 @@ use super::{
     core::Conn,
     deadlines::Kind,
     reason::CloseReason,
-    state::{Phase, event, mark},
+    state::{event, mark},
 };
 use crate::{
     addr::PeerAddress,
@@ -82,7 +82,9 @@ impl Conn {
     }
 
     /// Names the stage of its life.
+    #[cfg(feature = "admin")]
     pub(crate) fn stage(&self) -> &'static str {
+        use super::state::Phase;
         match Phase::of(self.state_word.load()) {
             Phase::Handshaking => "handshaking",
             Phase::Opening => "opening",
@@ -93,6 +95,7 @@ impl Conn {
     }
 
     /// The time since the peer was heard last, or a request of it was handled; known where silence is bounded.
+    #[cfg(feature = "admin")]
     pub(crate) fn silence(&self) -> Option<Duration> {
         let timeout = u64::try_from(self.options.idle_timeout?.as_millis()).ok()?;
         let left = self.deadlines.get(Kind::Idle)?.saturating_sub(self.shard.clock.now_ms());
