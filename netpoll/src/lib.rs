@@ -64,8 +64,8 @@ pub use netpoll_macros::{
     on_request, server, service,
 };
 pub use sched::{
-    JoinHandle, LoadBalance, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, SystemCalls, Timeout,
-    block_on, blocking, sleep, spawn, timeout,
+    JoinHandle, Runtime, RuntimeBuilder, Sleep, Stats, Syscalls, SystemCalls, Timeout, block_on,
+    blocking, sleep, spawn, timeout,
 };
 pub use server::{
     Cut, EventLoop, EventLoopBuilder, ServerHandle, ShutdownReport, serve, serve_async, server,

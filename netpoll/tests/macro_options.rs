@@ -147,6 +147,7 @@ fn max_connections() {
 #[derive(Clone, Default)]
 struct Few(Arc<AtomicUsize>, Arc<AtomicUsize>);
 
+/// `workers` is the former name of `max_workers`.
 #[netpoll::server(listen = "127.0.0.1:0", pollers = 1, workers = 1)]
 impl Few {
     #[on_request]
@@ -173,7 +174,7 @@ fn pollers_and_workers() {
     }
     assert_eq!(few.1.load(SeqCst), 1, "one worker runs one handler at a time");
 
-    let server = few.builder().pollers(2).workers(8).bind().unwrap();
+    let server = few.builder().pollers(2).max_workers(8).bind().unwrap();
     assert_eq!(server.handle().runtime().stats().pollers, 2);
 }
 

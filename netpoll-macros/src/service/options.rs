@@ -70,7 +70,7 @@ const OPTIONS: &[(&str, Of, Takes)] = &[
     ("max_connections", Of::Server("max_connections"), Takes::Number),
     ("max_handshakes", Of::Server("max_handshakes"), Takes::Number),
     ("pollers", Of::Server("pollers"), Takes::Number),
-    ("workers", Of::Server("workers"), Takes::Number),
+    ("max_workers", Of::Server("max_workers"), Takes::Number),
     ("transport", Of::Server("transport"), Takes::Function),
     ("tls", Of::Server("tls_by"), Takes::Function),
 ];
@@ -240,6 +240,15 @@ fn route(kind: Kind, tokens: TokenStream) -> (Option<Route>, TokenStream) {
     }
 }
 
+/// Options that were renamed: the former name, which is still read, and the present one.
+const RENAMED: &[(&str, &str)] = &[("workers", "max_workers")];
+
+/// Returns the present name of an option.
+fn renamed(key: Ident) -> Ident {
+    let present = RENAMED.iter().find(|(former, _)| key == former);
+    present.map_or(key.clone(), |(_, present)| Ident::new(present, key.span()))
+}
+
 /// Gives each key, which is known and stands once, to `read` with what follows it.
 fn each(
     tokens: TokenStream,
@@ -250,7 +259,7 @@ fn each(
     let mut seen: Vec<String> = Vec::new();
     let read_all = |input: ParseStream<'_>| -> syn::Result<()> {
         while !input.is_empty() {
-            let key = input.call(Ident::parse_any)?;
+            let key = renamed(input.call(Ident::parse_any)?);
             let name = key.to_string();
             let unknown = !known.contains(&name.as_str());
             if unknown || seen.contains(&name) {

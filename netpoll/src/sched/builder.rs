@@ -4,7 +4,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use super::{
     runtime::Runtime,
-    settings::{LoadBalance, Settings, SystemCalls},
+    settings::{Settings, SystemCalls},
     shared::Shared,
     tokio_context::TokioContext,
 };
@@ -38,7 +38,6 @@ impl Default for RuntimeBuilder {
         Self(Settings {
             pollers: cores,
             max_workers: 512.max(cores),
-            load_balance: LoadBalance::default(),
             buffer_size: 64 * 1024,
             handoff_after: Duration::from_micros(100),
             memory_limit: None,
@@ -56,6 +55,8 @@ impl Default for RuntimeBuilder {
 impl RuntimeBuilder {
     /// Pollers, and so threads that run in parallel while nothing blocks. Default: the cores that
     /// this process may use.
+    ///
+    /// Of two pollers, chosen at random, a new connection is given to the one with fewer connections.
     #[must_use]
     pub fn pollers(mut self, n: usize) -> Self {
         self.0.pollers = n;
@@ -69,13 +70,6 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn max_workers(mut self, n: usize) -> Self {
         self.0.max_workers = n;
-        self
-    }
-
-    /// Sets the rule by which connections are given to pollers. Default: [`LoadBalance::LeastOfTwo`].
-    #[must_use]
-    pub fn load_balance(mut self, balance: LoadBalance) -> Self {
-        self.0.load_balance = balance;
         self
     }
 

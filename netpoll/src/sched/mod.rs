@@ -57,7 +57,7 @@ pub(crate) use context::{clock, current_connection, gather, is_late};
 pub use current::spawn;
 pub(crate) use gathered::Sender;
 pub use runtime::Runtime;
-pub use settings::{LoadBalance, SystemCalls};
+pub use settings::SystemCalls;
 pub use sleep::{Sleep, Timeout, sleep, timeout};
 pub(crate) use sleep::{sleep_on, timeout_on};
 pub use stats::{Stats, Syscalls};

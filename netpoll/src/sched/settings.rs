@@ -10,20 +10,6 @@ use crate::{
     timer::Clock,
 };
 
-/// The rule by which new connections are given to pollers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LoadBalance {
-    /// To the one of two, chosen at random, that has fewer connections. The default: it does not
-    /// drift when connections live for different times.
-    #[default]
-    LeastOfTwo,
-    /// To each in turn.
-    RoundRobin,
-    /// To a random one.
-    Random,
-}
-
 /// The system calls by which workers send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,7 +52,6 @@ pub(crate) struct Settings {
     pub(crate) system_calls: SystemCalls,
     pub(crate) pollers: usize,
     pub(crate) max_workers: usize,
-    pub(crate) load_balance: LoadBalance,
     pub(crate) buffer_size: usize,
     pub(crate) handoff_after: Duration,
     pub(crate) memory_limit: Option<usize>,

@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     monitor::Monitor,
-    settings::{LoadBalance, Settings, SystemCalls},
+    settings::{Settings, SystemCalls},
     shard::Shard,
     stalls::{Stalls, View},
     task::Tasks,
@@ -143,24 +143,19 @@ impl Shared {
         self.pool.restaff(&self.me)
     }
 
-    /// The shard for a new connection.
+    /// The shard for a new connection: of two, chosen at random, the one with fewer connections. In contrast
+    /// to taking turns, this does not drift when connections live for different times.
     pub(crate) fn place(&self) -> &Arc<Shard> {
         let count = self.shards.len();
         if count == 1 {
             return &self.shards[0];
         }
         let n = self.turn_of.fetch_add(1, Relaxed);
-        match self.settings.load_balance {
-            LoadBalance::RoundRobin => &self.shards[n % count],
-            LoadBalance::Random => &self.shards[scatter(n as u64) % count],
-            LoadBalance::LeastOfTwo => {
-                let spread = scatter(n as u64);
-                let (a, b) = (spread % count, spread / count % (count - 1));
-                let b = (a + 1 + b) % count;
-                let (a, b) = (&self.shards[a], &self.shards[b]);
-                if b.load() < a.load() { b } else { a }
-            }
-        }
+        let spread = scatter(n as u64);
+        let (a, b) = (spread % count, spread / count % (count - 1));
+        let b = (a + 1 + b) % count;
+        let (a, b) = (&self.shards[a], &self.shards[b]);
+        if b.load() < a.load() { b } else { a }
     }
 
     /// Wakes one parked driver other than `but`'s, so that it steals.

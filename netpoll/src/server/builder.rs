@@ -38,7 +38,7 @@ pub struct EventLoopBuilder<S> {
     service: S,
     runtime: Option<Runtime>,
     pollers: Option<usize>,
-    workers: Option<usize>,
+    max_workers: Option<usize>,
     listen: Vec<Result<Address>>,
     listen_default: Option<Result<Address>>,
     adopted: Vec<Arc<OwnedFd>>,
@@ -64,7 +64,7 @@ impl<S: Service> EventLoopBuilder<S> {
             service,
             runtime: None,
             pollers: None,
-            workers: None,
+            max_workers: None,
             listen: Vec::new(),
             listen_default: None,
             adopted: Vec::new(),
@@ -123,7 +123,7 @@ impl<S: Service> EventLoopBuilder<S> {
             observers: self.observers,
             runtime: self.runtime,
             pollers: self.pollers,
-            workers: self.workers,
+            max_workers: self.max_workers,
             listen: self.listen,
             listen_default: self.listen_default,
             adopted: self.adopted,
@@ -155,9 +155,9 @@ impl<S: Service> EventLoopBuilder<S> {
     }
 
     /// Serves on a runtime of its own with at most `n` workers, unless [`runtime`](Self::runtime)
-    /// names one.
-    pub fn workers(mut self, n: usize) -> Self {
-        self.workers = Some(n);
+    /// names one. See [`RuntimeBuilder::max_workers`](crate::RuntimeBuilder::max_workers).
+    pub fn max_workers(mut self, n: usize) -> Self {
+        self.max_workers = Some(n);
         self
     }
 
@@ -447,10 +447,10 @@ impl<S: Service> EventLoopBuilder<S> {
     /// Makes all of the server but its listeners, of which there are so many.
     pub(super) fn acceptance(mut self, listeners: usize) -> Result<(Runtime, Arc<Acceptance<S>>)> {
         self.check()?;
-        let runtime = match (self.runtime, self.pollers, self.workers) {
+        let runtime = match (self.runtime, self.pollers, self.max_workers) {
             (Some(runtime), ..) => runtime,
             (None, None, None) => Runtime::current(),
-            (None, pollers, workers) => own_runtime(pollers, workers)?,
+            (None, pollers, max_workers) => own_runtime(pollers, max_workers)?,
         };
         if self.settings.transport.is_some() {
             self.settings.handshakes = Some(Arc::new(Handshakes::new(self.max_handshakes)));
@@ -500,12 +500,12 @@ fn short_name(path: &str) -> String {
 }
 
 /// A runtime for one server.
-fn own_runtime(pollers: Option<usize>, workers: Option<usize>) -> Result<Runtime> {
+fn own_runtime(pollers: Option<usize>, max_workers: Option<usize>) -> Result<Runtime> {
     let mut builder = Runtime::builder();
     if let Some(n) = pollers {
         builder = builder.pollers(n);
     }
-    if let Some(n) = workers {
+    if let Some(n) = max_workers {
         builder = builder.max_workers(n);
     }
     builder.build()

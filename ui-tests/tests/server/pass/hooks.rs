@@ -21,7 +21,7 @@ struct Session;
     idle_timeout = "1h",
     max_connections = 100,
     pollers = 1,
-    workers = 8,
+    max_workers = 8,
     crate = ::netpoll,
 )]
 impl Kv {

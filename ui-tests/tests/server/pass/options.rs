@@ -41,7 +41,7 @@ struct All;
     idle_timeout = "1h",
     max_connections = MOST,
     pollers = 2,
-    workers = 2 * MOST,
+    max_workers = 2 * MOST,
     transport = plain,
     crate = renamed
 )]
