@@ -204,8 +204,8 @@ fn a_service_by_hand_inherits_its_callers_deadline() {
         let answer = answer.get().unwrap();
         std::str::from_utf8(answer.payload).unwrap().parse::<u64>().unwrap()
     };
-    let half = left(CallOptions::new().timeout(500 * MS));
-    assert!((300..=480).contains(&half), "{half}: 500 ms less the time for the answer");
+    let ten = left(CallOptions::new().timeout(10_000 * MS));
+    assert!((1..=9_980).contains(&ten), "{ten}: 10 s less the time for the answer");
 
     // The server's own counts where it is sooner.
     let runtime = runtime(1);
@@ -214,7 +214,7 @@ fn a_service_by_hand_inherits_its_callers_deadline() {
     let address = own.addresses()[0].to_string();
     thread::spawn(move || own.serve());
     let client = RpcClient::mux(address).build().unwrap();
-    let answer = client.call_with(Call::new("left", b""), CallOptions::new().timeout(500 * MS));
+    let answer = client.call_with(Call::new("left", b""), CallOptions::new().timeout(10_000 * MS));
     let answer = answer.unwrap();
     let left: u64 = std::str::from_utf8(answer.get().unwrap().payload).unwrap().parse().unwrap();
     assert!(left <= 100, "{left}");

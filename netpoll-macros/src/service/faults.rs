@@ -1,10 +1,13 @@
 //! Handlers whose replies can say that a request has no result.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::{GenericArgument, PathArguments, ReturnType, Type, visit::Visit};
 
 use super::{lifetimes::fixed, model::Hook};
 use crate::hygiene::q;
+
+/// The variable that has the number of a handler's request.
+const NUMBER: &str = "fault_number";
 
 /// The types that say whether faults of a handler are answered, and by which number.
 pub(super) struct FaultReplies {
@@ -14,6 +17,8 @@ pub(super) struct FaultReplies {
     pub(super) numbers: TokenStream,
     /// `Goodbyes<Reply>`.
     pub(super) goodbyes: TokenStream,
+    /// The variable that has the request's number.
+    number: Ident,
 }
 
 impl FaultReplies {
@@ -22,30 +27,47 @@ impl FaultReplies {
         if hook.dispatch.codec.is_some() {
             return None;
         }
-        let ReturnType::Type(_, ty) = &hook.sig.output else { return None };
-        let (reply, request) = (fixed(frame(ty)?), fixed(hook.frame()?));
-        Some(Self {
+        Some(Self::alone(hook.frame()?, reply(hook)?))
+    }
+
+    /// Returns those of replies of the type `reply` to requests of the type `request`.
+    pub(super) fn alone(request: &Type, reply: &Type) -> Self {
+        Self::between(request, reply, Ident::new(NUMBER, Span::mixed_site()))
+    }
+
+    /// Returns those of replies of the type `reply` to requests of the type `request`, whose number the
+    /// variable `number` has.
+    pub(super) fn between(request: &Type, reply: &Type, number: Ident) -> Self {
+        let (reply, request) = (fixed(reply), fixed(request));
+        Self {
             faults: q!(__p::Faults::<#reply>),
             numbers: q!(__p::Numbers::<#request, #reply>),
             goodbyes: q!(__p::Goodbyes::<#reply>),
-        })
+            number,
+        }
+    }
+
+    /// The expression that is true if faults are answered.
+    pub(super) fn can(&self) -> TokenStream {
+        let faults = &self.faults;
+        q!(#faults::CAN)
     }
 
     /// The statement that reads the request's number.
     pub(super) fn read(&self) -> TokenStream {
-        let numbers = &self.numbers;
-        q!(let fault_number = #numbers::read(&request);)
+        let Self { numbers, number, .. } = self;
+        q!(let #number = #numbers::read(&request);)
     }
 
     /// The expression that answers `fault`.
     pub(super) fn put(&self) -> TokenStream {
-        let Self { faults, numbers, .. } = self;
-        q!(#faults::put(fault, |reply| #numbers::set(reply, fault_number), &mut out))
+        let Self { faults, numbers, number, .. } = self;
+        q!(#faults::put(fault, |reply| #numbers::set(reply, #number), &mut out))
     }
 
     /// `refuse`, which answers a request that is not handled, and `on_drain`, which says goodbye.
     pub(super) fn hooks(&self) -> TokenStream {
-        let Self { faults, numbers, goodbyes } = self;
+        let Self { faults, numbers, goodbyes, .. } = self;
         q! {
             fn refuse(
                 request: &Self::At<'_>,
@@ -92,6 +114,14 @@ impl FaultReplies {
                 #reply
             }
         }
+    }
+}
+
+/// The frame in which a handler answers, if its type can be named elsewhere.
+pub(super) fn reply(hook: &Hook) -> Option<&Type> {
+    match &hook.sig.output {
+        ReturnType::Type(_, ty) => frame(ty),
+        ReturnType::Default => None,
     }
 }
 

@@ -14,6 +14,7 @@ mod routes;
 mod server;
 mod twin;
 mod values;
+mod variants;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

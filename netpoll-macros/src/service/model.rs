@@ -153,6 +153,11 @@ impl Hook {
         self.sig.asyncness.is_some()
     }
 
+    /// Takes the requests of a key.
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self.dispatch.route, Some(Route::Key(_)))
+    }
+
     /// Replies find their requests by numbers.
     pub(super) fn is_numbered(&self) -> bool {
         self.dispatch.concurrent.is_some() && self.dispatch.ordered.is_none()

@@ -5,10 +5,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Lit, Type, spanned::Spanned};
 
 use super::{
+    faults::FaultReplies,
     lifetimes::{erased, fixed, of_the_call},
     model::{Arg, Dispatching, Hook, Kind, Route},
     options::Options,
     twin::Twin,
+    variants::{self, ReplyTypes},
 };
 use crate::{errors::Errors, hygiene::q};
 
@@ -118,8 +120,16 @@ pub(super) fn handler(
         None if hooks.iter().any(|hook| hook.is_async()) => q!(Async),
         None => q!(Sync),
     };
-    let by_key = hooks.iter().any(|hook| matches!(hook.dispatch.route, Some(Route::Key(_))));
-    let arms = hooks.iter().map(|hook| arm(hook, of, by_key, options));
+    let by_key = hooks.iter().any(|hook| hook.is_keyed());
+    let types = ReplyTypes::of(hooks, frame);
+    let numbers = types.read();
+    let uses = (!numbers.is_empty()).then(|| {
+        q! {
+            #[allow(unused_imports)]
+            use __p::{NoFaults as _, NoNumbers as _};
+        }
+    });
+    let arms = hooks.iter().map(|hook| arm(hook, of, by_key, options, &types));
     let has_rest = hooks.iter().any(|hook| hook.dispatch.route.is_none());
     let reply = options.reply.as_ref().map(fixed);
     let rest = (by_key && !has_rest).then(|| {
@@ -141,7 +151,7 @@ pub(super) fn handler(
     };
     let arms: TokenStream = arms.collect();
     let matched = quote_spanned!(at_frame=> match #found { #arms #rest });
-    let refuse = by_key.then(|| {
+    let keyed = by_key.then(|| {
         let answer = quote_spanned! {at_frame=>
             __p::answer::<#reply, _>(
                 ::core::result::Result::Err(fault), __p::number(request), out,
@@ -161,6 +171,8 @@ pub(super) fn handler(
             }
         }
     });
+    let said = options.reply.as_ref().map(|reply| FaultReplies::alone(frame, reply));
+    let refuse = keyed.or_else(|| said.as_ref().or(types.only()).map(FaultReplies::hooks));
     let share = concurrent.map(|_| {
         q! {
             fn share(session: &#session) -> ::core::option::Option<#session> {
@@ -183,7 +195,9 @@ pub(super) fn handler(
             {
                 async move {
                     let __p::Call { conn, session, mut out, deadline, .. } = call;
+                    #uses
                     #number
+                    #numbers
                     #matched
                 }
             }
@@ -198,12 +212,11 @@ pub(super) fn handler(
 }
 
 /// The arm of one handler.
-fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options) -> TokenStream {
+fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options, types: &ReplyTypes) -> TokenStream {
     let function = &hook.sig.ident;
     let callee = quote_spanned!(function.span()=> <#of>::#function);
     let twin = Twin { hook, name: TokenStream::new(), callee, server: Some(of) };
     let (takes, call) = twin.call(&q!(__p::FromCall::from_call));
-    let cfgs = &hook.cfgs;
     let route = name(hook);
     let enter = q! {
         static ROUTE: __p::RouteName = __p::RouteName::new(#route);
@@ -216,64 +229,67 @@ fn arm(hook: &Hook, of: &Type, by_key: bool, options: &Options) -> TokenStream {
     let parts = (!takes.is_empty())
         .then(|| q!(let mut parts = __p::CallParts::new(server, conn, deadline, out.reborrow());));
     let returns = Span::mixed_site().located_at(super::check::return_span(hook));
-    let prepared = q!(let deadline = #deadline; #parts #(#takes)*);
-    let ty = hook.frame();
-    if let (true, Some(Route::Key(key))) = (by_key, &hook.dispatch.route) {
-        let key = match key {
-            Lit::Int(_) => quote!(&#key),
-            _ => key.to_token_stream(),
-        };
-        let reply = options.reply.as_ref().map(fixed);
-        let payload = ty.map_or(q!(()), |ty| erased(ty).to_token_stream());
-        let at = Span::mixed_site().located_at(ty.map_or(function.span(), Spanned::span));
-        let decode = quote_spanned!(at=> __p::argument::<#payload, _>(&request));
-        let limit = hook.dispatch.most.as_ref().map_or(q!(::core::option::Option::None), |most| {
-            q!(::core::option::Option::Some({
-                static LIMIT: __p::RouteLimit = __p::RouteLimit::new(#most);
-                &LIMIT
-            }))
-        });
-        let outcome = quote_spanned!(returns=> __p::into_payload(result));
-        return q! {
-            #(#cfgs)*
-            #key => {
-                #enter
-                let outcome = match __p::enter(#limit, #decode) {
-                    ::core::result::Result::Err(fault) => ::core::result::Result::Err(fault),
-                    ::core::result::Result::Ok((request, _place)) => {
-                        #prepared
-                        __p::within(deadline, move || async move { #call })
-                            .await
-                            .and_then(|result| #outcome)
-                    }
-                };
-                __p::answer::<#reply, _>(outcome, number, &mut out)
-            }
-        };
+    let prepared = Prepared {
+        enter,
+        arguments: q!(let deadline = #deadline; #parts #(#takes)*),
+        call,
+        returns,
+    };
+    match &hook.dispatch.route {
+        Some(Route::Key(key)) => keyed(hook, key, options, prepared),
+        _ => variants::arm(hook, by_key, types, prepared),
     }
-    let reply = if hook.is_numbered() {
-        quote_spanned!(returns=> __p::numbered(reply, number, &mut out).await)
-    } else {
-        quote_spanned!(returns=> __p::IntoReply::reply(reply, &mut __p::Plain, &mut out).await)
+}
+
+/// The parts of a handler's arm.
+pub(super) struct Prepared {
+    /// Notes the route for observers.
+    pub(super) enter: TokenStream,
+    /// Takes the arguments.
+    pub(super) arguments: TokenStream,
+    pub(super) call: TokenStream,
+    /// The span for errors about what the handler returns.
+    pub(super) returns: Span,
+}
+
+/// The limit of a route's own requests, as an option.
+pub(super) fn limit(hook: &Hook) -> TokenStream {
+    hook.dispatch.most.as_ref().map_or(q!(::core::option::Option::None), |most| {
+        q!(::core::option::Option::Some({
+            static LIMIT: __p::RouteLimit = __p::RouteLimit::new(#most);
+            &LIMIT
+        }))
+    })
+}
+
+/// The arm of a handler of the requests of a key.
+fn keyed(hook: &Hook, key: &Lit, options: &Options, prepared: Prepared) -> TokenStream {
+    let Prepared { enter, arguments, call, returns } = prepared;
+    let key = match key {
+        Lit::Int(_) => quote!(&#key),
+        _ => key.to_token_stream(),
     };
-    let pattern = match &hook.dispatch.route {
-        Some(route) => {
-            let request = q!(request);
-            quote_spanned!(route.span()=> #route(#request))
-        }
-        None if by_key => q!(_),
-        None => q!(request),
-    };
-    let run = match hook.dispatch.timeout {
-        Some(_) => q!(__p::within(deadline, move || async move { #call }).await?),
-        None => call,
-    };
+    let (cfgs, ty) = (&hook.cfgs, hook.frame());
+    let reply = options.reply.as_ref().map(fixed);
+    let payload = ty.map_or(q!(()), |ty| erased(ty).to_token_stream());
+    let at = Span::mixed_site().located_at(ty.map_or(hook.sig.ident.span(), Spanned::span));
+    let decode = quote_spanned!(at=> __p::argument::<#payload, _>(&request));
+    let limit = limit(hook);
+    let outcome = quote_spanned!(returns=> __p::into_payload(result));
     q! {
         #(#cfgs)*
-        #pattern => {
+        #key => {
             #enter
-            let reply = { #prepared #run };
-            #reply
+            let outcome = match __p::enter(#limit, #decode) {
+                ::core::result::Result::Err(fault) => ::core::result::Result::Err(fault),
+                ::core::result::Result::Ok((request, _place)) => {
+                    #arguments
+                    __p::within(deadline, move || async move { #call })
+                        .await
+                        .and_then(|result| #outcome)
+                }
+            };
+            __p::answer::<#reply, _>(outcome, number, &mut out)
         }
     }
 }

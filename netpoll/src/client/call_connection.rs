@@ -289,8 +289,8 @@ impl<M: Matching> CallConnection<M> {
             if call.take_back(unsent, || self.hub.budget.take()) {
                 self.hub.counters.retries.fetch_add(1, Relaxed);
                 actions.join(connections.again(&call));
-            } else {
-                call.complete(Err(error.clone()));
+            } else if call.complete(Err(error.clone())) {
+                self.hub.counters.lost.fetch_add(1, Relaxed);
             }
         }
         self.hub.carry_out(actions);

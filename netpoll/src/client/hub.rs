@@ -76,6 +76,7 @@ pub(super) struct Counters {
     pub(super) failed_dials: AtomicU64,
     pub(super) timeouts: AtomicU64,
     pub(super) retries: AtomicU64,
+    pub(super) lost: AtomicU64,
     pub(super) poisoned: AtomicU64,
     pub(super) stale: AtomicU64,
     pub(super) late: AtomicU64,

@@ -27,6 +27,8 @@ pub struct ClientStats {
     /// Calls that were repeated on another connection: nothing of them had been sent, or they are
     /// [idempotent](super::CallOptions::idempotent).
     pub retries: u64,
+    /// Calls that failed because their connection ended, and were not repeated.
+    pub lost: u64,
     /// Connections that were found dead before they were used again.
     pub stale: u64,
     /// Connections that were closed for unrequested bytes, a malformed frame, or a reply that did not come
@@ -51,6 +53,7 @@ impl ClientStats {
             failed_dials: sums.failed_dials.load(Relaxed),
             timeouts: sums.timeouts.load(Relaxed),
             retries: sums.retries.load(Relaxed),
+            lost: sums.lost.load(Relaxed),
             stale: sums.stale.load(Relaxed),
             poisoned: sums.poisoned.load(Relaxed),
             late: sums.late.load(Relaxed),
