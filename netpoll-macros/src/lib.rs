@@ -12,25 +12,25 @@ mod service;
 
 use proc_macro::TokenStream;
 
-/// Derives a frame; see `netpoll::Frame`.
+#[doc = include_str!("../docs/frame.md")]
 #[proc_macro_derive(Frame, attributes(frame))]
 pub fn derive_frame(item: TokenStream) -> TokenStream {
     frame::derive(item.into()).into()
 }
 
-/// Makes a server of an impl block, or of a struct and free functions; see `netpoll::service`.
+#[doc = include_str!("../docs/server.md")]
 #[proc_macro_attribute]
 pub fn server(options: TokenStream, item: TokenStream) -> TokenStream {
     service::server(options.into(), item.into()).into()
 }
 
-/// Makes a function the handler of requests; see `netpoll::service`.
+#[doc = include_str!("../docs/on_request.md")]
 #[proc_macro_attribute]
 pub fn on_request(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Request, options.into(), item.into()).into()
 }
 
-/// Makes a function the handler of datagrams; see `netpoll::service::datagram`.
+#[doc = include_str!("../docs/on_datagram.md")]
 #[proc_macro_attribute]
 pub fn on_datagram(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Datagram, options.into(), item.into()).into()
@@ -79,8 +79,21 @@ pub fn on_idle(options: TokenStream, item: TokenStream) -> TokenStream {
     service::hook(service::Kind::Idle, options.into(), item.into()).into()
 }
 
-/// Makes a server and a client of a trait; see `netpoll::service`.
+#[doc = include_str!("../docs/service.md")]
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
     remote::service(options.into(), item.into()).into()
+}
+
+/// Checks that the page `doc` shows each of the options `names`, as code.
+#[cfg(test)]
+fn documented(doc: &str, names: Vec<&str>) {
+    for name in names {
+        let forms = ["`", " =", "(", " "].map(|end| format!("`{name}{end}"));
+        let marked = format!("`#[{name}");
+        assert!(
+            forms.iter().chain([&marked]).any(|form| doc.contains(form)),
+            "`{name}` is not documented"
+        );
+    }
 }

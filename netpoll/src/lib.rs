@@ -14,6 +14,8 @@ mod facts;
 pub mod frame;
 mod guard;
 mod listen;
+#[cfg(doctest)]
+mod macro_docs;
 pub mod mem;
 #[cfg(feature = "metrics")]
 pub mod metrics;

@@ -384,3 +384,16 @@ fn range(input: ParseStream<'_>) -> syn::Result<Range> {
     };
     Ok(Range { kind, tokens })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_option() {
+        crate::documented(
+            include_str!("../../docs/frame.md"),
+            [&TYPE_KEYS[..], &FIELD_KEYS[..]].concat(),
+        );
+    }
+}

@@ -113,3 +113,16 @@ fn mark(marks: &mut Marks, attr: &Attribute, ident: &Ident, form: &str, errors: 
         None => *flag = Some(ident.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_option() {
+        crate::documented(
+            include_str!("../../docs/service.md"),
+            MARKS.map(|(name, _)| name).to_vec(),
+        );
+    }
+}

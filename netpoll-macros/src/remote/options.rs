@@ -52,3 +52,13 @@ pub(super) fn read(tokens: TokenStream, errors: &Errors) -> Options {
     }
     options
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_option() {
+        crate::documented(include_str!("../../docs/service.md"), KNOWN.to_vec());
+    }
+}

@@ -87,13 +87,27 @@ impl Options {
     }
 }
 
-/// Reads the options of `#[server]`.
-pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
-    let mut options = Options::default();
+/// The options of `#[server]`.
+fn known_of_server() -> Vec<&'static str> {
     let mut known: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
     known.extend(Kind::ALL.map(Kind::name));
     known.extend(["codec", "frame", "reply", "concurrent", "layers", "crate"]);
-    each(tokens, &known, errors, |key, input| {
+    known
+}
+
+/// The options of a handler.
+fn known_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Request => &["inline", "concurrent", "ordered", "timeout", "codec", "crate"],
+        Kind::Datagram => &["inline", "concurrent", "timeout", "crate"],
+        _ => &["crate"],
+    }
+}
+
+/// Reads the options of `#[server]`.
+pub(super) fn server(tokens: TokenStream, errors: &Errors) -> Options {
+    let mut options = Options::default();
+    each(tokens, &known_of_server(), errors, |key, input| {
         let name = key.to_string();
         let option = OPTIONS.iter().find(|(known, ..)| *known == name);
         let switch = matches!(option, Some((.., Takes::Switch)));
@@ -169,12 +183,7 @@ pub(super) fn hook(kind: Kind, tokens: TokenStream, errors: &Errors) -> Dispatch
     let mut options = Dispatching::default();
     let (route, tokens) = route(kind, tokens);
     options.route = route;
-    let known: &[&str] = match kind {
-        Kind::Request => &["inline", "concurrent", "ordered", "timeout", "codec", "crate"],
-        Kind::Datagram => &["inline", "concurrent", "timeout", "crate"],
-        _ => &["crate"],
-    };
-    each(tokens, known, errors, |key, input| {
+    each(tokens, known_of(kind), errors, |key, input| {
         match key.to_string().as_str() {
             "inline" => options.inline = Some(key),
             "ordered" => options.ordered = Some(key),
@@ -287,5 +296,18 @@ fn each(
     };
     if let Err(error) = read_all.parse2(tokens) {
         errors.push(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documented;
+
+    #[test]
+    fn the_documentation_lists_every_option() {
+        documented(include_str!("../../docs/server.md"), known_of_server());
+        documented(include_str!("../../docs/on_request.md"), known_of(Kind::Request).to_vec());
+        documented(include_str!("../../docs/on_datagram.md"), known_of(Kind::Datagram).to_vec());
     }
 }

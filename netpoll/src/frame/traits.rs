@@ -21,6 +21,10 @@ use crate::{Error, ErrorKind, buf::LinkBuffer, guard::Place};
 /// scanner resumes as bytes arrive and borrows nothing; the decoder runs once, over exactly one
 /// complete frame, and can borrow all of it.
 ///
+/// # `#[derive(Frame)]`
+///
+#[doc = include_str!("options.md")]
+///
 #[doc = include_str!("grammar.md")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a frame",

@@ -21,8 +21,8 @@
 //! **Returns** of `on_request`: `()`, a frame, `Option`, `Result` whose error is an [`IntoErrorReply`],
 //! [`Replies`], [`Flow`]. `on_connect` returns the session, or a `Result` of it.
 //!
-//! **`#[on_request(..)]`** takes `inline`, `concurrent = N`, `concurrent = N, ordered`, and
-//! `timeout = "2s"`; see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
+//! **`#[on_request(..)]`** takes [`inline`, `concurrent = N`, `ordered`, `timeout = "2s"`](macro@crate::on_request#options);
+//! see [`Dispatch`]. An `async fn` is polled by the workers. With `codec = C` the
 //! handler takes and gives the frames of the [`Codec`](crate::frame::Codec) `C`.
 //!
 //! **Faults.** Where a handler's reply is a frame with the mark [`status`](crate::frame::Judged), or its author
@@ -49,11 +49,8 @@
 //! called again when its connection was lost; `#[stream] fn f(..) -> impl Stream<Item = T>` answers by many items,
 //! where `T` may be a `Result`; `#[timeout = "2s"]` and `#[concurrent = 64]` are the server's, for this method.
 //!
-//! **`#[server(..)]`** takes defaults for the builder: `listen`, `max_frame`, `read_timeout`,
-//! `frame_timeout`, `write_timeout`, `idle_timeout`, `handshake_timeout`, `keep_half_open`, `max_connections`,
-//! `max_handshakes`, `pollers`, `workers`, `transport`, `tls`; [`layers = [..]`](layers), whose expressions may use
-//! `self`; `codec`, on an impl block; and `crate`. It gives the type `builder()`, where each can be
-//! changed, and `serve()`.
+//! **`#[server(..)]`** takes [defaults for the builder](macro@crate::server#options), and [`layers = [..]`](layers), whose
+//! expressions may use `self`. It gives the type `builder()`, where each can be changed, and `serve()`.
 //!
 //! ```
 //! use netpoll::{Frame, frame::Auto};
