@@ -111,7 +111,7 @@ impl Session {
 
     fn of(config: Arc<ClientConfig>) -> Self {
         let made = ClientConnection::new(config, "localhost".try_into().unwrap());
-        Self::new(made.unwrap().into())
+        Self::over(made.unwrap())
     }
 
     /// Has both directions go on with new keys.
@@ -126,10 +126,12 @@ impl Session {
 
     /// A server's, or none for a plain connection.
     pub fn server() -> Option<Self> {
-        is_on().then(|| Self::new(ServerConnection::new(RAW_SERVER.clone()).unwrap().into()))
+        is_on().then(|| Self::over(ServerConnection::new(RAW_SERVER.clone()).unwrap()))
     }
 
-    fn new(mut connection: Connection) -> Self {
+    /// A session of rustls', of either side.
+    pub fn over(connection: impl Into<Connection>) -> Self {
+        let mut connection = connection.into();
         connection.set_buffer_limit(None);
         Self(connection, VecDeque::new())
     }
