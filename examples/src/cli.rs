@@ -50,12 +50,16 @@ pub struct ServerOptions {
 ///     tls: TlsOptions,
 /// }
 ///
-/// assert!(Options::parse_from(["echo"]).tls.server()?.is_none());
+/// assert!(Options::parse_from(["echo"]).tls.server(&[])?.is_none());
 /// assert!(Options::try_parse_from(["echo", "--tls-cert", "a.pem"]).is_err());
 /// # Ok::<(), netpoll::Error>(())
 /// ```
 #[derive(Args, Clone, Debug)]
 pub struct TlsOptions {
+    /// A directory with server.pem and server.key, as `certs` writes it; with it the server speaks TLS
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub tls: Option<PathBuf>,
+
     /// A PEM file with the server's certificate and those that signed it; with it the server speaks TLS
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -66,13 +70,18 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Reads the certificate; `None` if the server speaks no TLS. Files that change are read anew.
+    /// Reads the certificate; `None` if the server speaks no TLS. Files that change are read anew. `alpn` are
+    /// the application's protocols, the preferred first.
     ///
     /// # Errors
     /// `Config`, with the file: it cannot be used.
-    pub fn server(&self) -> netpoll::Result<Option<TlsServer>> {
-        let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
-        let tls = TlsServer::builder().certificate_files(chain, key);
+    pub fn server(&self, alpn: &[&str]) -> netpoll::Result<Option<TlsServer>> {
+        let (chain, key) = match (&self.tls, &self.tls_cert, &self.tls_key) {
+            (Some(directory), ..) => (directory.join("server.pem"), directory.join("server.key")),
+            (_, Some(chain), Some(key)) => (chain.clone(), key.clone()),
+            _ => return Ok(None),
+        };
+        let tls = TlsServer::builder().certificate_files(chain, key).alpn(alpn);
         tls.watch_files(Duration::from_secs(10)).build().map(Some)
     }
 }

@@ -1,9 +1,10 @@
 //! What the tests of the programs share.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{self, Command},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 /// The path of the program `name`, a real client that a test drives.
@@ -87,6 +88,40 @@ pub fn printed(client: &mut Command) -> String {
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     out.into_owned()
+}
+
+/// Certificates of one test, in a directory that is removed when this is dropped.
+pub struct Certificates(PathBuf);
+
+impl Certificates {
+    /// Has the program `certs`, which stands at that path, make them.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn by(certs: &str) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("netpoll-certs-{}-{}", process::id(), NEXT.fetch_add(1, Relaxed));
+        let made = Self(env::temp_dir().join(name));
+        printed(Command::new(certs).arg(&made.0));
+        made
+    }
+
+    /// The path of the directory.
+    pub fn directory(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// The path of one of its files.
+    pub fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Certificates {
+    fn drop(&mut self) {
+        // It may be that none was made.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Where `.ci/run packages` puts clients: `$NETPOLL_CLIENTS`, or `target/clients`.

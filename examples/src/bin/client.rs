@@ -6,9 +6,13 @@
 //! cargo run --release -p netpoll-examples --bin client
 //! cargo run --release -p netpoll-examples --bin client -- --echo 127.0.0.1:9000 --callers 100
 //! ```
+//!
+//! With `--tls DIRECTORY`, as `certs` writes one, both speak TLS: the client trusts its ca.pem, and the
+//! servers that it starts show its server.pem.
 
 use std::{
     error::Error,
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +23,7 @@ use netpoll::{
     client::{CallOptions, Client},
     frame::Auto,
     service::Free,
+    tls::{TlsClient, TlsServer},
 };
 use netpoll_examples::rpc::{Rpc, TtHeader};
 
@@ -45,6 +50,10 @@ struct Options {
     /// Connections of the pool at most, and of the mux to each address
     #[arg(long, value_name = "N", default_value_t = 8)]
     connections: usize,
+
+    /// Speak TLS: a directory with ca.pem, and for servers of its own server.pem and server.key
+    #[arg(long, value_name = "DIRECTORY")]
+    tls: Option<PathBuf>,
 }
 
 /// The frame of `echo`.
@@ -67,14 +76,21 @@ fn main() -> Outcome<()> {
     let mut options = Options::parse();
     let mut own = Vec::new();
     if options.echo.is_empty() {
-        let server = EventLoop::builder(Free::<echo>::new()).listen("127.0.0.1:0").bind()?;
+        let mut server = EventLoop::builder(Free::<echo>::new()).listen("127.0.0.1:0");
+        if let Some(tls) = options.served()? {
+            server = server.tls(tls);
+        }
+        let server = server.bind()?;
         options.echo.push(server.addresses()[0].to_string());
         own.push(server.handle());
         thread::spawn(|| server.serve());
     }
     if options.mux.is_empty() {
-        let server = Rpc { longest: Duration::from_secs(1) }.builder();
-        let server = server.listen("127.0.0.1:0").bind()?;
+        let mut server = Rpc { longest: Duration::from_secs(1) }.builder().listen("127.0.0.1:0");
+        if let Some(tls) = options.served()? {
+            server = server.tls(tls);
+        }
+        let server = server.bind()?;
         options.mux.push(server.addresses()[0].to_string());
         own.push(server.handle());
         thread::spawn(|| server.serve());
@@ -85,12 +101,32 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+impl Options {
+    /// The TLS of the servers that it starts.
+    fn served(&self) -> netpoll::Result<Option<TlsServer>> {
+        let files = |from: &PathBuf| {
+            TlsServer::from_pem_files(from.join("server.pem"), from.join("server.key"))
+        };
+        self.tls.as_ref().map(files).transpose()
+    }
+
+    /// The TLS with which it calls.
+    fn calls_by(&self) -> netpoll::Result<Option<TlsClient>> {
+        let trusting =
+            |from: &PathBuf| TlsClient::builder().roots_file(from.join("ca.pem")).build();
+        self.tls.as_ref().map(trusting).transpose()
+    }
+}
+
 /// One call at a time on each connection, by threads that block.
 fn pooled(options: &Options) -> Outcome<()> {
-    let client = Client::<Message<'static>, Message<'static>>::pool(&options.echo[..])
+    let mut client = Client::<Message<'static>, Message<'static>>::pool(&options.echo[..])
         .max_connections(options.connections)
-        .timeout(Duration::from_secs(5))
-        .build()?;
+        .timeout(Duration::from_secs(5));
+    if let Some(tls) = options.calls_by()? {
+        client = client.tls(tls);
+    }
+    let client = client.build()?;
     let start = Instant::now();
     side_by_side(options.callers, |caller| {
         for call in 0..options.calls {
@@ -110,9 +146,12 @@ fn pooled(options: &Options) -> Outcome<()> {
 
 /// Many calls on each connection: each thread has all of its own in flight.
 fn shared(options: &Options) -> Outcome<()> {
-    let client = Client::<TtHeader<'static>, TtHeader<'static>>::mux(&options.mux[..])
-        .connections(options.connections)
-        .build()?;
+    let mut client = Client::<TtHeader<'static>, TtHeader<'static>>::mux(&options.mux[..])
+        .connections(options.connections);
+    if let Some(tls) = options.calls_by()? {
+        client = client.tls(tls);
+    }
+    let client = client.build()?;
     let start = Instant::now();
     side_by_side(options.callers, |_| {
         // All calls of a thread have one deadline.

@@ -13,6 +13,7 @@
 //! cargo run --release -p netpoll-examples --bin certs -- target/certs
 //! cargo run --release -p netpoll-examples --bin echo -- \
 //!     --tls-cert target/certs/server.pem --tls-key target/certs/server.key
+//! cargo run --release -p netpoll-examples --bin client -- --tls target/certs
 //! ```
 
 use clap::Parser;
@@ -58,7 +59,7 @@ fn main() -> Result<()> {
     for address in options.listen {
         server = server.listen(address);
     }
-    if let Some(tls) = options.tls.server()? {
+    if let Some(tls) = options.tls.server(&[])? {
         server = server.tls(tls);
     }
     run::until_signal(server.bind()?)

@@ -4,6 +4,14 @@
 //! cargo run --release -p netpoll-examples --bin http -- --listen 127.0.0.1:8080
 //! curl http://127.0.0.1:8080/
 //! ```
+//!
+//! Over TLS, with a certificate that `certs` makes for tests:
+//!
+//! ```sh
+//! cargo run --release -p netpoll-examples --bin certs -- target/certs
+//! cargo run --release -p netpoll-examples --bin http -- --listen 127.0.0.1:8443 --tls target/certs
+//! curl --cacert target/certs/ca.pem https://localhost:8443/
+//! ```
 
 use std::time::Duration;
 
@@ -14,7 +22,7 @@ use netpoll::{
     frame::{self, Codec},
 };
 use netpoll_examples::{
-    cli::{self, ServerOptions},
+    cli::{self, ServerOptions, TlsOptions},
     http::{Http1, Message, Refusal, Request, Response},
     run,
 };
@@ -33,6 +41,9 @@ struct Options {
 
     #[command(flatten)]
     server: ServerOptions,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// The longest request: a head of 64 KiB, and a body of 16 MiB.
@@ -114,6 +125,9 @@ fn main() -> Result<()> {
     let mut server = server().runtime(&runtime).frame_timeout(Some(options.request_timeout));
     for address in options.listen {
         server = server.listen(address);
+    }
+    if let Some(tls) = options.tls.server(&["http/1.1"])? {
+        server = server.tls(tls);
     }
     run::until_signal(server.bind()?)
 }

@@ -30,7 +30,6 @@ use hyper_util::{
 };
 use netpoll::{
     ByteStream, Call, CloseReason, Connection, EventLoop, Flow, In, Result, Service, block_on,
-    tls::TlsServer,
 };
 use netpoll_examples::{
     cli::{ServerOptions, TlsOptions},
@@ -179,9 +178,8 @@ fn main() -> Result<()> {
     let service = Hands { http, graceful: graceful.clone() };
     let mut server =
         EventLoop::builder(service).runtime(&runtime).idle_timeout(Duration::from_secs(300));
-    if let (Some(chain), Some(key)) = (&options.tls.tls_cert, &options.tls.tls_key) {
-        let tls = TlsServer::builder().certificate_files(chain, key).alpn(["h2", "http/1.1"]);
-        server = server.tls(tls.build()?);
+    if let Some(tls) = options.tls.server(&["h2", "http/1.1"])? {
+        server = server.tls(tls);
     }
     for address in options.listen {
         server = server.listen(address);

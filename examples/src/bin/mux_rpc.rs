@@ -25,7 +25,7 @@ use std::{
 use clap::Parser;
 use netpoll::{Runtime, client::Client};
 use netpoll_examples::{
-    cli::ServerOptions,
+    cli::{ServerOptions, TlsOptions},
     rpc::{Rpc, TtHeader},
     run,
 };
@@ -48,6 +48,9 @@ struct Options {
 
     #[command(flatten)]
     server: ServerOptions,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -57,7 +60,14 @@ fn main() -> Outcome<()> {
     let runtime = run::runtime(&options.server)?;
     let server = Rpc { longest: Duration::from_secs(1) }.builder().runtime(&runtime);
     if let Some(address) = options.listen {
+        let server = match options.tls.server(&[])? {
+            Some(tls) => server.tls(tls),
+            None => server,
+        };
         return Ok(run::until_signal(server.listen(address).bind()?)?);
+    }
+    if options.tls.server(&[])?.is_some() {
+        return Err("TLS is for a server alone: give it --listen".into());
     }
     let server = server.listen(options.over.as_str()).bind()?;
     // One that was bound to a path of shared memory names its Unix socket.

@@ -4,6 +4,14 @@
 //! cargo run --release -p netpoll-examples --bin resp -- --listen 127.0.0.1:6380
 //! redis-cli -p 6380
 //! ```
+//!
+//! Over TLS, with a certificate that `certs` makes for tests:
+//!
+//! ```sh
+//! cargo run --release -p netpoll-examples --bin certs -- target/certs
+//! cargo run --release -p netpoll-examples --bin resp -- --tls target/certs
+//! redis-cli -p 6380 --tls --cacert target/certs/ca.pem
+//! ```
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -13,7 +21,7 @@ use netpoll::{
     frame::FrameError,
 };
 use netpoll_examples::{
-    cli::ServerOptions,
+    cli::{ServerOptions, TlsOptions},
     resp::{self, Request, Session, Store},
     run,
 };
@@ -30,6 +38,9 @@ struct Options {
 
     #[command(flatten)]
     server: ServerOptions,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// A store frees what threads that are idle by then have allocated: this allocator gives it back to the
@@ -96,6 +107,9 @@ fn main() -> Result<()> {
     let mut server = server(store).runtime(&runtime);
     for address in options.listen {
         server = server.listen(address);
+    }
+    if let Some(tls) = options.tls.server(&[])? {
+        server = server.tls(tls);
     }
     run::until_signal(server.bind()?)
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use netpoll_examples::testing::{node, printed, python, real_client};
+use netpoll_examples::testing::{Certificates, node, printed, python, real_client};
 
 use crate::{http_framing::answers, server::Server};
 
@@ -84,6 +84,44 @@ fn curl_uses_it() {
     // Several on one connection.
     let reused = run(&["-w", "%{num_connects} ", &url("/"), &url("/"), &url("/")]);
     assert_eq!(reused, "hello\n1 hello\n0 hello\n0 ");
+}
+
+#[test]
+fn curl_uses_it_over_tls() {
+    let Some(curl) = real_client("curl") else { return };
+    let made = Certificates::by(env!("CARGO_BIN_EXE_certs"));
+    let server = Server::start_with(env!("CARGO_BIN_EXE_http"), &["--tls", &made.directory()]);
+    let url = |path: &str| format!("https://{}{path}", server.address);
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&curl);
+        command.args(["-sS", "-v", "--max-time", "20", "--cacert", &made.file("ca.pem")]);
+        let output = command.args(args).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    for (version, name) in [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")] {
+        let only = [&format!("--tlsv{version}")[..], "--tls-max", version];
+        // What curl offers is HTTP/2 and HTTP/1.1, of which the server speaks one.
+        let (said, told) = run(&[&only[..], &[&url("/")]].concat());
+        assert_eq!(said, "hello\n");
+        let mut agreed = told.lines().filter(|line| line.contains("server accepted"));
+        assert!(agreed.any(|line| line.ends_with("http/1.1")), "{told}");
+        assert!(told.contains(&format!("SSL connection using {name}")), "{told}");
+    }
+    assert_eq!(run(&["--no-alpn", &url("/")]).0, "hello\n");
+    let lines: String = (0..50_000).map(|i| format!("{i}\n")).collect();
+    assert_eq!(run(&[&url("/count/50000")]).0, lines);
+    let sent = "x".repeat(100_000);
+    let chunked = ["-H", "Transfer-Encoding: chunked", "-d", &sent, &url("/echo")];
+    assert_eq!(run(&chunked).0, sent);
+    // Several on one connection.
+    let reused = run(&["-w", "%{num_connects} ", &url("/"), &url("/"), &url("/")]).0;
+    assert_eq!(reused, "hello\n1 hello\n0 hello\n0 ");
+    // A client that does not know the authority learns nothing, and harms nobody.
+    let stranger = Command::new(&curl).args(["-sS", "--max-time", "20", &url("/")]).output();
+    assert_eq!(stranger.unwrap().status.code(), Some(60), "the certificate is not trusted");
+    assert_eq!(run(&[&url("/")]).0, "hello\n");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use netpoll_examples::testing::{printed, real_client};
+use netpoll_examples::testing::{Certificates, printed, real_client};
 
 use crate::server::Server;
 
@@ -78,15 +78,13 @@ fn hyper_ends_a_request_before_the_server_ends() {
 #[test]
 fn curl_agrees_with_hyper_on_a_version_over_tls() {
     let Some(curl) = real_client("curl") else { return };
-    let dir = std::env::temp_dir().join(format!("netpoll-hyper-{}", std::process::id()));
-    printed(Command::new(env!("CARGO_BIN_EXE_certs")).arg(&dir));
-    let file = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    let options = ["--tls-cert", &file("server.pem"), "--tls-key", &file("server.key")];
+    let made = Certificates::by(env!("CARGO_BIN_EXE_certs"));
+    let options = ["--tls-cert", &made.file("server.pem"), "--tls-key", &made.file("server.key")];
     let server = Server::start_with(env!("CARGO_BIN_EXE_hyper"), &options);
     let url = format!("https://{}/", server.address);
     let run = |version: &str, args: &[&str]| {
         let mut command = Command::new(&curl);
-        command.args(["-sS", "--max-time", "30", version, "--cacert", &file("ca.pem")]);
+        command.args(["-sS", "--max-time", "30", version, "--cacert", &made.file("ca.pem")]);
         printed(command.args(args))
     };
     let slow = format!("{url}slow");
@@ -103,5 +101,4 @@ fn curl_agrees_with_hyper_on_a_version_over_tls() {
     assert_eq!(said.matches("at last").count(), 30, "{said}");
     let connects = said.split_whitespace().filter_map(|word| word.parse::<u32>().ok());
     assert!(connects.sum::<u32>() < 30, "{said}");
-    std::fs::remove_dir_all(dir).unwrap();
 }

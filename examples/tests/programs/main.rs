@@ -25,6 +25,7 @@ use std::{
     process::Command,
 };
 
+use netpoll_examples::testing::Certificates;
 use server::Server;
 
 /// What a program prints that ends by itself.
@@ -156,6 +157,23 @@ fn client_calls_servers_of_its_own() {
     assert!((1..=4).contains(&pooled) && (1..=4).contains(&shared), "{figures:?}");
     let slept: u64 = 20 * (0..10).map(|call| call * 7 % 20).sum::<u64>();
     assert!(took < slept, "side by side: {figures:?}");
+}
+
+#[test]
+fn client_calls_its_own_servers_and_others_over_tls() {
+    let made = Certificates::by(env!("CARGO_BIN_EXE_certs"));
+    let directory = made.directory();
+    let tls = ["--tls", &directory];
+    let few = ["--callers", "10", "--calls", "10", "--connections", "2", "--tls", &directory];
+    let figures = clients_figures(&few);
+    assert!(matches!(figures[..], [[100, 10, 1..=2, _, _, 0], [100, 10, 1..=2, _, _, 0]]));
+    let echo = Server::start_with(env!("CARGO_BIN_EXE_echo"), &tls);
+    let mux = Server::start_with(env!("CARGO_BIN_EXE_mux_rpc"), &tls);
+    // By the name in the certificate.
+    let at = |server: &Server| server.address.replace("127.0.0.1", "localhost");
+    let (echo_at, mux_at) = (at(&echo), at(&mux));
+    let figures = clients_figures(&[&few[..], &["--echo", &echo_at, "--mux", &mux_at]].concat());
+    assert!(matches!(figures[..], [[100, 10, 1..=2, _, _, 0], [100, 10, 1..=2, _, _, 0]]));
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! Real clients: `redis-cli`, `redis-benchmark`, and libraries with their defaults.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     process::{Command, Stdio},
 };
 
-use netpoll_examples::testing::{built_client, node, printed, python, real_client};
+use netpoll_examples::testing::{Certificates, built_client, node, printed, python, real_client};
 
 use crate::server::Server;
 
 /// What `redis-cli` prints for these lines of input, without a terminal.
-fn redis_cli(server: &Server, input: &str) -> Option<String> {
+fn redis_cli(server: &Server, options: &[&str], input: &str) -> Option<String> {
     let mut cli = Command::new(real_client("redis-cli")?)
         .args(["-p", server.port()])
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -31,9 +32,37 @@ fn redis_cli_talks_to_it() {
     let wanted = "PONG\nOK\nhello world\n3\na\nb\nc\n1\nv\n1\n\
                   ERR value is not an integer or out of range\n\n1\n100\n\
                   ERR unknown command 'NOSUCH', with args beginning with: \n\n";
-    if let Some(printed) = redis_cli(&server, input) {
+    if let Some(printed) = redis_cli(&server, &[], input) {
         assert_eq!(printed, wanted);
     }
+}
+
+#[test]
+fn redis_cli_and_redis_benchmark_talk_to_it_over_tls() {
+    let made = Certificates::by(env!("CARGO_BIN_EXE_certs"));
+    let server = Server::start(&["--tls", &made.directory()]);
+    let authority = made.file("ca.pem");
+    let tls = ["--tls", "--cacert", &authority, "--sni", "localhost"];
+    let value = "v".repeat(100_000);
+    let input = format!("PING\nSET a {value}\nGET a\nRPUSH l a b c\nLRANGE l 0 -1\nINCR l\n");
+    let fault = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    if let Some(printed) = redis_cli(&server, &tls, &input) {
+        assert_eq!(printed, format!("PONG\nOK\n{value}\n3\na\nb\nc\n{fault}\n\n"));
+    }
+    let Some(benchmark) = real_client("redis-benchmark") else { return };
+    for pipeline in ["1", "32"] {
+        let mut benchmark = Command::new(&benchmark);
+        benchmark.args(["-p", server.port(), "-n", "2000", "-c", "20", "-P", pipeline, "--csv"]);
+        let said = printed(benchmark.args(["-t", "set,get"]).args(tls));
+        assert!(said.contains("\"SET\"") && said.contains("\"GET\""), "{said}");
+        assert!(!said.contains("Error"), "{said}");
+    }
+    // One who speaks no TLS is told nothing.
+    let mut plain = std::net::TcpStream::connect(server.address()).unwrap();
+    plain.write_all(b"PING\r\n").unwrap();
+    let mut told = Vec::new();
+    let _ = plain.read_to_end(&mut told);
+    assert!(!told.windows(4).any(|bytes| bytes == b"PONG"), "{told:?}");
 }
 
 #[test]
