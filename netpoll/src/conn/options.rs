@@ -254,6 +254,11 @@ impl Settings {
         }
     }
 
+    /// Has connections be plain.
+    pub(crate) fn drop_transport(&mut self) {
+        (self.transport, self.handshakes, self.peer_speaks_first) = (None, None, false);
+    }
+
     /// The options that were chosen one by one.
     pub(crate) fn chosen(&self) -> &ChosenOptions {
         &self.chosen

@@ -28,6 +28,22 @@ pub(super) struct Acceptance<S> {
     pub(super) lifecycle: Arc<Lifecycle>,
 }
 
+impl<S> Acceptance<S> {
+    /// The same for connections without a transport.
+    pub(super) fn without_transport(&self) -> Arc<Self> {
+        let mut settings = Settings::clone(&self.settings);
+        settings.drop_transport();
+        Arc::new(Self {
+            service: self.service.clone(),
+            runtime: self.runtime.clone(),
+            settings: Arc::new(settings),
+            request_timeout: self.request_timeout,
+            open: self.open.clone(),
+            lifecycle: self.lifecycle.clone(),
+        })
+    }
+}
+
 impl<S: Service> AcceptHandler for Acceptance<S> {
     fn accepted(&self, endpoint: Endpoint, peer: PeerAddress) {
         self.runtime.gauges.accepted.fetch_add(1, Relaxed);

@@ -40,6 +40,7 @@ pub struct EventLoopBuilder<S> {
     pollers: Option<usize>,
     max_workers: Option<usize>,
     listen: Vec<Result<Address>>,
+    listen_plain: Vec<Result<Address>>,
     listen_default: Option<Result<Address>>,
     adopted: Vec<Arc<OwnedFd>>,
     inherit: bool,
@@ -66,6 +67,7 @@ impl<S: Service> EventLoopBuilder<S> {
             pollers: None,
             max_workers: None,
             listen: Vec::new(),
+            listen_plain: Vec::new(),
             listen_default: None,
             adopted: Vec::new(),
             inherit: false,
@@ -125,6 +127,7 @@ impl<S: Service> EventLoopBuilder<S> {
             pollers: self.pollers,
             max_workers: self.max_workers,
             listen: self.listen,
+            listen_plain: self.listen_plain,
             listen_default: self.listen_default,
             adopted: self.adopted,
             inherit: self.inherit,
@@ -161,8 +164,8 @@ impl<S: Service> EventLoopBuilder<S> {
         self
     }
 
-    /// Sets the address to listen on if none of [`listen`](Self::listen), [`adopt`](Self::adopt) and
-    /// [`inherit`](Self::inherit) is called.
+    /// Sets the address to listen on if none of [`listen`](Self::listen),
+    /// [`listen_plain`](Self::listen_plain), [`adopt`](Self::adopt) and [`inherit`](Self::inherit) is called.
     pub fn listen_default(mut self, address: impl ToAddress) -> Self {
         self.listen_default = Some(address.to_address());
         self
@@ -176,6 +179,28 @@ impl<S: Service> EventLoopBuilder<S> {
     /// parsed.
     pub fn listen(mut self, address: impl ToAddress) -> Self {
         self.listen.push(address.to_address());
+        self
+    }
+
+    /// Listens on `address` without the transport of the others: for a plain port beside one that speaks TLS. Its
+    /// connections have the same service, options and limits, and end with the others. In
+    /// [`EventLoop::addresses`] it stands behind those that [`listen`](Self::listen) names.
+    ///
+    /// ```no_run
+    /// use netpoll::{EventLoop, tls::TlsServer};
+    /// # use netpoll::service::Service;
+    /// # fn serve(service: impl Service) -> netpoll::Result<()> {
+    /// let tls = TlsServer::from_pem_files("server.pem", "server.key")?;
+    /// let server = EventLoop::builder(service).tls(tls).listen("0.0.0.0:6380");
+    /// server.listen_plain("127.0.0.1:6379").bind()?.serve()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`bind`](Self::bind) fails for an address of datagrams or of shared memory, which have no transport
+    /// anyway.
+    pub fn listen_plain(mut self, address: impl ToAddress) -> Self {
+        self.listen_plain.push(address.to_address());
         self
     }
 
@@ -358,7 +383,8 @@ impl<S: Service> EventLoopBuilder<S> {
     /// be, or if there is nothing to listen on; `Io` if it cannot be listened on, with the address and
     /// what to do.
     pub fn bind(mut self) -> Result<EventLoop> {
-        if self.listen.is_empty() && self.adopted.is_empty() && !self.inherit {
+        let named = self.listen.len() + self.listen_plain.len() + self.adopted.len();
+        if named == 0 && !self.inherit {
             self.listen.extend(self.listen_default.take());
         }
         self.check()?;
@@ -385,7 +411,9 @@ impl<S: Service> EventLoopBuilder<S> {
                 return Err(Error::new(ErrorKind::Config, why));
             }
         }
+        let plain = self.plain_addresses()?;
         let mut listeners = listen::bind(&streams, &options)?;
+        let plain = listen::bind(&plain, &options)?;
         let sessions = listen::bind(&shared, &options)?;
         for adopted in self.adopted.drain(..) {
             let listener = adopted.try_clone().and_then(|fd| Listener::adopt(fd, &options));
@@ -394,7 +422,8 @@ impl<S: Service> EventLoopBuilder<S> {
         if self.inherit {
             listeners.extend(listen::inherit(&options)?);
         }
-        if listeners.is_empty() && sessions.is_empty() && datagrams.is_empty() {
+        let streams = listeners.len() + plain.len() + sessions.len();
+        if streams == 0 && datagrams.is_empty() {
             let why = match self.inherit {
                 true => {
                     "nothing to listen on: LISTEN_FDS is not set for this process (or its listeners were \
@@ -414,13 +443,16 @@ impl<S: Service> EventLoopBuilder<S> {
         #[cfg(feature = "udp")]
         let datagram_options = self.datagrams.clone();
         let drain = self.drain;
-        let (runtime, acceptance) = self.acceptance(listeners.len() + sessions.len())?;
+        let (runtime, acceptance) = self.acceptance(streams)?;
         #[cfg(feature = "udp")]
         let service = acceptance.service.clone();
         let (open, lifecycle) = (acceptance.open.clone(), acceptance.lifecycle.clone());
         let mut acceptors = Vec::new();
         let mut failed = None;
-        for listener in listeners {
+        let without_transport = acceptance.without_transport();
+        let listeners = listeners.into_iter().map(|listener| (listener, &acceptance));
+        let plain = plain.into_iter().map(|listener| (listener, &without_transport));
+        for (listener, acceptance) in listeners.chain(plain) {
             match Acceptor::new(runtime.shared(), listener, acceptance.clone()) {
                 Ok(acceptor) => acceptors.push(acceptor),
                 Err(error) => failed = failed.or(Some(error)),
@@ -442,6 +474,20 @@ impl<S: Service> EventLoopBuilder<S> {
         #[cfg(feature = "udp")]
         let event_loop = event_loop.listen_datagrams(&service, &datagrams, datagram_options)?;
         Ok(event_loop)
+    }
+
+    /// The addresses to listen on without the transport.
+    fn plain_addresses(&self) -> Result<Vec<Address>> {
+        let mut addresses = Vec::new();
+        for address in &self.listen_plain {
+            let address = address.clone()?;
+            if address.is_datagram() || matches!(address, Address::SharedMemory(_)) || !S::STREAMS {
+                let why = format!("listen_plain is for streams: call listen(\"{address}\")");
+                return Err(Error::new(ErrorKind::Config, why));
+            }
+            addresses.push(address);
+        }
+        Ok(addresses)
     }
 
     /// Makes all of the server but its listeners, of which there are so many.
