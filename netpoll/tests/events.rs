@@ -3,15 +3,16 @@
 mod common;
 
 use std::{
-    io::{self, Read, Write},
-    sync::{Arc, Once},
+    io::{Read, Write},
     time::Duration,
 };
 
-use common::{call, connect, frame, runtime, wait_until};
+use common::{
+    call, connect, frame,
+    logged::{lines, log},
+    runtime, wait_until,
+};
 use netpoll::{EventLoop, Frame, Runtime, ServerHandle, frame::Auto, service::Free};
-use parking_lot::Mutex;
-use tracing_subscriber::fmt::MakeWriter;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -27,50 +28,6 @@ struct Message {
 fn quiet(message: Message) -> Message {
     assert_ne!(message.body, b"panic", "asked to");
     message
-}
-
-/// The log of this process, to which all tests write.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-fn log() -> &'static Log {
-    static LOG: std::sync::OnceLock<Log> = std::sync::OnceLock::new();
-    static SET: Once = Once::new();
-    let log = LOG.get_or_init(Log::default);
-    SET.call_once(|| {
-        tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .init();
-    });
-    log
-}
-
-/// The lines of the log that hold all of `parts`.
-fn lines(parts: &[&str]) -> Vec<String> {
-    let text = String::from_utf8_lossy(&log().0.lock()).into_owned();
-    let holds = |line: &&str| parts.iter().all(|part| line.contains(part));
-    text.lines().filter(holds).map(str::to_owned).collect()
 }
 
 fn server(runtime: &Runtime) -> (EventLoop, ServerHandle) {

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 pub mod child;
 pub mod client;
+pub mod logged;
 #[cfg(feature = "testing")]
 pub mod memory;
 pub mod namespace;

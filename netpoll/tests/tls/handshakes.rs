@@ -9,7 +9,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use netpoll::{
@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 
 use crate::{
     common::{
-        Answer, Bench, Echo, call, connect, frame, over, runtime, serve_on, stopwatch::Stopwatch,
-        wait_until,
+        Answer, Bench, Echo, call, connect, frame, over, runtime, scenario::length, serve_on,
+        stopwatch::Stopwatch, wait_until,
     },
     setup::{Certificates, address},
 };
@@ -39,7 +39,8 @@ fn begun(server: &netpoll::ServerHandle) -> TcpStream {
 #[test]
 fn handshakes_beyond_the_bound_wait_for_one_to_end() {
     let pki = Certificates::new();
-    let runtime = runtime(2);
+    // One poller, whose turns come in the order of their events.
+    let runtime = runtime(1);
     let server = serve_on(&runtime, Echo::default(), |b| b.tls(pki.server()).max_handshakes(2));
     let mut slow = vec![begun(&server), begun(&server)];
     wait_until(|| server.live() == 2);
@@ -74,7 +75,7 @@ fn a_wait_for_a_slot_is_part_of_the_handshakes_time() {
     let echo = Echo::default();
     let log = echo.log.clone();
     let server = serve_on(&runtime, echo, |b| {
-        b.tls(pki.server()).max_handshakes(1).handshake_timeout(Duration::from_millis(300))
+        b.tls(pki.server()).max_handshakes(1).handshake_timeout(Duration::from_secs(1))
     });
     let mut clients: Vec<_> = (0..20).map(|_| begun(&server)).collect();
     for client in &mut clients {
@@ -217,34 +218,34 @@ fn handlers_at_the_limit_of_workers_dial_over_tls() {
     callers.into_iter().for_each(|caller| caller.join().unwrap());
 }
 
-/// Calls for a while on a connection that is open: the 99th percentile of their times, but for what this machine
+/// Calls so often on a connection that is open: the 99th percentile of their times, but for what this machine
 /// added.
-fn p99(client: &mut crate::common::Client, goes_on: impl Fn() -> bool) -> Duration {
+fn p99(client: &mut crate::common::Client, calls: usize) -> Duration {
     const MS: Duration = Duration::from_millis(1);
-    let mut took = Vec::new();
-    while goes_on() || took.len() < 50 {
+    let time = |_| {
         let since = Stopwatch::start();
         assert_eq!(call(client, &[5; 100]), [5; 100]);
         let time = since.elapsed();
-        took.push(if time > MS { time.saturating_sub(since.noise()) } else { time });
-    }
+        if time > MS { time.saturating_sub(since.noise()) } else { time }
+    };
+    let mut took: Vec<_> = (0..calls).map(time).collect();
     took.sort();
     took[took.len() * 99 / 100]
 }
 
-/// Hundreds send their hellos by the byte, or stop within them: calls on open connections do not suffer.
+/// Hundreds send their hellos by the byte: calls on an open connection are answered meanwhile. How fast is compared
+/// where the machine is this test's alone: with `NETPOLL_FULL=1`.
 #[test]
 fn slow_handshakes_by_the_hundred_do_not_slow_calls_down() {
     const SLOW: usize = 300;
-    let lasts = Duration::from_secs(1);
+    let calls = length(100, 2_000);
     let runtime = runtime(2);
     let server = serve_on(&runtime, Echo::default(), |b| {
-        b.tls(over::server()).handshake_timeout(lasts).max_handshakes(SLOW / 2)
+        b.tls(over::server()).handshake_timeout(Duration::from_secs(60)).max_handshakes(SLOW / 2)
     });
     let at = server.addresses()[0].inet().unwrap();
     let mut client = crate::common::Client::secure(at).unwrap();
-    let start = Instant::now();
-    let before = p99(&mut client, || start.elapsed() < Duration::from_millis(300));
+    let before = p99(&mut client, calls);
     let mut slow: Vec<_> = (0..SLOW).map(|_| TcpStream::connect(at).unwrap()).collect();
     wait_until(|| server.live() == 1 + SLOW);
     let hello = over::Session::fresh().said();
@@ -254,20 +255,22 @@ fn slow_handshakes_by_the_hundred_do_not_slow_calls_down() {
         thread::spawn(move || {
             for byte in &hello[..hello.len() - 1] {
                 if stop.load(SeqCst) {
-                    return;
+                    break;
                 }
-                // One that was cut off takes no more.
-                slow.iter_mut().for_each(|client| drop(client.write(&[*byte])));
+                slow.iter_mut().for_each(|client| client.write_all(&[*byte]).unwrap());
                 thread::sleep(Duration::from_millis(5));
             }
+            slow
         })
     };
-    // Until the first of them is cut off.
-    let beside = p99(&mut client, || server.live() > SLOW);
-    wait_until(|| server.live() == 1);
+    let beside = p99(&mut client, calls);
     stop.store(true, SeqCst);
-    sender.join().unwrap();
+    let slow = sender.join().unwrap();
+    assert_eq!(server.live(), 1 + SLOW, "all of them were under way");
+    drop(slow);
+    wait_until(|| server.live() == 1);
     println!("p99 without them {before:?}, beside {SLOW} slow handshakes {beside:?}");
     let most = 10 * before.max(Duration::from_millis(1));
-    assert!(beside < most, "{beside:?} beside them, {before:?} without");
+    let compares = length(0, 1) == 1;
+    assert!(!compares || beside < most, "{beside:?} beside them, {before:?} without");
 }

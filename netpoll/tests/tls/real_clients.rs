@@ -102,6 +102,33 @@ fn openssl_resumes_its_session() {
     }
 }
 
+/// TLS 1.2 has renegotiation, which OpenSSL begins at a line with an R.
+#[test]
+fn openssl_is_refused_a_renegotiation() {
+    if !have("openssl") {
+        return;
+    }
+    let pki = Certificates::new();
+    let (_runtime, server, _) = echo(&pki.server());
+    // Bounded, since nothing is said about how it ends but that it does.
+    let mut child = Command::new("timeout")
+        .args(["20", "openssl", "s_client", "-tls1_2"])
+        .args(["-connect", &format!("127.0.0.1:{}", port(&server))])
+        .args(["-CAfile", &text(&pki.path("ca.pem")), "-verify_return_error"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"R\n").unwrap();
+    // It ends by itself, its input still open.
+    let said = printed(&child.wait_with_output().unwrap());
+    drop(input);
+    assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
+    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
+}
+
 /// A client that fails where the stream ends without a close_notify.
 const PYTHON: &str = r#"
 import socket, ssl, sys
