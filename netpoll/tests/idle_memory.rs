@@ -67,9 +67,7 @@ fn connections_cost_little() {
     std::thread::sleep(Duration::from_millis(100));
     let partial = server.ask()[1].saturating_sub(before);
     println!("100 partial frames of 20 bytes hold {partial} bytes");
-    // What was decrypted lies in a block of 4 KiB, of which the rest is kept for what follows.
-    let each = if over::is_on() { 4096 + 512 } else { 512 };
-    assert!(partial < 100 * each + 128 * 1024, "{partial} bytes");
+    assert!(partial < 100 * 512 + 128 * 1024, "{partial} bytes");
     for client in &mut clients[..100] {
         client.write_all(&frame(&payload)[20..]).unwrap();
         assert_eq!(read_frame(client), payload);

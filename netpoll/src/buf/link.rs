@@ -231,7 +231,8 @@ impl LinkBuffer {
 
     /// If what is readable is small next to the blocks that it keeps alive, moves it to a block of
     /// its size: some bytes of a frame must not hold a whole read block while the rest is awaited.
-    /// Changes nothing when no such block is to be had. It also [tidies](Self::tidy).
+    /// Room behind them that nothing was written to goes back as well. Changes nothing when no such block is to
+    /// be had. It also [tidies](Self::tidy).
     ///
     /// ```
     /// use netpoll::{buf::LinkBuffer, mem};
@@ -259,6 +260,9 @@ impl LinkBuffer {
         }
         self.copy_front(block.claim_uncleared(self.len));
         self.head = Some(block.into_slice());
+        if self.unflushed == 0 {
+            self.tail = None;
+        }
         if let Some(more) = &mut self.more {
             more.rest = Default::default();
             if more.pieces.is_empty() {

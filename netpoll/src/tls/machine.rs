@@ -8,10 +8,10 @@
 //! - `wire` keeps a record until it is whole: rustls then sees each byte once, however small the
 //!   pieces are that it came in.
 //! - `held` has what rustls wants to see again: the first records of a handshake message that spans
-//!   several. It is empty, and holds no memory, at all other times.
+//!   several. It is empty, and holds no memory, at all other times: records are opened in memory of the thread.
 //! - rustls decrypts into memory of its own; the plain bytes are copied once, into blocks of `mem`.
 
-use std::sync::Arc;
+use std::{cell::Cell, mem, sync::Arc};
 
 use bytes::Bytes;
 use rustls::{
@@ -43,6 +43,9 @@ const PLAIN_MOST: usize = 16 << 10;
 
 /// Bytes that a record takes beyond those that it carries, at most: header, type, nonce, tag.
 const OVERHEAD: usize = 64;
+
+/// Bytes of records that a thread keeps memory for: four of the longest.
+const SPARE_MOST: usize = 4 * (HEADER + RECORD_MOST);
 
 /// One side of a connection's TLS.
 pub(super) struct Machine {
@@ -215,6 +218,9 @@ impl Machine {
             if wire.len() < HEADER + body {
                 break;
             }
+            if self.held.capacity() == 0 {
+                self.held = SPARE.take();
+            }
             self.held.extend_from_slice(wire.next(HEADER + body)?);
         }
         wire.tidy();
@@ -349,9 +355,10 @@ impl Run<'_> {
             }
         };
         if used == held.len() {
-            *held = Vec::new();
+            give_back(mem::take(held));
         } else {
             held.drain(..used);
+            held.shrink_to_fit();
         }
         if seal.is_some() && stopped.is_ok() {
             let why = "TLS: the handshake is not over, or this side has closed";
@@ -402,6 +409,19 @@ impl Run<'_> {
     }
 }
 
+thread_local! {
+    /// What the sessions of this thread hold whole records in, one after the other: memory that is in the cache.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Keeps the memory of records that were opened for the next ones, unless it is much.
+fn give_back(mut records: Vec<u8>) {
+    if (1..=SPARE_MOST).contains(&records.capacity()) {
+        records.clear();
+        SPARE.set(records);
+    }
+}
+
 /// Has `fill` write into `room` bytes at the end of `out`, or into as many as it asks for.
 fn put(
     out: &mut LinkBuffer,
@@ -411,13 +431,12 @@ fn put(
     let before = out.malloc_len();
     let mut room = room;
     loop {
-        match fill(out.malloc(room)?) {
-            Ok(n) => {
-                out.malloc_ack(before + n);
-                return Ok(());
-            }
+        let filled = fill(out.malloc_uncleared(room)?);
+        // What is not filled may hold anything, and is taken back.
+        out.malloc_ack(before + *filled.as_ref().unwrap_or(&0));
+        match filled {
+            Ok(_) => return Ok(()),
             Err(EncryptError::InsufficientSize(size)) if size.required_size > room => {
-                out.malloc_ack(before);
                 room = size.required_size;
             }
             Err(error) => return Err(unsaid(&error)),
