@@ -2,6 +2,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +17,9 @@ var servers = map[string]func(addr string, sideBySide bool) error{
 	"udp-go-net":  serveUDPNet,
 	"udp-go-gnet": serveUDPGnet,
 }
+
+// tlsConfig is what connections speak TLS with; nil for plain ones.
+var tlsConfig *tls.Config
 
 func main() {
 	if len(os.Args) < 3 {
@@ -39,12 +43,24 @@ func server(peer string, args []string) error {
 	flags := flag.NewFlagSet("server", flag.ExitOnError)
 	listen := flags.String("listen", "127.0.0.1:0", "where to listen")
 	sideBySide := flags.Bool("side-by-side", false, "run the handlers of one connection side by side")
+	secure := flags.Bool("tls", false, "speak TLS, with the certificate and key in NETPOLL_BENCH_IDENTITY")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	serve, known := servers[peer]
 	if !known {
 		return fmt.Errorf("no server %q", peer)
+	}
+	if *secure {
+		if peer != "go-net" {
+			return fmt.Errorf("%s speaks no TLS", peer)
+		}
+		identity := []byte(os.Getenv("NETPOLL_BENCH_IDENTITY"))
+		own, err := tls.X509KeyPair(identity, identity)
+		if err != nil {
+			return err
+		}
+		tlsConfig = &tls.Config{Certificates: []tls.Certificate{own}}
 	}
 	go exitWithStdin()
 	return serve(*listen, *sideBySide)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -16,6 +17,9 @@ func serveNet(addr string, sideBySide bool) error {
 		return err
 	}
 	announce(listener.Addr().String())
+	if tlsConfig != nil {
+		listener = tls.NewListener(listener, tlsConfig)
+	}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {

@@ -90,6 +90,8 @@ pub struct Overrides {
     pub size: Option<usize>,
     /// Requests of a hundred whose handler sleeps.
     pub slow_percent: Option<f64>,
+    /// The connections are over TLS.
+    pub tls: bool,
 }
 
 impl Overrides {
@@ -111,6 +113,7 @@ impl Overrides {
             case.depth = self.depth.unwrap_or(case.depth);
             case.size = self.size.unwrap_or(case.size);
             case.slow_percent = self.slow_percent.unwrap_or(case.slow_percent);
+            case.tls = self.tls;
             if !cases.contains(&case) {
                 cases.push(case);
             }
@@ -134,6 +137,9 @@ pub struct Case {
     pub size: usize,
     /// Requests of a hundred whose handler sleeps.
     pub slow_percent: f64,
+    /// The connections are over TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 impl Default for Case {
@@ -145,6 +151,7 @@ impl Default for Case {
             depth: 1,
             size: 1 << 10,
             slow_percent: 0.0,
+            tls: false,
         }
     }
 }
@@ -182,6 +189,9 @@ impl std::fmt::Display for Case {
         }
         if self.scenario == Scenario::Mixed {
             write!(f, ", {}% slow", self.slow_percent)?;
+        }
+        if self.tls {
+            write!(f, ", TLS")?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::results::LeftOut;
-use crate::{clients, go, peers};
+use crate::{c, clients, go, peers};
 
 /// What a program does in a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,16 @@ impl Program {
     }
 }
 
-/// The names that are known for a role, those written in Rust first.
-pub fn names(role: Role) -> Vec<&'static str> {
-    let (rust, go): (Vec<_>, _) = match role {
-        Role::Server => (peers::PEERS.iter().map(|peer| peer.name).collect(), go::SERVERS),
-        Role::Client => (clients::CLIENTS.iter().map(|client| client.name).collect(), go::CLIENTS),
+/// The names that are known for a role, those written in Rust first; over TLS where `tls` says so.
+pub fn names(role: Role, tls: bool) -> Vec<&'static str> {
+    let rust: Vec<_> = match role {
+        Role::Server => {
+            peers::PEERS.iter().filter(|peer| peer.suits(tls)).map(|peer| peer.name).collect()
+        }
+        Role::Client => clients::CLIENTS.iter().map(|client| client.name).collect(),
     };
-    rust.into_iter().chain(go.iter().map(|(name, _)| *name)).collect()
+    let others = of_go(role, tls).iter().chain(of_c(role, tls));
+    rust.into_iter().chain(others.map(|(name, _)| *name)).collect()
 }
 
 /// The programs of these names, in this order, and those that cannot take part here.
@@ -74,22 +77,26 @@ pub fn names(role: Role) -> Vec<&'static str> {
 ///
 /// # Errors
 /// A name that is not known.
-pub fn resolve(role: Role, wanted: &[String]) -> io::Result<(Vec<Program>, Vec<LeftOut>)> {
+pub fn resolve(
+    role: Role,
+    wanted: &[String],
+    tls: bool,
+) -> io::Result<(Vec<Program>, Vec<LeftOut>)> {
     let all: Vec<String>;
     let wanted = if wanted.is_empty() {
-        all = names(role).into_iter().map(String::from).collect();
+        all = names(role, tls).into_iter().map(String::from).collect();
         &all
     } else {
         wanted
     };
-    let mut go_peers = None;
+    let (mut go_peers, mut c_peers) = (None, None);
     let (mut programs, mut left_out) = (Vec::new(), Vec::new());
     for name in wanted {
         if let Some((name, line)) = name.split_once('=') {
             programs.push(other(name, line)?);
-        } else if let Some(program) = rust(role, name)? {
+        } else if let Some(program) = rust(role, name, tls)? {
             programs.push(program);
-        } else if let Some((name, about)) = of_go(role, name) {
+        } else if let Some((name, about)) = known(of_go(role, tls), name) {
             match go_peers.get_or_insert_with(go::build) {
                 Ok(program) => programs.push(Program {
                     name: name.into(),
@@ -99,8 +106,18 @@ pub fn resolve(role: Role, wanted: &[String]) -> io::Result<(Vec<Program>, Vec<L
                 }),
                 Err(why) => left_out.push(LeftOut { peer: name.into(), why: why.clone() }),
             }
+        } else if let Some((name, about)) = known(of_c(role, tls), name) {
+            match c_peers.get_or_insert_with(c::build) {
+                Ok(program) => programs.push(Program {
+                    name: name.into(),
+                    about: about.into(),
+                    program: program.clone(),
+                    args: Vec::new(),
+                }),
+                Err(why) => left_out.push(LeftOut { peer: name.into(), why: why.clone() }),
+            }
         } else {
-            let known = names(role).join(", ");
+            let known = names(role, tls).join(", ");
             let what = format!("no {} {name:?}; there are {known}", role.word());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
@@ -117,20 +134,33 @@ impl Role {
     }
 }
 
-fn rust(role: Role, name: &str) -> io::Result<Option<Program>> {
+fn rust(role: Role, name: &str, tls: bool) -> io::Result<Option<Program>> {
     let found = match role {
-        Role::Server => peers::find(name).map(|it| ("peer", it.name, it.about)),
+        Role::Server => {
+            peers::find(name).filter(|it| it.suits(tls)).map(|it| ("peer", it.name, it.about))
+        }
         Role::Client => clients::find(name).map(|it| ("call", it.name, it.about)),
     };
     found.map(|(command, name, about)| Program::own(command, name, about)).transpose()
 }
 
-fn of_go(role: Role, name: &str) -> Option<(&'static str, &'static str)> {
-    let known = match role {
+/// Programs of another language, by name and by what they are.
+type Others = &'static [(&'static str, &'static str)];
+
+fn of_go(role: Role, tls: bool) -> Others {
+    match role {
+        Role::Server if tls => go::SECURE_SERVERS,
         Role::Server => go::SERVERS,
         Role::Client => go::CLIENTS,
-    };
-    known.iter().find(|(known, _)| *known == name).copied()
+    }
+}
+
+fn of_c(role: Role, tls: bool) -> Others {
+    if role == Role::Server && tls { c::SERVERS } else { &[] }
+}
+
+fn known(others: Others, name: &str) -> Option<(&'static str, &'static str)> {
+    others.iter().find(|(known, _)| *known == name).copied()
 }
 
 fn other(name: &str, line: &str) -> io::Result<Program> {

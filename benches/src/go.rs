@@ -10,6 +10,9 @@ pub const SERVERS: &[(&str, &str)] = &[
     ("go-gnet", "gnet v2"),
 ];
 
+/// Of the servers those that speak TLS too.
+pub const SECURE_SERVERS: &[(&str, &str)] = &[("go-net", "Go's net under crypto/tls")];
+
 /// Clients written in Go, and what they are.
 pub const CLIENTS: &[(&str, &str)] =
     &[("go-net", "Go's net"), ("go-netpoll", "CloudWeGo Netpoll, ShardQueue")];

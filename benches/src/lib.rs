@@ -6,12 +6,13 @@
 //! - [`case`]: the scenarios and the shapes of load they stand for.
 //! - [`wire`]: the frame that every peer echoes, and its check.
 //! - [`load`]: the load generator.
+//! - [`secure`]: TLS for peers and for the load generator.
 //! - [`measure`]: one run of one case against one server.
 //! - [`child`]: a server as a child process.
 //! - [`process`]: processor time, peak memory, system calls and pinning of a process.
 //! - [`peers`]: the servers written in Rust.
 //! - [`clients`]: the clients written in Rust.
-//! - [`go`]: the peers written in Go.
+//! - [`go`], [`c`]: the peers written in Go and in C.
 //! - [`catalog`]: which programs take part, and how each is started.
 //! - [`runner`]: runs cases against programs, round by round.
 //! - [`results`], [`targets`], [`report`]: what came of it.
@@ -20,6 +21,7 @@
 
 #![cfg(target_os = "linux")]
 
+pub mod c;
 pub mod case;
 pub mod catalog;
 pub mod child;
@@ -33,6 +35,7 @@ pub mod process;
 pub mod report;
 pub mod results;
 pub mod runner;
+pub mod secure;
 pub mod shm;
 pub mod targets;
 pub mod udp;

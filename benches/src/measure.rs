@@ -50,6 +50,9 @@ pub struct Sample {
     pub calls: Option<f64>,
     /// Peak memory, in bytes, since the process began.
     pub peak_bytes: Option<u64>,
+    /// Memory that a connection adds at most, in bytes: the peak without what the process had before the first.
+    #[serde(default)]
+    pub each_bytes: Option<f64>,
     /// What went wrong.
     pub errors: Errors,
     /// The share of a core that what is measured used.
@@ -75,7 +78,7 @@ enum Generator {
 impl Generator {
     fn start(addr: SocketAddr, case: &Case) -> io::Result<Self> {
         if case.churns() {
-            let mut churn = Churn::new(addr, case.conns, case.size)?;
+            let mut churn = Churn::new(addr, case.conns, case.size, case.tls)?;
             churn.start()?;
             return Ok(Self::Churn(Box::new(churn)));
         }
@@ -122,6 +125,7 @@ pub fn run(
     timing: Timing,
 ) -> io::Result<Sample> {
     let mut errors = Errors::default();
+    let bytes_before = process.map(Process::memory).transpose()?;
     let mut generator = Generator::start(addr, case)?;
     errors.add(&generator.run_for(timing.warm_up)?.0.errors);
 
@@ -154,6 +158,9 @@ pub fn run(
         cpu_us: server.filter(|_| requests > 0.0).map(|time| time.as_secs_f64() * 1e6 / requests),
         calls,
         peak_bytes,
+        each_bytes: peak_bytes
+            .zip(bytes_before)
+            .map(|(peak, before)| peak.saturating_sub(before) as f64 / case.conns.max(1) as f64),
         errors,
         measured_busy: server.map(share),
         load_busy: share(load),

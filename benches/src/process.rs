@@ -43,14 +43,26 @@ impl Process {
     /// # Errors
     /// The process is gone.
     pub fn peak_memory(&self) -> io::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// Memory that it has now, in bytes.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn memory(&self) -> io::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> io::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .find_map(|line| line.strip_prefix(name))
             .and_then(|rest| rest.trim().strip_suffix("kB"))
             .and_then(|kib| kib.trim().parse::<u64>().ok())
             .map(|kib| kib << 10)
-            .ok_or_else(|| io::Error::other("no VmHWM in the process's status"))
+            .ok_or_else(|| io::Error::other(format!("no {name} in the process's status")))
     }
 
     /// Puts all its threads on one core. Threads that it starts later inherit that.

@@ -65,13 +65,15 @@ pub enum Metric {
     Calls,
     /// Peak memory, in millions of bytes.
     Peak,
+    /// Memory that a connection adds at most, in thousands of bytes.
+    Each,
     /// Requests for each second of processor time: `Cpu` turned round.
     PerCpuSecond,
 }
 
 impl Metric {
     /// Those of a table, in its order.
-    pub const TABLE: [Self; 8] = [
+    pub const TABLE: [Self; 9] = [
         Self::PerSecond,
         Self::P50,
         Self::P99,
@@ -80,6 +82,7 @@ impl Metric {
         Self::Cpu,
         Self::Calls,
         Self::Peak,
+        Self::Each,
     ];
 
     /// Its name in a table, with its unit.
@@ -93,6 +96,7 @@ impl Metric {
             Self::SlowP99 => "slow p99 us",
             Self::Calls => "calls/request",
             Self::Peak => "peak MB",
+            Self::Each => "kB each",
             Self::PerCpuSecond => "requests/CPU s",
         }
     }
@@ -108,6 +112,7 @@ impl Metric {
             Self::SlowP99 => sample.slow.map(|slow| slow.p99_us),
             Self::Calls => sample.calls,
             Self::Peak => sample.peak_bytes.map(|bytes| bytes as f64 / 1e6),
+            Self::Each => sample.each_bytes.map(|bytes| bytes / 1e3),
             Self::PerCpuSecond => sample.cpu_us.map(|cpu| 1e6 / cpu),
         }
     }
@@ -117,7 +122,7 @@ impl Metric {
         match self {
             Self::PerSecond | Self::PerCpuSecond => grouped(value),
             Self::Cpu | Self::Calls => format!("{value:.2}"),
-            Self::Peak => format!("{value:.1}"),
+            Self::Peak | Self::Each => format!("{value:.1}"),
             _ if value < 100.0 => format!("{value:.1}"),
             _ => grouped(value),
         }

@@ -17,6 +17,7 @@ use crate::load::window::{Errors, Latency};
 use crate::measure::{self, Sample, Timing};
 use crate::process;
 use crate::results::{LeftOut, Results, Row};
+use crate::secure;
 
 /// How to run.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,9 @@ pub fn servers(
         command.args(["--listen", "127.0.0.1:0"]);
         if case.side_by_side() {
             command.arg("--side-by-side");
+        }
+        if case.tls {
+            secure::serve_by(&mut command);
         }
         let server = Server::start(&mut command, options.measured_core)?;
         let timing = Timing::of_secs(options.secs);
@@ -109,6 +113,7 @@ fn call(command: &mut Command, case: &Case, options: Options) -> io::Result<Samp
         cpu_us: (called.requests > 0).then(|| called.cpu_seconds * 1e6 / called.requests as f64),
         calls: None,
         peak_bytes: None,
+        each_bytes: None,
         errors: Errors { other: called.errors, ..Errors::default() },
         measured_busy: Some(called.cpu_seconds / called.seconds),
         load_busy: 0.0,

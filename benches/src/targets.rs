@@ -27,6 +27,8 @@ enum Bound {
 #[derive(Clone, Copy, Debug)]
 struct Target {
     measured: &'static str,
+    /// It is of connections over TLS, or of plain ones.
+    tls: bool,
     applies: fn(&Case) -> bool,
     metric: Metric,
     against: Against,
@@ -58,12 +60,21 @@ const fn server(
     against: Against,
     bound: Bound,
 ) -> Target {
-    Target { measured: "server", applies, metric, against, bound }
+    Target { measured: "server", tls: false, applies, metric, against, bound }
+}
+
+const fn secure(
+    applies: fn(&Case) -> bool,
+    metric: Metric,
+    against: Against,
+    bound: Bound,
+) -> Target {
+    Target { measured: "server", tls: true, applies, metric, against, bound }
 }
 
 const fn client(applies: fn(&Case) -> bool, bound: Bound) -> Target {
     let against = Against::Peer("go-netpoll");
-    Target { measured: "client", applies, metric: Metric::PerCpuSecond, against, bound }
+    Target { measured: "client", tls: false, applies, metric: Metric::PerCpuSecond, against, bound }
 }
 
 const fn peer(name: &'static str) -> Against {
@@ -72,7 +83,7 @@ const fn peer(name: &'static str) -> Against {
 
 const TARGETS: &[Target] = {
     use Bound::{AtLeast, AtMost};
-    use Metric::{Cpu, P50, P99, Peak, PerSecond};
+    use Metric::{Cpu, Each, P50, P99, Peak, PerCpuSecond, PerSecond};
     const fn of(scenario: Scenario, case: &Case) -> bool {
         case.scenario as u8 == scenario as u8
     }
@@ -96,6 +107,12 @@ const TARGETS: &[Target] = {
         server(is_mixed, P99, Against::OwnWithoutSlowPlus, AtMost(1.5)),
         server(is_mixed, P99, peer("go-netpoll"), AtMost(1.5)),
         server(is_mixed, PerSecond, Against::OwnWithoutSlow, AtLeast(0.5)),
+        secure(|case| echo(case, 100), Cpu, peer("tokio"), AtMost(0.85)),
+        secure(|case| echo(case, 100), Cpu, peer("go-net"), AtMost(0.60)),
+        secure(|case| of(Scenario::Pipeline, case), PerCpuSecond, peer("tokio"), AtLeast(4.0)),
+        secure(|case| of(Scenario::Churn, case), PerCpuSecond, peer("rustls"), AtLeast(0.95)),
+        secure(|case| of(Scenario::Idle, case), Each, Against::Absolute, AtMost(20.0)),
+        secure(|case| of(Scenario::Idle, case), Each, peer("tokio"), AtMost(1.0)),
         client(|case| echo(case, 100), AtLeast(1.5)),
         client(|case| of(Scenario::Mux, case), AtLeast(4.0)),
     ]
@@ -115,7 +132,8 @@ pub fn verdicts(results: &Results, subject: &str) -> Vec<Verdict> {
     let applying = TARGETS.iter().filter(|target| target.measured == results.measured);
     applying
         .flat_map(|target| {
-            let cases = cases.iter().filter(|case| (target.applies)(case));
+            let cases =
+                cases.iter().filter(|case| case.tls == target.tls && (target.applies)(case));
             cases.filter_map(|case| target.verdict(results, subject, case))
         })
         .collect()

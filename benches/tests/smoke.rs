@@ -115,13 +115,30 @@ fn sweep() {
 
 #[test]
 fn every_server_echoes() {
-    let peers: Vec<&str> = netpoll_benches::peers::PEERS.iter().map(|peer| peer.name).collect();
-    let peers = peers.join(",");
+    let plain = netpoll_benches::peers::PEERS.iter().filter(|peer| peer.suits(false));
+    let peers = plain.map(|peer| peer.name).collect::<Vec<_>>().join(",");
     for (name, scenario, size) in
         [("all-echo", "echo", "1024"), ("all-mux", "mux", "128"), ("all-large", "large", "300000")]
     {
         let args = ["server", "--scenario", scenario, "--peers", &peers, "--size", size];
         run(name, &[&args[..], &["--secs", "0.2", "--conns", "4"]].concat());
+    }
+}
+
+#[test]
+fn every_server_echoes_over_tls() {
+    let peers = netpoll_benches::catalog::names(netpoll_benches::catalog::Role::Server, true);
+    let peers = peers.join(",");
+    for (name, scenario, size) in [
+        ("tls-echo", "echo", "1024"),
+        ("tls-large", "large", "300000"),
+        ("tls-churn", "churn", "64"),
+    ] {
+        let args = ["server", "--tls", "--scenario", scenario, "--peers", &peers, "--size", size];
+        let (results, _scratch) =
+            run(name, &[&args[..], &["--secs", "0.2", "--conns", "4"]].concat());
+        assert!(results.rows.len() >= 5, "{:?}", results.left_out);
+        assert!(results.rows.iter().all(|row| row.case.tls));
     }
 }
 

@@ -50,7 +50,10 @@ impl CompareArgs {
         if self.scenario.contains(&Scenario::Shm) {
             return self.shared_memory(role, first, second);
         }
-        let (programs, left_out) = catalog::resolve(role, &self.peers)?;
+        if self.shape.tls && role == Role::Client {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "--tls is of servers"));
+        }
+        let (programs, left_out) = catalog::resolve(role, &self.peers, self.shape.tls)?;
         let measured_core = self.measured_core.unwrap_or(first);
         let other_core = self.shape.load_core.unwrap_or(second);
         if measured_core == other_core {

@@ -34,6 +34,10 @@ pub(super) struct LoadArgs {
 impl LoadArgs {
     pub(super) fn run(self) -> io::Result<()> {
         process::raise_file_limit()?;
+        if self.shape.tls {
+            let what = "--tls is of `rpc server`, whose servers show a certificate of its own";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         let pid = self.pid.or_else(|| process::listener_pid(self.addr.port()));
         let server = pid.map(Process::new).transpose()?;
         if server.is_none() {

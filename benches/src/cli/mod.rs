@@ -78,6 +78,9 @@ struct ShapeArgs {
     /// Requests of a hundred whose handler sleeps for 20 ms
     #[arg(long)]
     slow_percent: Option<f64>,
+    /// Connections over TLS, to peers that speak it
+    #[arg(long)]
+    tls: bool,
     /// Seconds that each run is measured for
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     secs: f64,
@@ -93,6 +96,7 @@ impl ShapeArgs {
             depth: self.depth.map(|depth| depth as usize),
             size: self.size,
             slow_percent: self.slow_percent,
+            tls: self.tls,
         }
     }
 }

@@ -19,12 +19,15 @@ pub(super) struct PeerArgs {
     /// Run the handlers of one connection side by side
     #[arg(long)]
     side_by_side: bool,
+    /// Speak TLS, with the certificate and key in NETPOLL_BENCH_IDENTITY
+    #[arg(long)]
+    tls: bool,
 }
 
 impl PeerArgs {
     pub(super) fn run(self) -> io::Result<()> {
         process::raise_file_limit()?;
         let peer = peers::find(&self.name).expect("clap let only known names through");
-        peer.run(self.listen, Setup { side_by_side: self.side_by_side })
+        peer.run(self.listen, Setup { side_by_side: self.side_by_side, tls: self.tls })
     }
 }

@@ -9,12 +9,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::window::Window;
+use crate::secure::Stream;
 use crate::wire::{Request, Tag};
 
 /// A connection on its way: connect, send, receive, close.
 #[derive(Debug)]
 struct Trip {
-    stream: TcpStream,
+    stream: Stream,
     started: Instant,
     sent: usize,
     received: usize,
@@ -34,15 +35,17 @@ pub struct Churn {
     window: Window,
     next_source: u32,
     refill: bool,
+    tls: bool,
     buffer: Box<[u8]>,
 }
 
 impl Churn {
-    /// A generator with `width` connections on their way at any time.
+    /// A generator with `width` connections on their way at any time, over TLS where `tls` says so: then a
+    /// latency has the handshake in it.
     ///
     /// # Errors
     /// A payload of `size` bytes cannot be sent, or there is no selector.
-    pub fn new(addr: SocketAddr, width: usize, size: usize) -> io::Result<Self> {
+    pub fn new(addr: SocketAddr, width: usize, size: usize, tls: bool) -> io::Result<Self> {
         Ok(Self {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             addr,
@@ -51,6 +54,7 @@ impl Churn {
             window: Window::default(),
             next_source: 0,
             refill: true,
+            tls,
             buffer: vec![0; super::READ_BYTES].into(),
         })
     }
@@ -124,6 +128,7 @@ impl Churn {
         let stream = TcpStream::from(socket);
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
         self.epoll.add(stream.as_fd(), EpollEvent::new(flags, index as u64))?;
+        let stream = Stream::new(stream, self.tls)?;
         self.trips[index] = Some(Trip { stream, started, sent: 0, received: 0 });
         Ok(())
     }
@@ -168,6 +173,7 @@ impl Trip {
             }
             self.received += read;
             if self.received == frame.len() {
+                self.stream.end();
                 return Ok(true);
             }
         }

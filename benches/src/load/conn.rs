@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpStream;
 use std::time::Instant;
 
+use crate::secure::Stream;
 use crate::wire::{HEAD_BYTES, LENGTH_BYTES, Request, SEQUENCES, Tag};
 
 /// A place for one request in flight. A request's sequence number modulo the number of slots is
@@ -18,7 +18,7 @@ struct Slot {
 
 #[derive(Debug)]
 pub(super) struct Conn {
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     slots: Box<[Slot]>,
     /// The slot that must be answered next, where replies come in order.
     next_reply: Option<usize>,
@@ -37,7 +37,7 @@ fn invalid(what: String) -> io::Error {
 }
 
 impl Conn {
-    pub(super) fn new(stream: TcpStream, depth: usize, in_order: bool) -> Self {
+    pub(super) fn new(stream: Stream, depth: usize, in_order: bool) -> Self {
         let started = Instant::now();
         let slot = |index| Slot {
             tag: Tag { slow: false, sequence: index as u32 },
@@ -65,8 +65,8 @@ impl Conn {
     }
 
     /// The socket of a connection that is not closed.
-    pub(super) fn stream(&self) -> &TcpStream {
-        self.stream.as_ref().expect("a closed connection has no events")
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        self.stream.as_mut().expect("a closed connection has no events")
     }
 
     pub(super) fn close(&mut self) {
@@ -186,12 +186,12 @@ impl Conn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     fn conn(depth: usize, in_order: bool) -> Conn {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let mut conn = Conn::new(stream, depth, in_order);
+        let mut conn = Conn::new(Stream::new(stream, false).unwrap(), depth, in_order);
         for slot in 0..depth {
             conn.begin(slot, false, Instant::now());
         }

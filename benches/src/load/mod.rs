@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::case::Case;
+use crate::secure::Stream;
 use crate::wire::{Request, Tag};
 use conn::Conn;
 pub use window::Window;
@@ -39,7 +40,7 @@ pub struct Load {
     epoll: Epoll,
     conns: Vec<Conn>,
     /// Held open, silent after their one call.
-    idle: Vec<TcpStream>,
+    idle: Vec<Stream>,
     request: Request,
     slow: Coin,
     window: Window,
@@ -61,16 +62,17 @@ impl Load {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut idle = Vec::with_capacity(case.idle);
         for _ in 0..case.idle {
-            let mut stream = TcpStream::connect(addr)?;
+            let mut stream = Stream::new(TcpStream::connect(addr)?, case.tls)?;
             call_once(&mut stream, &mut request)?;
             idle.push(stream);
         }
         let mut conns = Vec::new();
         for index in 0..case.conns.saturating_sub(case.idle) {
-            let stream = TcpStream::connect(addr)?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            epoll.add(stream.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+            let mut stream = Stream::new(TcpStream::connect(addr)?, case.tls)?;
+            stream.tcp().set_nodelay(true)?;
+            stream.shake()?;
+            stream.tcp().set_nonblocking(true)?;
+            epoll.add(stream.tcp().as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
             conns.push(Conn::new(stream, case.depth, !case.side_by_side()));
         }
         Ok(Self {
@@ -199,6 +201,12 @@ impl Load {
     fn flush(&mut self, index: usize) -> io::Result<()> {
         let conn = &mut self.conns[index];
         let frame_len = self.request.frame_len();
+        match conn.stream().flush_records() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return self.want_write(index, true);
+            }
+            flushed => flushed?,
+        }
         while let Some(first) = conn.first_unsent() {
             let offset = conn.unsent_offset();
             let bytes = if frame_len >= GATHER_BYTES || conn.unsent().len() == 1 {
@@ -224,7 +232,11 @@ impl Load {
                 Err(error) => return Err(error),
             }
         }
-        self.want_write(index, false)
+        let stuck = conn.stream().flush_records();
+        match stuck {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.want_write(index, true),
+            stuck => stuck.and_then(|()| self.want_write(index, false)),
+        }
     }
 
     fn want_write(&mut self, index: usize, wanted: bool) -> io::Result<()> {
@@ -233,7 +245,7 @@ impl Load {
             let mut flags = EpollFlags::EPOLLIN;
             flags.set(EpollFlags::EPOLLOUT, wanted);
             let mut event = EpollEvent::new(flags, index as u64);
-            self.epoll.modify(conn.stream().as_fd(), &mut event)?;
+            self.epoll.modify(conn.stream().tcp().as_fd(), &mut event)?;
             conn.wants_write = wanted;
         }
         Ok(())
@@ -251,9 +263,9 @@ impl Load {
 }
 
 /// One call on a connection of its own, blocking.
-fn call_once(stream: &mut TcpStream, request: &mut Request) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(FIRST_CALL))?;
+fn call_once(stream: &mut Stream, request: &mut Request) -> io::Result<()> {
+    stream.tcp().set_nodelay(true)?;
+    stream.tcp().set_read_timeout(Some(FIRST_CALL))?;
     let frame = request.with_tag(Tag::default());
     stream.write_all(frame)?;
     let mut reply = vec![0; frame.len()];

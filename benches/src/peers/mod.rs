@@ -15,6 +15,7 @@ mod may;
 mod monoio;
 mod netpoll_hand;
 mod netpoll_macros;
+mod rustls;
 mod tokio;
 
 use std::io::{self, Read, Write};
@@ -29,6 +30,16 @@ pub use netpoll_macros::serve_at;
 pub struct Setup {
     /// The handlers of one connection run side by side.
     pub side_by_side: bool,
+    /// The connections are over TLS, by [`secure::identity`](crate::secure::identity).
+    pub tls: bool,
+}
+
+/// A peer's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Plain,
+    PlainAndTls,
+    Tls,
 }
 
 /// A server written in Rust.
@@ -38,6 +49,7 @@ pub struct Peer {
     pub name: &'static str,
     /// What it is.
     pub about: &'static str,
+    speaks: Speaks,
     /// Announces its address and serves until the process ends.
     serve: fn(Listen, Setup) -> io::Result<()>,
 }
@@ -47,33 +59,59 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "netpoll",
         about: "this project, a frame and a function with its attributes",
+        speaks: Speaks::PlainAndTls,
         serve: netpoll_macros::serve,
     },
     Peer {
         name: "netpoll-hand",
         about: "this project, its traits written by hand",
+        speaks: Speaks::PlainAndTls,
         serve: netpoll_hand::serve,
     },
     Peer {
         name: "bare",
         about: "a loop over epoll on one thread that writes once a turn: the limit",
+        speaks: Speaks::Plain,
         serve: bare::serve,
     },
     Peer {
         name: "tokio",
         about: "tokio, LengthDelimitedCodec, a flush for each reply",
+        speaks: Speaks::PlainAndTls,
         serve: tokio::serve,
     },
     Peer {
         name: "tokio-batched",
         about: "tokio, LengthDelimitedCodec, a flush when no other reply is ready",
+        speaks: Speaks::PlainAndTls,
         serve: tokio::serve_batched,
     },
-    Peer { name: "may", about: "may, coroutines in blocking style", serve: may::serve },
+    Peer {
+        name: "rustls",
+        about: "rustls alone, a loop over epoll on one thread",
+        speaks: Speaks::Tls,
+        serve: rustls::serve,
+    },
+    Peer {
+        name: "may",
+        about: "may, coroutines in blocking style",
+        speaks: Speaks::Plain,
+        serve: may::serve,
+    },
     #[cfg(feature = "monoio")]
-    Peer { name: "monoio", about: "monoio on io_uring", serve: monoio::serve },
+    Peer {
+        name: "monoio",
+        about: "monoio on io_uring",
+        speaks: Speaks::Plain,
+        serve: monoio::serve,
+    },
     #[cfg(feature = "compio")]
-    Peer { name: "compio", about: "compio on io_uring", serve: compio::serve },
+    Peer {
+        name: "compio",
+        about: "compio on io_uring",
+        speaks: Speaks::Plain,
+        serve: compio::serve,
+    },
 ];
 
 /// The peer of that name.
@@ -82,11 +120,20 @@ pub fn find(name: &str) -> Option<&'static Peer> {
 }
 
 impl Peer {
+    /// Whether its connections can be over TLS, or without where `tls` is false.
+    pub fn suits(&self, tls: bool) -> bool {
+        self.speaks == Speaks::PlainAndTls || (self.speaks == Speaks::Tls) == tls
+    }
+
     /// Listens, prints `listening on ADDRESS`, and serves until its standard input ends.
     ///
     /// # Errors
     /// The address cannot be used, or the server fails.
     pub fn run(&self, addr: SocketAddr, setup: Setup) -> io::Result<()> {
+        if !self.suits(setup.tls) {
+            let what = if setup.tls { "no TLS" } else { "TLS alone" };
+            return Err(io::Error::other(format!("{} speaks {what}", self.name)));
+        }
         exit_with_stdin()?;
         (self.serve)(Listen { addr }, setup)
     }

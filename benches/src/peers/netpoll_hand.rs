@@ -19,8 +19,8 @@ use crate::wire::{LENGTH_BYTES, SLEEP_MILLIS, asks_to_sleep};
 
 pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
     match setup.side_by_side {
-        true => run(listen, SideBySide),
-        false => run(listen, InSeries),
+        true => run(listen, setup, SideBySide),
+        false => run(listen, setup, InSeries),
     }
 }
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use netpoll::frame::Auto;
 use netpoll::service::Free;
+use netpoll::tls::TlsServer;
 use netpoll::{EventLoop, Frame, Service};
 
 use super::{Listen, Setup, announce};
+use crate::secure;
 use crate::wire::{SLEEP_MILLIS, Tag};
 
 #[derive(Frame)]
@@ -43,8 +45,8 @@ fn handle(request: Echo<'_>) -> Echo<'_> {
 
 pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
     match setup.side_by_side {
-        true => run(listen, Free::<side_by_side>::new()),
-        false => run(listen, Free::<in_series>::new()),
+        true => run(listen, setup, Free::<side_by_side>::new()),
+        false => run(listen, setup, Free::<in_series>::new()),
     }
 }
 
@@ -61,9 +63,14 @@ pub fn serve_at(address: &str) -> io::Result<()> {
 }
 
 /// Serves `service` where `listen` says.
-pub(super) fn run<S: Service>(listen: Listen, service: S) -> io::Result<()> {
-    let bound = EventLoop::builder(service).listen(listen.addr.to_string()).bind();
-    let server = bound.map_err(io::Error::other)?;
+pub(super) fn run<S: Service>(listen: Listen, setup: Setup, service: S) -> io::Result<()> {
+    let mut server = EventLoop::builder(service).listen(listen.addr.to_string());
+    if setup.tls {
+        let pem = secure::identity()?;
+        let tls = TlsServer::builder().certificate_pem(pem.as_bytes(), pem.as_bytes()).build();
+        server = server.tls(tls.map_err(io::Error::other)?);
+    }
+    let server = server.bind().map_err(io::Error::other)?;
     let addr = server.addresses().first().and_then(|addr| addr.inet());
     announce(addr.ok_or_else(|| io::Error::other("it listens nowhere"))?)?;
     server.serve().map(drop).map_err(io::Error::other)

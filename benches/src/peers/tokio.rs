@@ -2,19 +2,21 @@
 //!
 //! A slow handler awaits tokio's own sleep. Side by side, each request is a task, and one task for
 //! each connection writes the replies that come to it by a channel. Two peers differ in when they
-//! flush: after each reply, as `SinkExt::send` does, or when no other reply is ready.
+//! flush: after each reply, as `SinkExt::send` does, or when no other reply is ready. TLS is tokio-rustls'.
 
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use ::tokio::net::TcpStream;
+use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::sync::mpsc;
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use super::{Listen, Setup};
+use crate::secure;
 use crate::wire::{MAX_PAYLOAD, SLEEP_MILLIS, asks_to_sleep};
 
 pub(super) fn serve(listen: Listen, setup: Setup) -> io::Result<()> {
@@ -27,21 +29,33 @@ pub(super) fn serve_batched(listen: Listen, setup: Setup) -> io::Result<()> {
 
 fn run(listener: TcpListener, setup: Setup, batched: bool) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    let tls = if setup.tls { Some(TlsAcceptor::from(secure::server_config()?)) } else { None };
     let runtime = ::tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = ::tokio::net::TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
+            let tls = tls.clone();
             // A connection's error ends that connection.
             ::tokio::spawn(async move {
-                let _ = match setup.side_by_side {
-                    true => side_by_side(stream, batched).await,
-                    false => in_series(stream, batched).await,
-                };
+                match tls {
+                    Some(tls) => serve_one(tls.accept(stream).await?, setup, batched).await,
+                    None => serve_one(stream, setup, batched).await,
+                }
             });
         }
     })
+}
+
+async fn serve_one<S>(stream: S, setup: Setup, batched: bool) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    match setup.side_by_side {
+        true => side_by_side(stream, batched).await,
+        false => in_series(stream, batched).await,
+    }
 }
 
 fn codec() -> LengthDelimitedCodec {
@@ -56,7 +70,10 @@ async fn handle(request: BytesMut) -> Bytes {
     Bytes::copy_from_slice(&request)
 }
 
-async fn in_series(stream: TcpStream, batched: bool) -> io::Result<()> {
+async fn in_series<S>(stream: S, batched: bool) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut framed = Framed::new(stream, codec());
     while let Some(request) = framed.next().await {
         framed.feed(handle(request?).await).await?;
@@ -70,7 +87,10 @@ async fn in_series(stream: TcpStream, batched: bool) -> io::Result<()> {
     Ok(())
 }
 
-async fn side_by_side(stream: TcpStream, batched: bool) -> io::Result<()> {
+async fn side_by_side<S>(stream: S, batched: bool) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (mut sink, mut stream) = Framed::new(stream, codec()).split();
     let (replies, mut to_write) = mpsc::unbounded_channel();
     ::tokio::spawn(async move {
