@@ -337,7 +337,7 @@ fn a_concurrency_limit_refuses_what_is_too_much_and_gives_places_back() {
 #[test]
 fn requests_that_waited_too_long_are_shed() {
     // One worker, and handlers that block it: later requests wait for the earlier ones.
-    let (_runtime, _server, client) = layered(LoadShed::after(Duration::from_millis(150)), 1);
+    let (_runtime, _server, client) = layered(LoadShed::after(Duration::from_millis(500)), 1);
     let seen = statuses(&client, "block", 6);
     assert_eq!(seen[0], Status::Ok);
     assert!(seen.contains(&Status::Unavailable), "{seen:?}");

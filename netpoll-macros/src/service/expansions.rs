@@ -130,3 +130,17 @@ fn the_item_is_emitted_on_error_too() {
     assert!(contains(&expansion, body), "{expansion}");
     assert!(contains(&expansion, "impl __p::Service for Kv"), "{expansion}");
 }
+
+#[test]
+fn an_empty_list_of_layers_adds_nothing() {
+    let item = quote! {
+        impl Kv {
+            #[on_request]
+            fn get(&self, get: Get<'_>) -> Value {
+                self.find(get)
+            }
+        }
+    };
+    let expanded = |options: TokenStream| server(options, item.clone()).to_string();
+    assert_eq!(expanded(quote!(layers = [])), expanded(TokenStream::new()));
+}

@@ -47,12 +47,6 @@ impl FaultReplies {
         }
     }
 
-    /// The expression that is true if faults are answered.
-    pub(super) fn can(&self) -> TokenStream {
-        let faults = &self.faults;
-        q!(#faults::CAN)
-    }
-
     /// The statement that reads the request's number.
     pub(super) fn read(&self) -> TokenStream {
         let Self { numbers, number, .. } = self;
@@ -88,17 +82,17 @@ impl FaultReplies {
     }
 
     /// Runs `call` under the guard and until the deadline where faults are answered, and as it is where
-    /// they close the connection. `prepared` takes its arguments; `reply` answers.
+    /// they close the connection. `prepared` takes its arguments; `reply` answers; `read` [reads](Self::read) the request's
+    /// number, if nothing has before.
     pub(super) fn answered(
         &self,
+        read: Option<TokenStream>,
         prepared: &TokenStream,
         call: &TokenStream,
         reply: &TokenStream,
     ) -> TokenStream {
-        let (faults, read, put) = (&self.faults, self.read(), self.put());
+        let (faults, put) = (&self.faults, self.put());
         q! {
-            #[allow(unused_imports)]
-            use __p::{NoFaults as _, NoNumbers as _};
             if #faults::CAN {
                 #read
                 let result = {

@@ -197,7 +197,14 @@ impl Twin<'_> {
         });
         let prepared = q!(#parts #(#takes)*);
         let handled = match &faults {
-            Some(faults) => faults.answered(&prepared, &call, &reply),
+            Some(faults) => {
+                let answered = faults.answered(Some(faults.read()), &prepared, &call, &reply);
+                q! {
+                    #[allow(unused_imports)]
+                    use __p::{NoFaults as _, NoNumbers as _};
+                    #answered
+                }
+            }
             None => q!(let reply = { #prepared #call }; #reply),
         };
         let hooks = faults.as_ref().map(FaultReplies::hooks);

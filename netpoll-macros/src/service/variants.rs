@@ -104,12 +104,18 @@ pub(super) fn arm(
         }
     });
     let handled = match (faults, hook.dispatch.timeout) {
-        (Some(faults), timeout) => {
-            let can = if timeout.is_some() { q!(true) } else { faults.can() };
-            q!(__p::within_if(#can, deadline, move || async move { #call }).await)
-        }
-        (None, Some(_)) => q!(__p::within(deadline, move || async move { #call }).await),
-        (None, None) => q!(::core::result::Result::Ok::<_, __p::Fault>(#call)),
+        (Some(faults), None) => faults.answered(None, &arguments, &call, &reply),
+        (None, None) => q!(let reply = { #arguments #call }; #reply),
+        (_, Some(_)) => q! {
+            let result = {
+                #arguments
+                __p::within(deadline, move || async move { #call }).await
+            };
+            match result {
+                ::core::result::Result::Ok(reply) => #reply,
+                ::core::result::Result::Err(fault) => #told,
+            }
+        },
     };
     let cfgs = &hook.cfgs;
     q! {
@@ -117,11 +123,7 @@ pub(super) fn arm(
         #pattern => {
             #enter
             #place
-            let result = { #arguments #handled };
-            match result {
-                ::core::result::Result::Ok(reply) => #reply,
-                ::core::result::Result::Err(fault) => #told,
-            }
+            #handled
         }
     }
 }

@@ -40,6 +40,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const EVENTS: usize = 256;
 
 /// Runs a worker's thread, which begins with `shard`.
+#[inline(never)] // by this name scripts count the instructions of workers
 pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
     let Some(shared) = shared.upgrade() else { return };
     let tokio = shared.settings.tokio.clone();

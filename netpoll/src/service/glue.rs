@@ -15,7 +15,7 @@ pub use super::{
     reply::{Numbered, Plain, Puts},
     routed::{RouteLimit, RoutePlace, answer, argument, enter, into_payload, route_deadline},
     sessions::{Choose, Chosen, IntoOwned, IntoSession, Kept, Named, Shared, Unnamed, Wants},
-    within::{within, within_if},
+    within::within,
 };
 #[cfg(feature = "udp")]
 pub use super::{

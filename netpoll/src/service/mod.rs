@@ -38,7 +38,8 @@
 //! variant holds. `#[on_request("add")]` takes the requests whose [`route`](crate::frame::Routed) is that
 //! literal: its last argument is decoded from the payload ([`FromPayload`]), its result becomes the payload of
 //! a `reply = R` ([`IntoPayload`]), and malformed arguments, a panic, a missed `timeout` and a full
-//! `concurrent` of the route are answered by a [`Fault`]. A handler without a route takes the rest. If any
+//! `concurrent` of the route are answered by a [`Fault`], those of a variant's handler where its replies can say
+//! so (see Faults). A handler without a route takes the rest. If any
 //! handler is `concurrent`, or the server is (`concurrent = N`), all requests of a connection are handled side
 //! by side.
 //!

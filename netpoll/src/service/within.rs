@@ -46,20 +46,3 @@ pub async fn within<M: Future>(
     let _ = guard::run(Place::HandlerDrop, || future.set(None));
     result
 }
-
-/// Runs the future of a handler as [`within`] if `told`: its faults are answered. Otherwise they are those of
-/// its connection.
-///
-/// # Errors
-/// [`Fault::panic`] or [`Fault::timeout`], if `told`.
-#[inline]
-pub async fn within_if<M: Future>(
-    told: bool,
-    deadline: Deadline,
-    make: impl FnOnce() -> M,
-) -> Result<M::Output, Fault> {
-    match told {
-        true => within(deadline, make).await,
-        false => Ok(make().await),
-    }
-}
