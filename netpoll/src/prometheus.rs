@@ -24,6 +24,8 @@ impl Exposition {
         is_new
     }
 
+    /// Adds a sample with `labels`.
+    #[cfg(feature = "admin")]
     pub(crate) fn sample(
         &mut self,
         name: &str,

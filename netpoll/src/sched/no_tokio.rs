@@ -1,10 +1,12 @@
-//! Builds without the feature `tokio-rt`: there is no context to enter.
+//! Without the feature `tokio-rt` workers know no runtime of tokio's.
 
-/// No runtime of tokio's.
+/// No context.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TokioContext;
+pub(crate) struct TokioContext(());
 
 impl TokioContext {
     /// Does nothing.
-    pub(super) fn enter(&self) {}
+    pub(super) fn enter(&self) -> Option<()> {
+        None
+    }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 
-use super::{ByteStream, ReadHalf, WriteHalf};
+use super::{
+    ByteStream, ReadHalf, WriteHalf,
+    common::{buffered, writes},
+};
 
 impl AsyncRead for ReadHalf {
     fn poll_read(
@@ -17,44 +20,6 @@ impl AsyncRead for ReadHalf {
         to: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.get_mut().poll_copy(cx, to)
-    }
-}
-
-impl AsyncBufRead for ReadHalf {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        ready!(this.poll_fill(cx))?;
-        Poll::Ready(Ok(this.chunk()))
-    }
-
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        ReadHalf::consume(self.get_mut(), n);
-    }
-}
-
-impl AsyncWrite for WriteHalf {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        WriteHalf::poll_write(self.get_mut(), cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        WriteHalf::poll_write(self.get_mut(), cx, parts)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        WriteHalf::poll_flush(self.get_mut(), cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_shutdown(cx)
     }
 }
 
@@ -68,38 +33,21 @@ impl AsyncRead for ByteStream {
     }
 }
 
-impl AsyncBufRead for ByteStream {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        Pin::new(&mut self.get_mut().read).poll_fill_buf(cx)
-    }
+buffered!(ReadHalf, |this| this);
+buffered!(ByteStream, |this| &mut this.read);
 
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        self.get_mut().read.consume(n);
+impl AsyncWrite for WriteHalf {
+    writes!(|this| this);
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_shutdown(cx)
     }
 }
 
 impl AsyncWrite for ByteStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().write).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().write).poll_write_vectored(cx, parts)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().write).poll_flush(cx)
-    }
+    writes!(|this| &mut this.write);
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().write).poll_close(cx)
+        self.get_mut().write.poll_shutdown(cx)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   std::io        tokio           futures-io
-//!   blocking.rs    tokio.rs        futures.rs      the traits' names
+//!   blocking.rs    tokio.rs        futures.rs      the traits' names; what the last two share: common.rs
 //!        └─────────────┼───────────────┘
 //!   ReadHalf: poll_fill, consume        WriteHalf: poll_write, poll_flush, poll_shutdown
 //!        │ Reader                             │ Conn::send
@@ -11,6 +11,8 @@
 //! traits are thin over the polls of the halves; what blocks, blocks on a poll.
 
 mod blocking;
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+mod common;
 #[cfg(feature = "futures-io")]
 mod futures;
 mod read;

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{ByteStream, ReadHalf, WriteHalf};
+use super::{
+    ByteStream, ReadHalf, WriteHalf,
+    common::{buffered, writes},
+};
 
 impl AsyncRead for ReadHalf {
     fn poll_read(
@@ -29,48 +32,6 @@ impl AsyncRead for ReadHalf {
     }
 }
 
-impl AsyncBufRead for ReadHalf {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        ready!(this.poll_fill(cx))?;
-        Poll::Ready(Ok(this.chunk()))
-    }
-
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        ReadHalf::consume(self.get_mut(), n);
-    }
-}
-
-impl AsyncWrite for WriteHalf {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        WriteHalf::poll_write(self.get_mut(), cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        WriteHalf::poll_write(self.get_mut(), cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        WriteHalf::poll_flush(self.get_mut(), cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        WriteHalf::poll_shutdown(self.get_mut(), cx)
-    }
-}
-
 impl AsyncRead for ByteStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -81,39 +42,26 @@ impl AsyncRead for ByteStream {
     }
 }
 
-impl AsyncBufRead for ByteStream {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        Pin::new(&mut self.get_mut().read).poll_fill_buf(cx)
-    }
+buffered!(ReadHalf, |this| this);
+buffered!(ByteStream, |this| &mut this.read);
 
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        self.get_mut().read.consume(n);
-    }
-}
-
-impl AsyncWrite for ByteStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().write).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().write).poll_write_vectored(cx, parts)
-    }
+impl AsyncWrite for WriteHalf {
+    writes!(|this| this);
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().write.poll_flush(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        WriteHalf::poll_shutdown(self.get_mut(), cx)
+    }
+}
+
+impl AsyncWrite for ByteStream {
+    writes!(|this| &mut this.write);
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
