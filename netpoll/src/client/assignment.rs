@@ -10,6 +10,7 @@ use super::{
     connections::Connections,
     entries::{Entries, Phase},
 };
+use crate::sched::here_number;
 
 impl<L> Connections<L> {
     /// Assigns `call` to a connection with room. Returns false if there is none.
@@ -43,7 +44,7 @@ impl<L> Connections<L> {
                 other
             }
         };
-        let Some((id, entry)) = state.least_loaded(host) else { return false };
+        let Some((id, entry)) = state.least_loaded(host, here_number) else { return false };
         if entry.in_flight > 0
             && state.hosts[host].dialing == 0
             && entry.endpoint.is_well()
@@ -197,7 +198,8 @@ impl<L> Connections<L> {
     fn grant(&self, state: &mut Entries<L>, actions: &mut Actions<L>) {
         while !state.queue.is_empty() {
             let Some(host) = self.with_room(state) else { return };
-            let Some((id, _)) = state.least_loaded(host) else { return };
+            // Whoever called may be anywhere.
+            let Some((id, _)) = state.least_loaded(host, || None) else { return };
             let Some((_, call)) = state.queue.pop_first() else { return };
             self.start(state, id, call, actions);
         }

@@ -216,12 +216,12 @@ impl<L> Connections<L> {
         actions
     }
 
-    /// Adds the `connection` of a dial, whose number is `id`. Returns false if it is not wanted and must be
+    /// Adds the `connection` of a dial, whose number is `id`, at the shard of that number. Returns false if it is not wanted and must be
     /// closed.
     pub(super) fn connected(
         &self,
         endpoint: &Arc<Endpoint>,
-        id: u64,
+        (id, shard): (u64, usize),
         connection: &Arc<L>,
     ) -> (bool, Actions<L>) {
         self.endpoints.connected(endpoint);
@@ -245,6 +245,7 @@ impl<L> Connections<L> {
             endpoint,
             in_flight: 0,
             ready: true,
+            shard,
             retired: false,
             spare: false,
             used,

@@ -53,7 +53,7 @@ fn carry_out(connections: &Connections<()>, mut actions: Actions<()>) -> Vec<Arc
 }
 
 fn connected(connections: &Connections<()>, endpoint: &Arc<Endpoint>, id: u64) {
-    let (wanted, actions) = connections.connected(endpoint, id, &Arc::new(()));
+    let (wanted, actions) = connections.connected(endpoint, (id, 0), &Arc::new(()));
     assert!(wanted);
     assert_eq!(carry_out(connections, actions).len(), 0);
 }

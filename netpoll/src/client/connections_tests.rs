@@ -35,7 +35,7 @@ fn enter(connections: &Connections<()>) -> Actions<()> {
 }
 
 fn connected(connections: &Connections<()>, endpoint: &Arc<Endpoint>) -> Actions<()> {
-    let (wanted, actions) = connections.connected(endpoint, 1, &Arc::new(()));
+    let (wanted, actions) = connections.connected(endpoint, (1, 0), &Arc::new(()));
     assert!(wanted);
     actions
 }

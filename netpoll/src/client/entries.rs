@@ -11,6 +11,9 @@ use super::{
 };
 use crate::timer::Moment;
 
+/// Connections with room among which one of the caller's shard is looked for.
+const LOOKS: usize = 16;
+
 /// The connections and the queue of a client.
 pub(super) struct Entries<L> {
     /// By the endpoints' numbers.
@@ -56,6 +59,8 @@ pub(super) struct Entry<L> {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) in_flight: usize,
     pub(super) ready: bool,
+    /// The number of the shard that its poller belongs to.
+    pub(super) shard: usize,
     /// True if it gets no more calls.
     pub(super) retired: bool,
     /// True if it no longer counts for the limit of its endpoint.
@@ -113,9 +118,17 @@ impl<L> Entries<L> {
     }
 
     /// Returns the connection with room that has the fewest calls; of several, the one used last.
-    pub(super) fn least_loaded(&self, host: usize) -> Option<(u64, &Entry<L>)> {
+    ///
+    /// For a caller on a worker, one of the shard that it gives as `here` comes before those unless it has more than
+    /// twice as many calls: the reply then wakes no other thread.
+    pub(super) fn least_loaded(
+        &self,
+        host: usize,
+        here: impl FnOnce() -> Option<usize>,
+    ) -> Option<(u64, &Entry<L>)> {
+        let ready = &self.hosts[host].ready;
         let mut best: Option<(u64, &Entry<L>)> = None;
-        for id in self.hosts[host].ready.iter().rev() {
+        for id in ready.iter().rev() {
             let entry = &self.by_id[id];
             if best.is_none_or(|(_, least)| entry.in_flight < least.in_flight) {
                 best = Some((*id, entry));
@@ -123,6 +136,16 @@ impl<L> Entries<L> {
             if entry.in_flight == 0 {
                 break;
             }
+        }
+        if ready.len() > 1
+            && let Some((_, least)) = best
+            && let Some(here) = here()
+            && least.shard != here
+        {
+            let last = ready.iter().rev().take(LOOKS).map(|id| (*id, &self.by_id[id]));
+            let near = last
+                .filter(|(_, entry)| entry.shard == here && entry.in_flight <= 2 * least.in_flight);
+            best = near.min_by_key(|(_, entry)| entry.in_flight).or(best);
         }
         best
     }

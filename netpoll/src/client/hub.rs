@@ -46,11 +46,14 @@ use crate::{
     dial::{self, Dialer},
     error::{Error, ErrorKind, Result},
     guard::{self, Place},
-    sched::sleep_on,
+    sched::{here, shard::Shard, sleep_on},
 };
 
 /// Interval at which a client that keeps a connection tries to dial.
 const KEEP: Duration = Duration::from_millis(50);
+
+/// Connections by which a poller may have more than twice those of another.
+const UNEVEN: usize = 4;
 
 /// The core of a client; see the module's documentation.
 pub(super) struct Hub<M: Matching> {
@@ -174,15 +177,27 @@ impl<M: Matching> Hub<M> {
         }));
     }
 
-    /// Dials on the runtime's workers: a caller that leaves does not cancel the dial.
+    /// Dials on the runtime's workers: a caller that leaves does not cancel the dial. For a turn of the same
+    /// runtime the connection comes to that turn's poller.
     fn dial(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
         self.counters.dials.fetch_add(1, Relaxed);
         let dial = Dial { hub: self.clone(), endpoint: Some(endpoint.clone()) };
+        let owner = self.dialer.owner();
+        let shared = owner.shared();
+        let own = here().filter(|(runtime, _)| Arc::ptr_eq(runtime, shared));
+        // Not where many turns have dialled before: callers may be anywhere.
+        let here = own
+            .map(|(_, shard)| shard)
+            .filter(|shard| shard.load() <= 2 * shared.place().load() + UNEVEN);
+        let beside = here.clone();
         let dials = async move {
-            let result = dial.hub.connect(&endpoint.address).await;
+            let result = dial.hub.connect_at(beside, &endpoint.address).await;
             dial.done(result);
         };
-        self.dialer.owner().shared().spawn_detached(Box::pin(dials));
+        match here {
+            Some(shard) => shared.spawn_at(&shard, Box::pin(dials)),
+            None => shared.spawn_detached(Box::pin(dials)),
+        }
     }
 
     /// Dials until there are `n` connections, or as many as the limits allow.
@@ -227,8 +242,20 @@ impl<M: Matching> Hub<M> {
     /// Dials `address`, and makes the first exchange within the dial's time. Gives the connection, and
     /// whether the peer has proven that it speaks the protocol.
     pub(super) async fn connect(&self, address: &str) -> Result<(Connection, bool)> {
+        self.connect_at(None, address).await
+    }
+
+    /// Does the same, for a connection at `shard` if one is given.
+    async fn connect_at(
+        &self,
+        shard: Option<Arc<Shard>>,
+        address: &str,
+    ) -> Result<(Connection, bool)> {
         let until = self.deadline_timer.clock().after(self.dialer.timeout());
-        let conn = self.dialer.dial_async(address).await?;
+        let conn = match shard {
+            Some(shard) => self.dialer.clone().at(shard).dial_async(address).await?,
+            None => self.dialer.dial_async(address).await?,
+        };
         let Some(first) = &self.first else { return Ok((conn, false)) };
         let made = guard::run(Place::ClientHook, || first(conn.clone()));
         let ended = match made {
@@ -289,9 +316,9 @@ impl<M: Matching> Hub<M> {
                 return self.carry_out(self.connections.unreachable(endpoint, &error));
             }
         };
-        let id = conn.conn.id();
+        let (id, shard) = (conn.conn.id(), conn.conn.shard().number());
         let connection = CallConnection::open(self, conn, endpoint.clone());
-        let (wanted, actions) = self.connections.connected(endpoint, id, &connection);
+        let (wanted, actions) = self.connections.connected(endpoint, (id, shard), &connection);
         if proven {
             connection.answered();
         }

@@ -205,6 +205,14 @@ impl Connection {
     /// socket does not take at once is sent by the poller. While more than `write_high` bytes are
     /// pending it waits (a worker gives its poller away) until `write_low` are left.
     ///
+    /// In a handler and in a task of a worker small outputs are gathered: what one turn sends to a connection leaves
+    /// by one call, with the answers of that connection's own turn. It leaves when the handler returns or the future
+    /// is polled to the end or to a wait, before the thread waits in this library, and once 64 KiB or 32
+    /// connections are gathered. A handler that blocks or computes otherwise holds it until the monitor gives its
+    /// poller to another worker ([`handoff_after`](crate::RuntimeBuilder::handoff_after)); an `inline` one until it
+    /// returns. A panic loses nothing. Gathered bytes are [`pending`](Self::pending), and keep their order with
+    /// what other threads send.
+    ///
     /// # Errors
     /// `Closed` if the connection has ended or cannot send; `TimedOut` if there is no room within
     /// `write_timeout`. Nothing was sent then.
@@ -216,7 +224,7 @@ impl Connection {
             let timeout = self.conn.options.write_timeout;
             self.conn.block_until(timeout, "writing", News::Room, |_| self.conn.has_room())??;
         }
-        self.conn.send(&mut bytes);
+        self.conn.send_soon(&mut bytes);
         Ok(())
     }
 
@@ -238,7 +246,7 @@ impl Connection {
                     .and_then(|room| room)?,
             }
         }
-        self.conn.send(&mut bytes);
+        self.conn.send_soon(&mut bytes);
         Ok(())
     }
 
@@ -255,7 +263,7 @@ impl Connection {
             let why = format!("{pending} bytes are pending, write_high is {high} ({})", self.conn);
             return Err(Error::new(ErrorKind::Limit, why));
         }
-        self.conn.send(&mut bytes);
+        self.conn.send_soon(&mut bytes);
         Ok(())
     }
 

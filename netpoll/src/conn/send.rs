@@ -23,8 +23,11 @@ use super::{
 use crate::{
     buf::LinkBuffer,
     error::{Error, ErrorKind, Result},
-    sched::gather,
+    sched::{gather, gather_line, may_gather_lines},
 };
+
+/// Bytes that wait for the end of a turn at most.
+const GATHERED: usize = 64 << 10;
 
 /// How much output is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,23 @@ impl Conn {
     /// Whether what its turns send may leave with other connections' output: as it is, by a socket.
     fn gathers(&self) -> bool {
         self.layer().is_none() && self.endpoint.socket().is_some()
+    }
+
+    /// Sends as [`send`](Self::send) does, for handlers and tasks, which may have more to send: within a turn the
+    /// bytes wait in line and leave at its end, together.
+    pub(super) fn send_soon(self: &Arc<Self>, bytes: &mut LinkBuffer) {
+        let most = GATHERED.min(self.options.write_high);
+        let gathers = may_gather_lines() && self.pending() + bytes.len() < most;
+        if !gathers || bytes.is_empty() {
+            return self.send(bytes);
+        }
+        match self.layer() {
+            None => self.put_in_line(bytes),
+            Some(layer) => self.seal(layer, bytes),
+        }
+        if !gather_line(self) {
+            self.flush();
+        }
     }
 
     /// Writes what waits, unless another thread does.

@@ -176,7 +176,7 @@ impl Conn {
     }
 }
 
-/// The output of a turn that was gathered: the right to write is held until it has been sent.
+/// The output of a turn that was gathered: the right to write is held until it has been sent. Lines hold nothing.
 impl Sender for Conn {
     fn socket(&self) -> BorrowedFd<'_> {
         self.endpoint.socket().expect("the socket is open while the right to write is held")
@@ -202,6 +202,13 @@ impl Sender for Conn {
             self.send.lock().prepend(bytes);
         }
         write_lock::resume(&self);
+    }
+
+    fn send_line(self: Arc<Self>) {
+        // Another thread's send may have taken it along.
+        if self.pending() > 0 {
+            self.flush();
+        }
     }
 }
 

@@ -116,6 +116,12 @@ impl Dialer {
         self
     }
 
+    /// Puts the connections at `shard`, which is one of the dialler's runtime's.
+    pub(crate) fn at(mut self, shard: Arc<Shard>) -> Self {
+        self.beside = Some(Beside(shard));
+        self
+    }
+
     /// Sets the runtime whose pollers serve the connections. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.beside = None;

@@ -8,6 +8,7 @@ use std::{
 use super::{
     gathered::{Gathered, Sender},
     ownership::Ticket,
+    shard::Shard,
     shared::Shared,
 };
 use crate::{
@@ -106,7 +107,12 @@ pub(super) fn give_away() {
         Held::Lent(index, _) | Held::Owned(index) | Held::Inline(index) => index,
     };
     let Some(shared) = current() else { return };
-    let ownership = &shared.shards[index].ownership;
+    let shard = &shared.shards[index];
+    if shard.gathered.len() > 0 {
+        // Whoever is to answer has it before this thread waits.
+        shard.gathered.take_lines().into_iter().for_each(|line| line.send_line());
+    }
+    let ownership = &shard.ownership;
     let gone = match held {
         Held::Lent(_, ticket) => ownership.revoke(ticket),
         _ => {
@@ -160,6 +166,49 @@ pub(crate) fn gather(make: impl FnOnce() -> (Arc<dyn Sender>, LinkBuffer)) -> bo
             })
     };
     with(push).unwrap_or(false)
+}
+
+/// Returns whether this thread's turn may leave output in line for its end. A turn whose shard nobody can revoke
+/// may not, unless it is `inline`: it may block for long.
+pub(crate) fn may_gather_lines() -> bool {
+    matches!(HELD.get(), Held::Lent(..) | Held::Inline(_))
+}
+
+/// Has the output that waits in `sender`'s line leave at the end of this thread's turn, or before it waits. Returns
+/// `false` where the caller has to send it: the turn has lost its shard, or has gathered too much.
+pub(crate) fn gather_line<S: Sender + 'static>(sender: &Arc<S>) -> bool {
+    let (index, ticket) = match HELD.get() {
+        Held::Nothing | Held::Owned(_) => return false,
+        Held::Inline(index) => (index, None),
+        Held::Lent(index, ticket) => (index, Some(ticket)),
+    };
+    let push = |shared: &Arc<Shared>| {
+        let shard = &shared.shards[index];
+        shard.gathered.push_line(
+            || ticket.is_none_or(|ticket| shard.ownership.running() == Some(ticket)),
+            |line| Arc::as_ptr(line).addr() == Arc::as_ptr(sender).addr(),
+            || sender.clone(),
+        )
+    };
+    with(push).unwrap_or(false)
+}
+
+/// The shard that this thread's turn holds, with its runtime; `None` on a thread that is no worker, and in a turn
+/// that has lost its shard.
+pub(crate) fn here() -> Option<(Arc<Shared>, Arc<Shard>)> {
+    let (Held::Lent(index, _) | Held::Owned(index) | Held::Inline(index)) = HELD.get() else {
+        return None;
+    };
+    with(|shared| (shared.clone(), shared.shards[index].clone()))
+}
+
+/// A number for the shard that this thread's turn holds, other than that of any other shard there is; `None` where
+/// [`here`] gives none.
+pub(crate) fn here_number() -> Option<usize> {
+    let (Held::Lent(index, _) | Held::Owned(index) | Held::Inline(index)) = HELD.get() else {
+        return None;
+    };
+    with(|shared| shared.shards[index].number())
 }
 
 /// The clock of the runtime whose worker this thread is; elsewhere the system's.

@@ -53,7 +53,9 @@ mod worker_pool;
 pub use block_on::block_on;
 pub use blocking::blocking;
 pub use builder::RuntimeBuilder;
-pub(crate) use context::{clock, current_connection, gather, is_late};
+pub(crate) use context::{
+    clock, current_connection, gather, gather_line, here, here_number, is_late, may_gather_lines,
+};
 pub use current::spawn;
 pub(crate) use gathered::Sender;
 pub use runtime::Runtime;

@@ -37,7 +37,7 @@ pub(crate) struct Shard {
     pub(super) wheel: Mutex<Wheel>,
     /// Futures of handlers of connections that live here.
     pub(crate) waiting: Waiting,
-    /// Output that leaves before the owner waits.
+    /// Output that leaves after turns, and before the owner waits.
     pub(super) gathered: GatherList,
     /// With so many entries, those of sources that are gone are removed from the wheel.
     sweep_at: AtomicUsize,
@@ -63,6 +63,11 @@ impl Shard {
             load: AtomicUsize::new(0),
             rest: AtomicBool::new(false),
         })
+    }
+
+    /// A number that no other shard of the process has meanwhile: its place in memory.
+    pub(crate) fn number(&self) -> usize {
+        (&raw const *self).addr()
     }
 
     /// Queues a turn that became ready, and wakes the driver if it is parked.

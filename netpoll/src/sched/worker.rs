@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     context::ThreadContext,
-    gathered::{Gathered, MOST},
+    gathered::{Gathered, List, MOST},
     ownership::Ticket,
     shard::Shard,
     shared::Shared,
@@ -53,7 +53,8 @@ pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
         unlooked: 0,
         ring: None,
         refused: false,
-        gathered: Vec::new(),
+        gathered: List::default(),
+        most: if shared.gathers() { MOST } else { 1 },
         results: Vec::new(),
         scratch: Scratch::default(),
         events: Events::with_capacity(EVENTS),
@@ -92,8 +93,10 @@ struct Worker {
     ring: Option<Ring>,
     /// The system has refused a ring.
     refused: bool,
-    /// Room for a list of gathered sends, and for the results of a batch.
-    gathered: Vec<Gathered>,
+    /// Room for a list of gathered output, and for the results of a batch.
+    gathered: List,
+    /// With so much gathered output it leaves after the turn.
+    most: usize,
     results: Vec<io::Result<usize>>,
     scratch: Scratch,
     events: Events<Arc<dyn Source>>,
@@ -138,10 +141,8 @@ impl Worker {
 
     /// See [`own`](Self::own).
     fn drive(&mut self, shard: &Arc<Shard>) {
-        if self.shared.gathers() {
-            // What the owner before has gathered, also where the count is not seen yet.
-            self.send_gathered(shard);
-        }
+        // What the owner before has gathered, also where the count is not seen yet.
+        self.send_gathered(shard);
         loop {
             if !self.run_ready(shard) {
                 return self.help();
@@ -164,8 +165,10 @@ impl Worker {
 
     /// Sends what turns have gathered: two or fewer by plain calls.
     fn send_gathered(&mut self, shard: &Shard) {
-        let mut list = std::mem::take(&mut self.gathered);
-        shard.gathered.take(&mut list);
+        let mut taken = std::mem::take(&mut self.gathered);
+        shard.gathered.take(&mut taken);
+        taken.lines.drain(..).for_each(|line| line.send_line());
+        let mut list = taken.sends;
         while !list.is_empty() {
             let rest = list.split_off(list.len().min(BATCH));
             if list.len() > FEW && self.send_batch(&mut list) {
@@ -178,7 +181,7 @@ impl Worker {
                 list = rest;
             }
         }
-        self.gathered = list;
+        self.gathered = List { sends: list, lines: taken.lines };
     }
 
     /// Sends `list` in one call, unless the system refuses.
@@ -217,7 +220,7 @@ impl Worker {
             if !self.run(shard, turn) {
                 return false;
             }
-            if shard.gathered.len() >= MOST {
+            if shard.gathered.len() >= self.most {
                 self.send_gathered(shard);
             }
         }
