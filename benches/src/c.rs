@@ -1,7 +1,9 @@
 //! The peers written in C, built when they are asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use crate::built;
 
 /// Servers written in C, and what they are.
 pub const SERVERS: &[(&str, &str)] =
@@ -12,20 +14,9 @@ pub const SERVERS: &[(&str, &str)] =
 /// # Errors
 /// Why there is none: no compiler, or no headers of OpenSSL's.
 pub fn build() -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c/openssl.c");
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let program = own.with_file_name("netpoll-c-peers");
     eprintln!("building the peers written in C");
-    let output = Command::new("cc")
-        .args(["-O2", "-Wall", "-Wextra", "-o"])
-        .arg(&program)
-        .arg(&source)
-        .args(["-lssl", "-lcrypto", "-lpthread"])
-        .output()
-        .map_err(|error| format!("no C compiler: {error}"))?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("cc failed, is libssl-dev installed? {}", why.trim()));
-    }
-    Ok(program)
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-Wall", "-Wextra"]);
+    built::beside("netpoll-c-peers", &mut compiler, &["c/openssl.c", "-lssl", "-lcrypto"])
+        .map_err(|why| format!("{why}; libssl-dev has the headers of OpenSSL"))
 }

@@ -1,7 +1,9 @@
 //! The peers written in Go, built when they are asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use crate::built;
 
 /// Servers written in Go, and what they are.
 pub const SERVERS: &[(&str, &str)] = &[
@@ -22,21 +24,6 @@ pub const CLIENTS: &[(&str, &str)] =
 /// # Errors
 /// Why there is none: no toolchain, or it does not build.
 pub fn build() -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let program = own.with_file_name("netpoll-go-peers");
     eprintln!("building the peers written in Go");
-    let output = Command::new("go")
-        .current_dir(&source)
-        .arg("build")
-        .arg("-o")
-        .arg(&program)
-        .arg(".")
-        .output()
-        .map_err(|error| format!("no Go toolchain: {error}"))?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("go build failed: {}", why.trim()));
-    }
-    Ok(program)
+    built::beside("netpoll-go-peers", Command::new("go").args(["build", "-C", "go"]), &["."])
 }

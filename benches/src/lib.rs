@@ -21,6 +21,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod built;
 pub mod c;
 pub mod case;
 pub mod catalog;
