@@ -186,15 +186,26 @@ impl<S: Service> EventLoopBuilder<S> {
     /// connections have the same service, options and limits, and end with the others. In
     /// [`EventLoop::addresses`] it stands behind those that [`listen`](Self::listen) names.
     ///
-    /// ```no_run
-    /// use netpoll::{EventLoop, tls::TlsServer};
-    /// # use netpoll::service::Service;
-    /// # fn serve(service: impl Service) -> netpoll::Result<()> {
-    /// let tls = TlsServer::from_pem_files("server.pem", "server.key")?;
-    /// let server = EventLoop::builder(service).tls(tls).listen("0.0.0.0:6380");
-    /// server.listen_plain("127.0.0.1:6379").bind()?.serve()?;
-    /// # Ok(())
+    /// ```
+    /// # use netpoll::{Result, Transport, buf::LinkBuffer};
+    /// # struct Secret;
+    /// # impl Transport for Secret {
+    /// #     fn open(&mut self, from: &mut LinkBuffer, to: &mut LinkBuffer, _: &mut LinkBuffer) -> Result<()> {
+    /// #         Ok(to.append(from.take_all()))
+    /// #     }
+    /// #     fn seal(&mut self, from: &mut LinkBuffer, to: &mut LinkBuffer) -> Result<()> {
+    /// #         Ok(to.append(from.take_all()))
+    /// #     }
     /// # }
+    /// # #[derive(netpoll::Frame)] struct Byte { byte: u8 }
+    /// # #[netpoll::on_request] fn echo(byte: Byte) -> Byte { byte }
+    /// # let service = netpoll::service::Free::<echo>::new();
+    /// use netpoll::EventLoop;
+    /// // `transport`, or `tls`, which is one.
+    /// let server = EventLoop::builder(service).transport(|| Secret).listen("127.0.0.1:0");
+    /// let server = server.listen_plain("127.0.0.1:0").bind()?;
+    /// assert_eq!(server.addresses().len(), 2);
+    /// # Ok::<(), netpoll::Error>(())
     /// ```
     ///
     /// [`bind`](Self::bind) fails for an address of datagrams or of shared memory, which have no transport
