@@ -17,7 +17,8 @@ use crate::{
     label = "no reply",
     note = "return `()`, a frame, `Option<frame>`, `Result<frame, E>`, `Replies<..>` or `Flow<frame>`",
     note = "the `E` of a `Result<frame, E>` is `netpoll::Error`, or says which frame tells the client of it: \
-            `impl IntoErrorReply<frame> for E`"
+            `impl IntoErrorReply<frame> for E`",
+    note = "frames that a `Codec` encodes: `#[on_request(codec = C)]`, or `Out::put_with`"
 )]
 pub trait IntoReply<P>: Sized {
     /// Writes the answer to `out`, and returns the flow of the connection.
