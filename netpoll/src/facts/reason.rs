@@ -45,6 +45,13 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// The number of reasons.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "tables of metrics have as many places")
+    )]
+    pub(crate) const COUNT: usize = Self::Detached as usize + 1;
+
     /// Returns true if the peer ended the connection.
     pub fn by_peer(self) -> bool {
         matches!(self, Self::Eof | Self::Reset | Self::Truncated)

@@ -1,49 +1,35 @@
-//! Counters, gauges and histograms in memory: what many threads add to at once is striped over cache lines.
+//! Counters, gauges and histograms in memory: what many threads add to at once is [striped](super::stripes).
 
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
-/// Stripes of a counter and of a histogram.
-const STRIPES: usize = 8;
+use super::stripes::{Access, Stripes};
 
-/// The stripe of this thread.
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    match MINE.get() {
-        usize::MAX => {
-            let mine = NEXT.fetch_add(1, Relaxed) % STRIPES;
-            MINE.set(mine);
-            mine
-        }
-        mine => mine,
+/// A count that grows.
+pub(super) struct Count(Stripes<CachePadded<AtomicU64>>);
+
+impl Default for Count {
+    fn default() -> Self {
+        Self(Stripes::new(CachePadded::default()))
     }
 }
 
-/// A count that grows.
-#[derive(Default)]
-pub(super) struct Count([CachePadded<AtomicU64>; STRIPES]);
-
 impl Count {
     pub(super) fn sum(&self) -> u64 {
-        self.0.iter().map(|stripe| stripe.load(Relaxed)).sum()
+        self.0.all().map(|stripe| stripe.load(Relaxed)).sum()
     }
 }
 
 impl metrics::CounterFn for Count {
     fn increment(&self, value: u64) {
-        self.0[stripe()].fetch_add(value, Relaxed);
+        let (cell, access) = self.0.mine(CachePadded::default);
+        access.update(cell, |sum| sum.wrapping_add(value));
     }
 
     fn absolute(&self, value: u64) {
-        // A counter is set or incremented, as a rule: all of it stands in the first stripe then.
-        self.0[0].fetch_max(value, Relaxed);
+        // A counter is set or incremented, as a rule: all of it stands in one stripe then.
+        self.0.shared().fetch_max(value, Relaxed);
     }
 }
 
@@ -57,19 +43,18 @@ impl Level {
     }
 }
 
-/// Adds `value` to the number whose bits `cell` holds.
-fn add(cell: &AtomicU64, value: f64) {
-    let _ =
-        cell.fetch_update(Relaxed, Relaxed, |bits| Some((f64::from_bits(bits) + value).to_bits()));
+/// Returns the bits of the number of `bits` and `value` together.
+fn plus(bits: u64, value: f64) -> u64 {
+    (f64::from_bits(bits) + value).to_bits()
 }
 
 impl metrics::GaugeFn for Level {
     fn increment(&self, value: f64) {
-        add(&self.0, value);
+        Access::Shared.update(&self.0, |bits| plus(bits, value));
     }
 
     fn decrement(&self, value: f64) {
-        add(&self.0, -value);
+        Access::Shared.update(&self.0, |bits| plus(bits, -value));
     }
 
     fn set(&self, value: f64) {
@@ -81,8 +66,8 @@ impl metrics::GaugeFn for Level {
 pub(super) struct Buckets {
     /// The upper bounds, without the last one, which has none.
     bounds: Box<[f64]>,
-    /// For each stripe the counts of the buckets, then the sum.
-    stripes: [CachePadded<Box<[AtomicU64]>>; STRIPES],
+    /// In each stripe the counts of the buckets, then the sum.
+    stripes: Stripes<Box<[AtomicU64]>>,
 }
 
 /// The values of a histogram.
@@ -95,12 +80,11 @@ pub(super) struct Histogram<'a> {
 
 impl Buckets {
     pub(super) fn new(bounds: &[f64]) -> Self {
-        let cells = || (0..bounds.len() + 2).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>();
-        Self { bounds: bounds.into(), stripes: std::array::from_fn(|_| CachePadded::new(cells())) }
+        Self { bounds: bounds.into(), stripes: Stripes::new(cells(bounds.len())) }
     }
 
     pub(super) fn read(&self) -> Histogram<'_> {
-        let of = |at: usize| self.stripes.iter().map(|s| s[at].load(Relaxed)).sum::<u64>();
+        let of = |at: usize| self.stripes.all().map(|s| s[at].load(Relaxed)).sum::<u64>();
         let mut count = 0;
         let mut cumulative = Vec::with_capacity(self.bounds.len());
         for (at, bound) in self.bounds.iter().enumerate() {
@@ -109,18 +93,23 @@ impl Buckets {
         }
         count += of(self.bounds.len());
         let at = self.bounds.len() + 1;
-        let sum = self.stripes.iter().map(|s| f64::from_bits(s[at].load(Relaxed))).sum();
+        let sum = self.stripes.all().map(|s| f64::from_bits(s[at].load(Relaxed))).sum();
         Histogram { cumulative, count, sum }
     }
 }
 
+/// Returns the cells of a stripe of a histogram with so many bounds.
+fn cells(bounds: usize) -> Box<[AtomicU64]> {
+    (0..bounds + 2).map(|_| AtomicU64::new(0)).collect()
+}
+
 impl metrics::HistogramFn for Buckets {
     fn record(&self, value: f64) {
-        let cells = &self.stripes[stripe()];
+        let (cells, access) = self.stripes.mine(|| cells(self.bounds.len()));
         // Most values are small: they are found at once.
         let at = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
-        cells[at].fetch_add(1, Relaxed);
-        add(&cells[self.bounds.len() + 1], value);
+        access.update(&cells[at], |count| count + 1);
+        access.update(&cells[self.bounds.len() + 1], |bits| plus(bits, value));
     }
 }
 

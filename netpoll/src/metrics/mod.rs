@@ -41,6 +41,7 @@
 mod cells;
 mod observer;
 mod recorder;
+mod stripes;
 mod table;
 
 pub use observer::MetricsObserver;

@@ -3,14 +3,18 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 
 use super::table::Table;
-use crate::observe::{
-    AcceptFailed, BudgetReached, ConnectionClosed, ConnectionOpened, Observer, Outcome,
-    RequestEnded, Stall,
+use crate::{
+    facts::CloseReason,
+    observe::{
+        AcceptFailed, BudgetReached, ConnectionClosed, ConnectionOpened, Observer, Outcome,
+        RequestEnded, Stall,
+    },
 };
 
 const METADATA: Metadata<'static> = Metadata::new("netpoll", Level::INFO, Some("netpoll"));
@@ -60,6 +64,8 @@ pub struct MetricsObserver {
 struct Server {
     name: Label,
     opened: Counter,
+    /// By the reason.
+    closed: [OnceLock<Counter>; CloseReason::COUNT],
     routes: Table<Route>,
 }
 
@@ -108,7 +114,8 @@ impl MetricsObserver {
             let name = Label::new("server", name.to_owned());
             let opened =
                 self.counter("netpoll_server_connections_opened_total", vec![name.clone()]);
-            Server { name, opened, routes: Table::default() }
+            let closed = [const { OnceLock::new() }; CloseReason::COUNT];
+            Server { name, opened, closed, routes: Table::default() }
         })
     }
 
@@ -129,9 +136,17 @@ impl Observer for MetricsObserver {
     }
 
     fn connection_closed(&self, connection: &ConnectionClosed<'_>) {
-        let server = Label::new("server", connection.server.to_owned());
-        let reason = Label::from_static_parts("reason", connection.reason.label());
-        self.counter("netpoll_server_connections_closed_total", vec![server, reason]).increment(1);
+        let server = self.server(connection.server_index(), connection.server);
+        let closed = server.closed[connection.reason as usize].get_or_init(|| {
+            let reason = Label::from_static_parts("reason", connection.reason.label());
+            let labels = vec![server.name.clone(), reason];
+            self.counter("netpoll_server_connections_closed_total", labels)
+        });
+        closed.increment(1);
+    }
+
+    fn observes_begin(&self) -> bool {
+        false
     }
 
     fn request_ended(&self, request: &RequestEnded<'_>) {
@@ -149,8 +164,8 @@ impl Observer for MetricsObserver {
             }
         });
         end.count.increment(1);
-        end.duration.record(request.handled.as_secs_f64());
-        route.queued.record(request.queued.as_secs_f64());
+        end.duration.record(seconds(request.handled));
+        route.queued.record(seconds(request.queued));
         route.received.increment(request.received as u64);
         route.sent.increment(request.sent as u64);
     }
@@ -177,6 +192,11 @@ impl fmt::Debug for MetricsObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetricsObserver").finish_non_exhaustive()
     }
+}
+
+/// Returns `duration` in seconds, without a division.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs() as f64 + f64::from(duration.subsec_nanos()) * 1e-9
 }
 
 /// The recorder of the process.

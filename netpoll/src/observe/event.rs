@@ -34,6 +34,7 @@ impl ConnectionOpened<'_> {
 pub struct ConnectionClosed<'a> {
     /// The server's name.
     pub server: &'a str,
+    pub(crate) server_index: usize,
     /// The connection's number.
     pub connection: ConnectionId,
     /// The peer's address.
@@ -46,6 +47,13 @@ pub struct ConnectionClosed<'a> {
     pub received: u64,
     /// Bytes that the system took for the peer.
     pub sent: u64,
+}
+
+impl ConnectionClosed<'_> {
+    /// Returns the index of the server's name among all names that the process uses: for tables by server.
+    pub fn server_index(&self) -> usize {
+        self.server_index
+    }
 }
 
 /// The handler of a request is about to run.

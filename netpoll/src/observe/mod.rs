@@ -63,7 +63,7 @@ pub use event::{
     AcceptFailed, Budget, BudgetReached, ConnectionClosed, ConnectionOpened, HandOver,
     HandOverCause, RequestBegun, RequestEnded,
 };
-pub(crate) use moments::Moments;
+pub(crate) use moments::{Moments, Stamp};
 pub use outcome::Outcome;
 pub(crate) use request::Watch;
 pub use route::{Route, RouteName};
@@ -86,6 +86,12 @@ pub trait Observer: Send + Sync + 'static {
     /// Called before the handler of a request runs.
     fn request_begun(&self, request: &RequestBegun<'_>) {
         let _ = request;
+    }
+
+    /// Returns false if [`request_begun`](Self::request_begun) does nothing, so that nobody need call it.
+    #[doc(hidden)]
+    fn observes_begin(&self) -> bool {
+        true
     }
 
     /// Called when the handler of a request has ended, by whatever outcome: once for each
@@ -120,6 +126,10 @@ macro_rules! forward {
     ($($name:ident: $event:ty),* $(,)?) => {
         impl<O: Observer + ?Sized> Observer for Arc<O> {
             $(fn $name(&self, event: $event) { (**self).$name(event); })*
+
+            fn observes_begin(&self) -> bool {
+                (**self).observes_begin()
+            }
         }
     };
 }

@@ -2,7 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{moments::Moments, outcome::Outcome, route::Route, scope::Observed, thread};
+use super::{
+    moments::{Moments, Stamp},
+    outcome::Outcome,
+    route::Route,
+    scope::Observed,
+    thread,
+};
 
 /// The measurement of a request that outlives a call: of a future's, or of one that waits for a batch. Dropped
 /// before its end, it tells that the request was cancelled, if the handler had begun.
@@ -22,8 +28,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins to measure a request of `received` bytes that has just arrived, and is to be answered until `until`.
     pub(crate) fn new(observed: &Arc<Observed>, received: usize, until: Option<Instant>) -> Self {
-        let now = Instant::now();
-        let moments = Moments { arrived: now, begun: now, received };
+        let moments = Moments::now(received);
         let observed = observed.clone();
         Self { observed, moments, route: Route::NONE, begun: false, polled: false, until }
     }
@@ -32,7 +37,7 @@ impl Watch {
     pub(crate) fn begin(&mut self) {
         Route::NONE.enter();
         thread::take_noted();
-        self.moments.begun = Instant::now();
+        self.moments.begun = Stamp::now();
         self.begun = true;
         self.observed.begun(&self.moments);
     }
@@ -59,7 +64,7 @@ impl Watch {
 
     fn tell(&mut self, outcome: Outcome, sent: usize) {
         if std::mem::take(&mut self.begun) {
-            let handled = self.moments.begun.elapsed();
+            let handled = self.moments.handled();
             self.observed.ended(&self.moments, handled, self.route, outcome, sent);
         }
     }

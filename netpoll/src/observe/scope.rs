@@ -21,24 +21,31 @@ use crate::{
 
 /// A list of observers. A panic of one is caught, and the others are told.
 #[derive(Clone, Default)]
-pub(crate) struct Observers(Vec<Arc<dyn Observer>>);
+pub(crate) struct Observers {
+    all: Vec<Arc<dyn Observer>>,
+    /// One of them is to be told when a request begins.
+    begin: bool,
+}
 
 impl Observers {
     pub(crate) fn add(&mut self, observer: impl Observer) {
-        self.0.push(Arc::new(observer));
+        let begin = guard::run(Place::Observer, || observer.observes_begin());
+        self.begin |= begin.unwrap_or(true);
+        self.all.push(Arc::new(observer));
     }
 
     /// Returns these observers and `others`.
     pub(crate) fn with(&self, others: &Self) -> Self {
-        Self(self.0.iter().chain(&others.0).cloned().collect())
+        let all = self.all.iter().chain(&others.all).cloned().collect();
+        Self { all, begin: self.begin || others.begin }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     fn tell(&self, event: impl Fn(&dyn Observer)) {
-        for observer in &self.0 {
+        for observer in &self.all {
             // An error has been counted and logged.
             let _ = guard::run(Place::Observer, || event(&**observer));
         }
@@ -55,7 +62,7 @@ impl Observers {
 
 impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} observers", self.0.len())
+        write!(f, "{} observers", self.all.len())
     }
 }
 
@@ -126,11 +133,28 @@ impl Observed {
     pub(crate) fn closed(&self, reason: CloseReason, age: Duration, received: u64, sent: u64) {
         let Self { scope, connection: Some(connection), peer } = self else { return };
         let (server, connection) = (&*scope.server, *connection);
-        let event = ConnectionClosed { server, connection, peer, reason, age, received, sent };
+        let server_index = scope.index;
+        let event = ConnectionClosed {
+            server,
+            server_index,
+            connection,
+            peer,
+            reason,
+            age,
+            received,
+            sent,
+        };
         scope.observers.tell(|observer| observer.connection_closed(&event));
     }
 
+    #[inline]
     pub(crate) fn begun(&self, moments: &Moments) {
+        if self.scope.observers.begin {
+            self.tell_begun(moments);
+        }
+    }
+
+    fn tell_begun(&self, moments: &Moments) {
         let Self { scope, connection, peer } = self;
         let event = RequestBegun {
             server: &scope.server,

@@ -1,6 +1,6 @@
 //! The handler of a server's datagrams where somebody observes the server.
 
-use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Instant};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc};
 
 use crate::{
     error::Error,
@@ -38,11 +38,10 @@ impl Handler for ObservedHandler {
 
     fn handle(&self, datagram: Datagram<'_>, out: Outlet<'_>) -> Handled {
         let observed = self.scope.datagram(datagram.peer().into());
-        let begun = Instant::now();
-        let moments = Moments { arrived: begun, begun, received: datagram.len() };
+        let moments = Moments::now(datagram.len());
         observed.begun(&moments);
         let handled = self.handler.handle(datagram, out);
-        observed.ended(&moments, begun.elapsed(), Route::NONE, outcome(&handled), 0);
+        observed.ended(&moments, moments.handled(), Route::NONE, outcome(&handled), 0);
         handled
     }
 

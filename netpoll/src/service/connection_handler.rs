@@ -90,7 +90,9 @@ impl<S: Service> ConnectionHandler<S> {
             return After::Full;
         }
         let max_frame = step.conn.options().max_frame;
-        state.times.begin_turn();
+        if self.observed.is_some() {
+            state.times.begin_turn();
+        }
         let after = pump::run(&mut Requests { handler: self, state, max_frame }, step);
         if let (Some(observed), Ok(after)) = (&self.observed, &after) {
             match after {

@@ -1,16 +1,13 @@
 //! Requests as observers and the monitor see them: moments, outcomes, and futures that wait.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{call::Flow, request::Take};
 use crate::{
     conn::{core::Conn, recv::Recv},
     error::Result,
     frame::Status,
-    observe::{Moments, Outcome, Route, thread},
+    observe::{Moments, Outcome, Route, Stamp, thread},
 };
 
 /// The moments of the requests of one connection that are handled in its turns. The clock is read once for
@@ -20,9 +17,9 @@ pub(super) struct Times {
     /// Bytes that had come when the last request was found.
     received: u64,
     /// The moment at which those were there.
-    arrived: Option<Instant>,
+    arrived: Option<Stamp>,
     /// The end of the request before, in the same turn.
-    last: Option<Instant>,
+    last: Option<Stamp>,
 }
 
 impl Times {
@@ -36,7 +33,7 @@ impl Times {
         let received = recv.map_or(self.received, |recv| recv.received);
         let fresh = received != self.received || self.arrived.is_none();
         self.received = received;
-        let begun = self.last.filter(|_| !fresh).unwrap_or_else(Instant::now);
+        let begun = self.last.filter(|_| !fresh).unwrap_or_else(Stamp::now);
         let arrived = self.arrived.filter(|_| !fresh).unwrap_or(begun);
         self.arrived = Some(arrived);
         Moments { arrived, begun, received: n }
@@ -44,9 +41,9 @@ impl Times {
 
     /// Ends that request; returns the time that it took.
     pub(super) fn end(&mut self, moments: &Moments) -> Duration {
-        let now = Instant::now();
+        let now = Stamp::now();
         self.last = Some(now);
-        now.duration_since(moments.begun)
+        now.since(moments.begun)
     }
 }
 

@@ -18,6 +18,9 @@ pub(crate) use super::{
 /// Flags of every send: none, since `SO_NOSIGPIPE` is set on the socket.
 pub(super) const SEND_FLAGS: libc::c_int = 0;
 
+/// The clock of `std::time::Instant`.
+pub(super) const STEADY_CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+
 /// Whether an accepted socket has the options that its listener has.
 pub(super) const ACCEPT_INHERITS: bool = false;
 

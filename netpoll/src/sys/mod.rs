@@ -58,7 +58,7 @@ pub(crate) use linux::ring::{BATCH, Outgoing, Ring};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{Region, effective_user, receive_descriptors, send_descriptors};
 pub(crate) use listener::{ListenOptions, Listener};
-pub(crate) use monotonic::monotonic;
+pub(crate) use monotonic::{monotonic, nanos};
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 pub(crate) use no_ring::{BATCH, Outgoing, Ring};
 pub(crate) use options::{Keepalive, StreamOptions};

@@ -34,6 +34,9 @@ pub(super) use transfer::{receive, send};
 /// Flags of every send: a peer that left is an error, not a signal.
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 
+/// The clock of `std::time::Instant`.
+pub(super) const STEADY_CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
 /// Whether an accepted socket has the options that its listener has.
 pub(super) const ACCEPT_INHERITS: bool = true;
 
