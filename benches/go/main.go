@@ -1,4 +1,4 @@
-// Peers written in Go: servers and clients of the echo benchmark.
+// Peers written in Go: servers, clients and proxies of the echo benchmark.
 package main
 
 import (
@@ -23,12 +23,14 @@ var tlsConfig *tls.Config
 
 func main() {
 	if len(os.Args) < 3 {
-		fail(fmt.Errorf("usage: %s server|client PEER [flags]", os.Args[0]))
+		fail(fmt.Errorf("usage: %s server|client|proxy PEER [flags]", os.Args[0]))
 	}
 	var err error
 	switch role, peer := os.Args[1], os.Args[2]; role {
 	case "server":
 		err = server(peer, os.Args[3:])
+	case "proxy":
+		err = proxy(peer, os.Args[3:])
 	case "client":
 		err = client(peer, os.Args[3:])
 	default:
@@ -64,6 +66,20 @@ func server(peer string, args []string) error {
 	}
 	go exitWithStdin()
 	return serve(*listen, *sideBySide)
+}
+
+func proxy(peer string, args []string) error {
+	flags := flag.NewFlagSet("proxy", flag.ExitOnError)
+	listen := flags.String("listen", "127.0.0.1:0", "where to listen")
+	to := flags.String("to", "", "where the connections go")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if peer != "go-net" {
+		return fmt.Errorf("no proxy %q", peer)
+	}
+	go exitWithStdin()
+	return passNet(*listen, *to)
 }
 
 // exitWithStdin ends the process when its standard input does, so that it does not outlive its runner.

@@ -24,6 +24,8 @@ pub enum Scenario {
     Churn,
     /// Cost as connections and payloads grow.
     Sweep,
+    /// Bytes through a proxy to the server `bare`. See [`proxy`](crate::proxy).
+    Proxy,
     /// Datagrams: echoes, bursts, and one way. See [`udp`](crate::udp).
     Udp,
     /// Shared memory beside sockets. See [`shm`](crate::shm).
@@ -43,6 +45,7 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::Churn => "churn",
             Self::Sweep => "sweep",
+            Self::Proxy => "proxy",
             Self::Udp => "udp",
             Self::Shm => "shm",
         }
@@ -61,6 +64,9 @@ impl Scenario {
                 Case { conns: 16, size: 1 << 20, ..base },
             ],
             Self::Latency => vec![Case { conns: 1, ..base }],
+            Self::Proxy => {
+                vec![Case { conns: 100, ..base }, Case { conns: 16, size: 64 << 10, ..base }]
+            }
             Self::Udp | Self::Shm => Vec::new(),
             Self::Mixed => [0.0, 1.0].map(|slow_percent| Case { slow_percent, ..base }).into(),
             Self::Churn => vec![Case { conns: 64, ..base }],

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::results::LeftOut;
-use crate::{c, clients, go, peers};
+use crate::{c, clients, go, peers, proxy};
 
 /// What a program does in a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Role {
     Server,
     /// It calls.
     Client,
+    /// It passes bytes on.
+    Proxy,
 }
 
 /// A program that takes part.
@@ -65,6 +67,7 @@ pub fn names(role: Role, tls: bool) -> Vec<&'static str> {
             peers::PEERS.iter().filter(|peer| peer.suits(tls)).map(|peer| peer.name).collect()
         }
         Role::Client => clients::CLIENTS.iter().map(|client| client.name).collect(),
+        Role::Proxy => proxy::PROXIES.iter().map(|proxy| proxy.name).collect(),
     };
     let others = of_go(role, tls).iter().chain(of_c(role, tls));
     rust.into_iter().chain(others.map(|(name, _)| *name)).collect()
@@ -72,8 +75,8 @@ pub fn names(role: Role, tls: bool) -> Vec<&'static str> {
 
 /// The programs of these names, in this order, and those that cannot take part here.
 ///
-/// `NAME=COMMAND` names any other server: a program and its arguments, separated by spaces. It gets
-/// `--listen ADDRESS` and must print `listening on ADDRESS`.
+/// `NAME=COMMAND` names any other one: a program and its arguments, separated by spaces. A server gets
+/// `--listen ADDRESS`, a proxy `--to ADDRESS` too, and must print `listening on ADDRESS`.
 ///
 /// # Errors
 /// A name that is not known.
@@ -94,6 +97,8 @@ pub fn resolve(
     for name in wanted {
         if let Some((name, line)) = name.split_once('=') {
             programs.push(other(name, line)?);
+        } else if let Some(why) = missing(role, name) {
+            left_out.push(LeftOut { peer: name.clone(), why });
         } else if let Some(program) = rust(role, name, tls)? {
             programs.push(program);
         } else if let Some((name, about)) = known(of_go(role, tls), name) {
@@ -130,8 +135,14 @@ impl Role {
         match self {
             Self::Server => "server",
             Self::Client => "client",
+            Self::Proxy => "proxy",
         }
     }
+}
+
+/// Why a proxy that is a program of its own cannot take part.
+fn missing(role: Role, name: &str) -> Option<String> {
+    proxy::find(name).filter(|_| role == Role::Proxy)?.is_missing()
 }
 
 fn rust(role: Role, name: &str, tls: bool) -> io::Result<Option<Program>> {
@@ -140,6 +151,7 @@ fn rust(role: Role, name: &str, tls: bool) -> io::Result<Option<Program>> {
             peers::find(name).filter(|it| it.suits(tls)).map(|it| ("peer", it.name, it.about))
         }
         Role::Client => clients::find(name).map(|it| ("call", it.name, it.about)),
+        Role::Proxy => proxy::find(name).map(|it| ("pass", it.name, it.about)),
     };
     found.map(|(command, name, about)| Program::own(command, name, about)).transpose()
 }
@@ -152,6 +164,7 @@ fn of_go(role: Role, tls: bool) -> Others {
         Role::Server if tls => go::SECURE_SERVERS,
         Role::Server => go::SERVERS,
         Role::Client => go::CLIENTS,
+        Role::Proxy => go::PROXIES,
     }
 }
 

@@ -19,6 +19,9 @@ pub const SECURE_SERVERS: &[(&str, &str)] = &[("go-net", "Go's net under crypto/
 pub const CLIENTS: &[(&str, &str)] =
     &[("go-net", "Go's net"), ("go-netpoll", "CloudWeGo Netpoll, ShardQueue")];
 
+/// Proxies written in Go, and what they are.
+pub const PROXIES: &[(&str, &str)] = &[("go-net", "Go's net, io.Copy in two goroutines")];
+
 /// Builds the program that holds all peers written in Go, beside this program; its path.
 ///
 /// # Errors

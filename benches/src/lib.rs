@@ -33,6 +33,7 @@ pub mod load;
 pub mod measure;
 pub mod peers;
 pub mod process;
+pub mod proxy;
 pub mod report;
 pub mod results;
 pub mod runner;

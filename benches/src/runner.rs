@@ -81,6 +81,31 @@ pub fn clients(
     Ok(rounds("client", programs, left_out, cases, options, run))
 }
 
+/// Measures proxies between the load and `server`, which share a core.
+///
+/// # Errors
+/// The cores cannot be had.
+pub fn proxies(
+    programs: &[Program],
+    left_out: Vec<LeftOut>,
+    cases: &[Case],
+    options: Options,
+    server: &Program,
+) -> io::Result<Results> {
+    process::pin_current_thread(options.other_core)?;
+    let run = |program: &Program, case: &Case| {
+        let mut command = server.command();
+        command.args(["--listen", "127.0.0.1:0"]);
+        let server = Server::start(&mut command, options.other_core)?;
+        let mut command = program.command();
+        command.args(["--listen", "127.0.0.1:0", "--to", server.address()]);
+        let proxy = Server::start(&mut command, options.measured_core)?;
+        let timing = Timing::of_secs(options.secs);
+        measure::run(proxy.addr()?, case, Some(proxy.process()), timing)
+    };
+    Ok(rounds("proxy", programs, left_out, cases, options, run))
+}
+
 /// What a client prints when it ends.
 #[derive(Debug, Deserialize)]
 struct Called {

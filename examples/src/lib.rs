@@ -8,6 +8,7 @@
 //! - [`thrift`]: Thrift's messages in those frames.
 //! - [`pubsub`]: topics to which clients subscribe.
 //! - [`cli`]: the options that the servers share.
+//! - [`log`]: a log of many lines.
 //! - [`rpc`]: calls that take as long as they say, in TTHeader frames.
 //! - [`run`]: a server as a program.
 //! - [`testing`]: what their tests share.
@@ -15,6 +16,7 @@
 pub mod cli;
 pub mod dns;
 pub mod http;
+pub mod log;
 pub mod memcached;
 pub mod postgres;
 pub mod pubsub;

@@ -33,7 +33,8 @@ pub fn until_signal(server: EventLoop) -> Result<()> {
 /// # Errors
 /// Those of [`until_signal`].
 pub fn until_signal_then(server: EventLoop, goodbye: impl FnOnce() + Send + 'static) -> Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    // Unless the program has one of its own.
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).try_init();
     let asked = netpoll::signal::shutdown();
     let stop = async move {
         asked.await;

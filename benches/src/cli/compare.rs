@@ -50,7 +50,8 @@ impl CompareArgs {
         if self.scenario.contains(&Scenario::Shm) {
             return self.shared_memory(role, first, second);
         }
-        if self.shape.tls && role == Role::Client {
+        let role = self.role(role)?;
+        if self.shape.tls && role != Role::Server {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "--tls is of servers"));
         }
         let (programs, left_out) = catalog::resolve(role, &self.peers, self.shape.tls)?;
@@ -77,6 +78,10 @@ impl CompareArgs {
                 let server = Program::rust_server("bare")?;
                 runner::clients(&programs, left_out, &cases, options, &server)?
             }
+            Role::Proxy => {
+                let server = Program::rust_server("bare")?;
+                runner::proxies(&programs, left_out, &cases, options, &server)?
+            }
         };
         let first = programs.first().map(|program| program.name.clone());
         let subject = self.subject.or(first).unwrap_or_default();
@@ -93,6 +98,18 @@ impl CompareArgs {
 }
 
 impl CompareArgs {
+    /// What is compared: proxies in a scenario of their own, else what the command names.
+    fn role(&self, role: Role) -> io::Result<Role> {
+        if !self.scenario.contains(&Scenario::Proxy) {
+            return Ok(role);
+        }
+        if role != Role::Server || self.scenario.len() > 1 {
+            let what = "the scenario proxy is of servers, and stands alone";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Ok(Role::Proxy)
+    }
+
     /// The scenario `udp`, which has peers and a load of its own.
     fn datagrams(&self, role: Role, first: usize, second: usize) -> io::Result<()> {
         if role != Role::Server || self.scenario.len() > 1 {

@@ -4,6 +4,7 @@ mod call;
 mod compare;
 mod datagram_peer;
 mod load;
+mod pass;
 mod peer;
 mod report;
 mod shared_memory;
@@ -40,6 +41,13 @@ enum Action {
     DatagramPeer(datagram_peer::DatagramPeerArgs),
     /// Echo at any address that this project knows
     AddressPeer(shared_memory::AddressPeerArgs),
+    /// Pass bytes on as one of the proxies
+    Pass(pass::PassArgs),
+    /// Print an address once somebody listens there
+    Announce {
+        /// The address
+        at: std::net::SocketAddr,
+    },
     /// Call as one of the clients written in Rust
     Call(call::CallArgs),
 }
@@ -58,6 +66,8 @@ impl Cli {
             Action::Peer(args) => args.run(),
             Action::DatagramPeer(args) => args.run(),
             Action::AddressPeer(args) => args.run(),
+            Action::Pass(args) => args.run(),
+            Action::Announce { at } => crate::proxy::announce(at),
             Action::Call(args) => args.run(),
         }
     }

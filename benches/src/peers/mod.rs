@@ -147,25 +147,29 @@ struct Listen {
 impl Listen {
     /// A socket that listens there, announced.
     fn here(self) -> io::Result<TcpListener> {
-        let socket =
-            Socket::new(Domain::for_address(self.addr), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&self.addr.into())?;
-        socket.listen(4_096)?;
-        let listener = TcpListener::from(socket);
+        let listener = listen(self.addr)?;
         announce(listener.local_addr()?)?;
         Ok(listener)
     }
 }
 
+/// A socket that listens at `addr`.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(4_096)?;
+    Ok(TcpListener::from(socket))
+}
+
 /// Tells whoever started this process where it listens.
-fn announce(addr: SocketAddr) -> io::Result<()> {
+pub(crate) fn announce(addr: SocketAddr) -> io::Result<()> {
     println!("{}{addr}", crate::child::READY);
     io::stdout().flush()
 }
 
 /// Ends the process when its standard input does, so that a peer does not outlive its runner.
-fn exit_with_stdin() -> io::Result<()> {
+pub(crate) fn exit_with_stdin() -> io::Result<()> {
     let watch = || {
         let mut byte = [0];
         while matches!(io::stdin().lock().read(&mut byte), Ok(1)) {}

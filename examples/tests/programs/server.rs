@@ -44,6 +44,14 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
+    /// A number that the system tells of its process.
+    pub(crate) fn status(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a known field");
+        line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(&self.address).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

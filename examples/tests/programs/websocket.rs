@@ -208,6 +208,9 @@ fn ws_of_node_uses_it() {
 }
 
 /// The cases by which implementations of the protocol are judged, some hundred of them.
+///
+/// The script stands for Autobahn's cases 1 to 7, 9 and 10. Its own package, autobahntestsuite 25.10.1, can be installed but
+/// not started: it is written in Python 2.
 #[test]
 fn websocket_passes_the_catalogue_of_cases() {
     let Some(python) = real_client("python3") else { return };

@@ -121,7 +121,10 @@ impl Connection {
                 conn.look_after(word);
                 // Readers and writers look again; an end was told by who brought it.
                 let news = News::Bytes.bit() | News::Room.bit();
-                conn.wake_waiters(conn.state_word.load(), news);
+                let word = conn.state_word.load();
+                // A future that reads runs at once, before the next look at the selector.
+                scratch.by_memory |= word & mark::WAITING != 0;
+                conn.wake_waiters(word, news);
                 Turned::Idle
             }
         }

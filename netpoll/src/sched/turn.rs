@@ -84,7 +84,7 @@ pub(crate) struct Scratch {
     pub(crate) looked: Option<u64>,
     /// Where a turn's answers go. Between turns it has no bytes, and the block that they were written to.
     pub(crate) out: LinkBuffer,
-    /// Set by a turn that is queued again and hears of what comes by memory: the worker may run it without a
-    /// look at the selector before.
+    /// Set by a turn that has queued more: itself, where it hears of what comes by memory, or a future that waited
+    /// for it. The worker may run that without a look at the selector before.
     pub(crate) by_memory: bool,
 }
