@@ -316,7 +316,7 @@ async fn direction(
             break;
         }
         match source.read(want).map_err(Failed::Reading)? {
-            Filled::Some => {
+            Filled::Some(_) => {
                 reads += 1;
                 if reads == READS {
                     reads = 0;

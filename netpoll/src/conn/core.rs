@@ -57,12 +57,13 @@ pub(crate) struct Conn {
     pub(super) recv_at: usize,
     pub(super) options: Arc<Settings>,
     pub(super) shard: Arc<Shard>,
-    pub(super) runtime: Arc<Shared>,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
-    pub(super) deadlines: Deadlines,
     /// Bytes that came over the wire in all; changed by whoever reads.
     pub(super) came: AtomicU64,
+    // Its first field ends what every turn touches.
+    pub(super) deadlines: Deadlines,
+    pub(super) runtime: Arc<Shared>,
     pub(super) send: Mutex<LinkBuffer>,
     /// See [`Conn::layer`].
     pub(super) layer: Option<Box<Layer>>,

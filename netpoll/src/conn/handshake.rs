@@ -118,7 +118,7 @@ impl Conn {
                 return Ok(Shaken::Complete);
             }
             match recv.read(self, None, READ)? {
-                Filled::Some => {}
+                Filled::Some(_) => {}
                 Filled::Nothing if self.state_word.load() & mark::HUNG_UP == 0 => {
                     return Ok(Shaken::Waits);
                 }

@@ -59,9 +59,8 @@ impl Conn {
         }
         for _ in 0..READS {
             recv.input.clear();
-            let before = recv.came;
             match recv.read(self, None, READ) {
-                Ok(Filled::Some) => left = left.saturating_sub((recv.came - before) as usize),
+                Ok(Filled::Some(n)) => left = left.saturating_sub(n),
                 // Both sides have sent their ends, or the connection broke: what came is read.
                 Ok(Filled::Nothing) if self.state_word.load() & mark::HUNG_UP != 0 => {
                     return Linger::Over;

@@ -10,7 +10,7 @@ use super::{
     state::{OVER, mark},
     step::Step,
 };
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Frames that one turn handles at most: then it goes to the back of the queue.
 const FRAMES: usize = 256;
@@ -54,12 +54,12 @@ pub(crate) fn run(receive: &mut impl Receive, step: &mut Step<'_, '_>) -> Result
             // A handler has closed the connection: what was pipelined behind its request is not begun.
             return Ok(After::Wait);
         }
-        if frames == 0 {
-            return Ok(After::Again);
-        }
         let there = recv.input.len();
         let mut wanted = 1;
         if there > 0 {
+            if frames == 0 {
+                return Ok(After::Again);
+            }
             match receive.find(recv)? {
                 Found::Frame(n) => {
                     frames -= 1;
@@ -73,18 +73,23 @@ pub(crate) fn run(receive: &mut impl Receive, step: &mut Step<'_, '_>) -> Result
                 Found::Need(n) => wanted = n - there,
             }
         }
-        if bytes == 0 {
-            return Ok(After::Again);
-        }
-        let word = if recv.is_drained(word) {
-            word
-        } else {
-            match read(step, wanted, &mut bytes)? {
-                Read::More => continue,
-                Read::Over(after) => return Ok(after),
-                Read::Nothing(word) => word,
+        let mut word = word;
+        if !recv.is_drained(word) {
+            if bytes == 0 {
+                return Ok(After::Again);
             }
-        };
+            match step.read(wanted) {
+                Ok(Filled::Some(n)) => {
+                    bytes = bytes.saturating_sub(n);
+                    continue;
+                }
+                Ok(Filled::Eof) if there == 0 => return Ok(After::Wait),
+                // What is left may be a frame that only the end delimits.
+                Ok(Filled::Eof) => continue,
+                Ok(Filled::Nothing) => word = step.conn.conn.state_word.load(),
+                Err(error) => return broken(error),
+            }
+        }
         // A hang-up that came after the last read has set both: what came before it is read first.
         if word & (mark::HUNG_UP | mark::READABLE) == mark::HUNG_UP {
             return Ok(After::Abort(CloseReason::Reset));
@@ -93,37 +98,15 @@ pub(crate) fn run(receive: &mut impl Receive, step: &mut Step<'_, '_>) -> Result
     }
 }
 
-/// What a read brought the turn.
-enum Read {
-    /// More bytes, or the end of the stream behind some: the next look finds more.
-    More,
-    /// Nothing is there now; the state word after that.
-    Nothing(u32),
-    /// The end of the step.
-    Over(After),
-}
-
-/// Reads once; `budget` is less by what came.
-#[inline]
-fn read(step: &mut Step<'_, '_>, wanted: usize, budget: &mut usize) -> Result<Read> {
-    let before = |recv: &Recv| (recv.came, recv.input.len());
-    let (came, there) = step.recv.as_deref().map_or((0, 0), before);
-    Ok(match step.read(wanted) {
-        Ok(Filled::Some) => {
-            // Behind a transport both count: what came, and what it became.
-            let (now, here) = step.recv.as_deref().map_or((came, there), before);
-            *budget = budget.saturating_sub(((now - came) as usize).max(here - there));
-            Read::More
-        }
-        Ok(Filled::Eof) if there == 0 => Read::Over(After::Wait),
-        // What is left may be a frame that only the end delimits.
-        Ok(Filled::Eof) => Read::More,
-        Ok(Filled::Nothing) => Read::Nothing(step.conn.conn.state_word.load()),
-        Err(error) if error.kind() == ErrorKind::Io => {
-            tracing::debug!(%error, "a connection broke");
-            Read::Over(After::Abort(CloseReason::Reset))
-        }
-        // There is no memory to read into, or what came is not what the transport takes.
-        Err(error) => return Err(error),
-    })
+/// Judges the `error` of a read.
+///
+/// # Errors
+/// There is no memory to read into, or what came is not what the transport takes.
+#[cold]
+fn broken(error: Error) -> Result<After> {
+    if error.kind() != ErrorKind::Io {
+        return Err(error);
+    }
+    tracing::debug!(%error, "a connection broke");
+    Ok(After::Abort(CloseReason::Reset))
 }

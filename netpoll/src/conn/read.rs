@@ -33,6 +33,8 @@ pub(crate) struct Intake<'d> {
     pub(super) block: &'d mut Option<BlockMut>,
     /// The tick in which the worker looked at its poller last, where it knows.
     pub(super) looked: Option<u64>,
+    /// The runtime's `buffer_size`.
+    pub(super) room: usize,
 }
 
 impl Recv {
@@ -57,21 +59,21 @@ impl Recv {
             return Ok(Filled::Eof);
         }
         if self.unopened {
-            self.open(conn, self.input.len())?;
-            return Ok(Filled::Some);
+            let had = self.input.len();
+            self.open(conn, had)?;
+            return Ok(Filled::Some(self.input.len() - had));
         }
         if !self.readable || self.broken || conn.is_over() {
             return Ok(Filled::Nothing);
         }
         let had = self.input.len();
-        let room = conn.runtime.settings.buffer_size;
         let looked = intake.as_ref().and_then(|intake| intake.looked);
         // What is more than any block is sure to have room for, and is there already, comes as one piece, so that
         // a frame need not be joined.
         let there = conn.endpoint.available();
         let read = match intake {
-            Some(intake) if want <= room && there <= room / SPARE_PART => {
-                self.read_into_block(conn, intake.block, room)?
+            Some(intake) if want <= intake.room && there <= intake.room / SPARE_PART => {
+                self.read_into_block(conn, intake.block, intake.room)?
             }
             _ => {
                 let most = GROWTH.max(2 * self.input.len()).max(there);
@@ -99,10 +101,10 @@ impl Recv {
                 }
                 if word & mark::TRANSPORT == 0 {
                     self.received += n as u64;
-                } else {
-                    self.open(conn, had)?;
+                    return Ok(Filled::Some(n));
                 }
-                Ok(Filled::Some)
+                self.open(conn, had)?;
+                Ok(Filled::Some(n.max(self.input.len() - had)))
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
@@ -123,10 +125,10 @@ impl Recv {
             None => Ok(Opened::All),
             // After this side's last word nothing has a meaning.
             Some(_) if self.linger.is_some() => {
-                self.wire.clear();
+                self.wire = None;
                 Ok(Opened::All)
             }
-            Some(_) => conn.open_wire(&mut self.wire, &mut self.input),
+            Some(_) => conn.open_wire(self.wire.get_or_insert_default(), &mut self.input),
         };
         self.received += (self.input.len() - had) as u64;
         self.unopened = matches!(opened, Ok(Opened::More));
@@ -173,6 +175,9 @@ impl Recv {
 
     /// Where the bytes of the wire go.
     fn arriving(&mut self, conn: &Conn) -> &mut LinkBuffer {
-        if conn.layer().is_some() { &mut self.wire } else { &mut self.input }
+        match conn.layer() {
+            None => &mut self.input,
+            Some(_) => self.wire.get_or_insert_default(),
+        }
     }
 }

@@ -144,7 +144,7 @@ impl Reader {
     pub fn poll_socket(&mut self) -> Result<bool> {
         while self.len() < self.conn.options.max_frame {
             match self.read(1)? {
-                Filled::Some => {}
+                Filled::Some(_) => {}
                 Filled::Nothing => return Ok(false),
                 Filled::Eof => return Ok(true),
             }
@@ -215,7 +215,7 @@ impl Reader {
                 return Ok(true);
             }
             match self.read(n - there)? {
-                Filled::Some => {}
+                Filled::Some(_) => {}
                 Filled::Eof => {
                     let why = format!("the stream ends after {there} of {n} bytes ({})", self.conn);
                     return Err(Error::new(ErrorKind::Eof, why));

@@ -11,6 +11,10 @@ pub(crate) struct Recv {
     pub(crate) input: LinkBuffer,
     /// Bytes that came into `input` in all.
     pub(crate) received: u64,
+    /// Bytes that came over the wire in all.
+    pub(super) came: u64,
+    /// What came and is still to pass the connection's transport, if it has one and anything came.
+    pub(super) wire: Option<Box<LinkBuffer>>,
     /// Where in the stream the partial frame begins that has to be whole by its deadline.
     pub(super) frame_at: Option<u64>,
     /// A read may give something.
@@ -25,21 +29,17 @@ pub(crate) struct Recv {
     pub(super) full: bool,
     /// The handler was told of the peer's end.
     pub(super) half_closed: bool,
-    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
-    pub(super) linger: Option<usize>,
-    /// Bytes that came over the wire in all.
-    pub(super) came: u64,
     /// The transport has more to open, without new bytes.
     pub(super) unopened: bool,
-    /// What came and is still to pass the connection's transport, if it has one.
-    pub(super) wire: LinkBuffer,
+    /// This side has sent its end: what the peer still sends is thrown away, so many bytes at most.
+    pub(super) linger: Option<usize>,
 }
 
 /// What a read gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filled {
-    /// Bytes came.
-    Some,
+    /// Bytes came: so many over the wire, or out of the transport if those are more.
+    Some(usize),
     /// None are there now.
     Nothing,
     /// The stream has ended.
@@ -61,14 +61,14 @@ impl Recv {
 
     /// Whether a part of a frame is there, or bytes of the wire that may become one.
     pub(super) fn has_partial(&self) -> bool {
-        !self.input.is_empty() || !self.wire.is_empty()
+        !self.input.is_empty() || self.wire.as_ref().is_some_and(|wire| !wire.is_empty())
     }
 
     /// Keeps what is left in little memory.
     pub(super) fn compact(&mut self) {
         self.input.compact_small();
-        if !self.wire.is_empty() {
-            self.wire.compact_small();
+        if let Some(wire) = self.wire.as_mut().filter(|wire| !wire.is_empty()) {
+            wire.compact_small();
         }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) enum Sent {
 impl Conn {
     /// Sends what is readable in `bytes` after all that was given before, and leaves none of it there.
     /// What the socket does not take waits.
+    #[inline]
     pub(crate) fn send(self: &Arc<Self>, bytes: &mut LinkBuffer) {
         let Some(layer) = self.layer() else { return write_lock::send(self, bytes) };
         self.seal(layer, bytes);
@@ -57,10 +58,11 @@ impl Conn {
         self.schedule(event::FLUSH);
     }
 
-    /// Sends as [`send`](Self::send) does, at the end of a turn: where the runtime gathers, together with the
+    /// Sends as [`send`](Self::send) does, at the end of a turn: where the runtime `gathers`, together with the
     /// output of other turns.
-    pub(super) fn send_by_turn(self: &Arc<Self>, bytes: &mut LinkBuffer) {
-        if !self.runtime.gathers() || !self.gathers() || bytes.node_count() != 1 {
+    #[inline]
+    pub(super) fn send_by_turn(self: &Arc<Self>, bytes: &mut LinkBuffer, gathers: bool) {
+        if !gathers || !self.gathers() || bytes.node_count() != 1 {
             return self.send(bytes);
         }
         write_lock::offer(self, bytes, |bytes| {

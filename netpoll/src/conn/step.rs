@@ -23,6 +23,7 @@ impl Step<'_, '_> {
     ///
     /// # Errors
     /// As [`Recv::read`].
+    #[inline]
     pub(crate) fn read(&mut self, want: usize) -> Result<Filled> {
         match &mut self.recv {
             Some(recv) => recv.read(&self.conn.conn, Some(&mut self.intake), want),

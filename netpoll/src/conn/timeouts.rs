@@ -19,14 +19,18 @@ pub(super) enum Judged {
 
 impl Conn {
     /// A frame that has begun must be whole in time; what is left of one is kept in little memory.
+    #[inline]
     pub(super) fn watch_frame(&self, recv: &mut Recv) {
-        if !recv.has_partial() {
-            recv.input.tidy();
-            if recv.frame_at.take().is_some() {
-                self.deadlines.clear(Kind::Frame);
-            }
-            return;
+        if recv.has_partial() {
+            return self.watch_partial(recv);
         }
+        recv.input.tidy();
+        if recv.frame_at.take().is_some() {
+            self.deadlines.clear(Kind::Frame);
+        }
+    }
+
+    fn watch_partial(&self, recv: &mut Recv) {
         recv.compact();
         let at = recv.consumed();
         if self.deadlines.get(Kind::Frame).is_none() || recv.frame_at != Some(at) {

@@ -84,6 +84,7 @@ pub(super) enum Turned {
 }
 
 impl Connection {
+    #[inline]
     fn take_turn(&self, scratch: &mut Scratch, word: u32) -> Turned {
         let conn = &self.conn;
         if conn.pending() > 0 && word & (event::IO | event::FLUSH) != 0 {
@@ -131,6 +132,7 @@ impl Connection {
     }
 
     /// Runs the handler on what was received.
+    #[inline]
     fn serve(
         &self,
         handler: &Arc<dyn Handler>,
@@ -149,9 +151,9 @@ impl Connection {
         if timer && let Some(recv) = &mut recv {
             recv.readable = true;
         }
-        let &mut Scratch { ref mut block, ref mut out, looked, .. } = scratch;
+        let &mut Scratch { ref mut block, ref mut out, looked, room, gathers, .. } = scratch;
         out.renew_spare();
-        let mut step = Step { conn: self, recv, out, intake: Intake { block, looked } };
+        let mut step = Step { conn: self, recv, out, intake: Intake { block, looked, room } };
         if let Some(recv) = &mut step.recv
             && mem::take(&mut recv.full)
         {
@@ -174,7 +176,7 @@ impl Connection {
         }
         out.flush();
         if !out.is_empty() && !conn.is_over() {
-            conn.send_by_turn(out);
+            conn.send_by_turn(out, gathers);
         }
         out.spend();
         let recv = recv.or_else(|| conn.recv.take());
@@ -213,6 +215,7 @@ impl Conn {
     }
 
     /// Brings the connection into the state that the step's end asks for.
+    #[inline]
     fn settle(
         self: &Arc<Self>,
         handler: &Arc<dyn Handler>,

@@ -35,6 +35,7 @@ impl Conn {
     }
 
     /// Writes what nothing waits before, and counts what the socket does not take.
+    #[inline]
     fn write_fresh(self: &Arc<Self>, out: &mut LinkBuffer) -> Written {
         if let Err(e) = self.write_all(out, |_| {}) {
             out.spend();
@@ -223,11 +224,28 @@ impl Outlet for Arc<Conn> {
         self.put_in_line(bytes);
     }
 
+    #[inline]
     fn write(&self, last: &mut LinkBuffer) -> Written {
         if self.pending() == 0 { self.write_fresh(last) } else { self.write_line(last) }
     }
 
+    #[inline]
     fn stopped(&self, word: u32) {
+        let ends = mark::FINISHED | mark::ABORTING | mark::CLOSING | mark::SHUT;
+        if word & (ends | mark::FULL | mark::WAITING) != 0 {
+            self.tell_of_writing(word);
+        }
+    }
+
+    fn ended(&self) {
+        self.send.lock().clear();
+        self.pending.store(0, Relaxed);
+    }
+}
+
+impl Conn {
+    /// Tells who may wait for the end of writing, or for room; `word` is that of the writer's end.
+    fn tell_of_writing(self: &Arc<Self>, word: u32) {
         // The turn that ends the connection, or one direction of it, may wait for this.
         let ends = word & (mark::FINISHED | mark::ABORTING) != 0;
         let drained = word & (mark::CLOSING | mark::SHUT) != 0 && self.pending() == 0;
@@ -241,10 +259,5 @@ impl Outlet for Arc<Conn> {
         if ends || drained {
             self.schedule(event::FLUSH);
         }
-    }
-
-    fn ended(&self) {
-        self.send.lock().clear();
-        self.pending.store(0, Relaxed);
     }
 }

@@ -76,7 +76,6 @@ pub(crate) type Ready = Vec<Arc<dyn Turn>>;
 ///
 /// A turn that consumes all it reads leaves the block to the next one, so that idle connections hold
 /// none.
-#[derive(Default)]
 pub(crate) struct Scratch {
     /// The current block, made on first use and kept from turn to turn.
     pub(crate) block: Option<BlockMut>,
@@ -87,4 +86,22 @@ pub(crate) struct Scratch {
     /// Set by a turn that has queued more: itself, where it hears of what comes by memory, or a future that waited
     /// for it. The worker may run that without a look at the selector before.
     pub(crate) by_memory: bool,
+    /// The runtime's `buffer_size`.
+    pub(crate) room: usize,
+    /// True if workers gather the sends of several turns.
+    pub(crate) gathers: bool,
+}
+
+impl Scratch {
+    /// Creates what a worker lends, without blocks.
+    pub(super) fn new(room: usize, gathers: bool) -> Self {
+        let (block, looked, out) = (None, None, LinkBuffer::default());
+        Self { block, looked, out, by_memory: false, room, gathers }
+    }
+
+    /// Returns what it has, and leaves no blocks.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.room, self.gathers);
+        std::mem::replace(self, empty)
+    }
 }

@@ -56,7 +56,7 @@ pub(super) fn main(shared: &Weak<Shared>, shard: usize) {
         gathered: List::default(),
         most: if shared.gathers() { MOST } else { 1 },
         results: Vec::new(),
-        scratch: Scratch::default(),
+        scratch: Scratch::new(shared.settings.buffer_size, shared.gathers()),
         events: Events::with_capacity(EVENTS),
         ready: Ready::new(),
         shared,
@@ -265,7 +265,7 @@ impl Worker {
     /// Gives up all memory that is kept between turns.
     fn clear(&mut self) {
         // A lent block's destructor is its lender's.
-        guard::discard(Place::BytesDrop, std::mem::take(&mut self.scratch));
+        guard::discard(Place::BytesDrop, self.scratch.take());
         mem::trim();
     }
 

@@ -204,14 +204,21 @@ impl<S: Service> Receive for Requests<'_, S> {
         })
     }
 
+    #[inline]
     fn quiet(&mut self, step: &mut Step<'_, '_>) -> Result<After> {
         if let Some(recv) = &step.recv {
             S::Request::early(&mut self.state.scan, recv, step.out)?;
         }
+        if self.handler.owner.drains() { self.drain(step) } else { Ok(After::Wait) }
+    }
+}
+
+impl<S: Service> Requests<'_, S> {
+    /// Ends a step of a server that drains: says goodbye, and closes the connection once it has been idle for
+    /// long enough.
+    #[cold]
+    fn drain(&mut self, step: &mut Step<'_, '_>) -> Result<After> {
         let handler = self.handler;
-        if !handler.owner.drains() {
-            return Ok(After::Wait);
-        }
         let leaves = match self.state.leaves {
             Some(leaves) => leaves,
             None => *self.state.leaves.insert(handler.say_goodbye(step)?),

@@ -125,7 +125,7 @@ impl<F: Frame + 'static> Take for F {
     type Held = (LinkSlice, Arena);
     type Loan = Arena;
 
-    #[inline]
+    #[inline(always)] // each has one caller, in the turn
     fn find(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
         frames::find::<F>(scan, recv, max)
     }
@@ -146,12 +146,12 @@ impl<F: Frame + 'static> Take for F {
         Ok(frame::decode::<F>(&*bytes, bytes.len(), arena)?)
     }
 
-    #[inline]
+    #[inline(always)] // each has one caller, in the turn
     fn lend(_: &mut F::Scan, _: &Arc<Conn>, _: &mut Option<Box<Recv>>, _: usize) -> Result<Arena> {
         Ok(Arena::new())
     }
 
-    #[inline]
+    #[inline(always)] // each has one caller, in the turn
     fn borrow<'r>(
         arena: &'r mut Self::Loan,
         recv: &'r Option<Box<Recv>>,
@@ -174,7 +174,7 @@ impl<F: Frame + 'static> Take for F {
         F::metadata_of(request, name)
     }
 
-    #[inline]
+    #[inline(always)] // each has one caller, in the turn
     fn settle(_arena: Arena, recv: &mut Option<Box<Recv>>, n: usize) {
         if let Some(recv) = recv {
             recv.input.pass(n).expect("the frame is there");

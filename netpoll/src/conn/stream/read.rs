@@ -69,7 +69,7 @@ impl ReadHalf {
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.reader.is_empty() {
             match self.reader.read(self.want) {
-                Ok(Filled::Some) => {
+                Ok(Filled::Some(_)) => {
                     let came = self.reader.len();
                     if came >= self.want {
                         self.want = MOST.min(2 * self.want);
