@@ -340,6 +340,7 @@ impl LinkBuffer {
         joins
     }
 
+    #[inline]
     fn flush_all(&mut self) {
         while let Some(piece) = self.more.as_mut().and_then(|m| m.pieces.pop_front()) {
             self.unflushed -= piece.len();

@@ -56,13 +56,14 @@ pub(crate) struct Conn {
     /// Address of the state in `recv`, whoever has it, for prefetching.
     pub(super) recv_at: usize,
     pub(super) options: Arc<Settings>,
-    pub(super) shard: Arc<Shard>,
+    pub(super) id: u64,
     /// Bytes that the system has taken in all; changed by the writer alone.
     pub(super) written: AtomicU64,
     /// Bytes that came over the wire in all; changed by whoever reads.
     pub(super) came: AtomicU64,
     // Its first field ends what every turn touches.
     pub(super) deadlines: Deadlines,
+    pub(super) shard: Arc<Shard>,
     pub(super) runtime: Arc<Shared>,
     pub(super) send: Mutex<LinkBuffer>,
     /// See [`Conn::layer`].
@@ -71,7 +72,6 @@ pub(crate) struct Conn {
     /// Handles in users' hands; see [`Handle`](super::handle::Handle).
     pub(super) handles: AtomicUsize,
     pub(super) token: OnceLock<Token>,
-    pub(super) id: u64,
     pub(super) peer: PeerAddress,
     pub(super) local: OnceLock<PeerAddress>,
     pub(super) reason: OnceLock<CloseReason>,

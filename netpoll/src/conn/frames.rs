@@ -20,7 +20,7 @@ pub(crate) enum Found {
 ///
 /// # Errors
 /// The bytes are no frame, or too large a one, or the stream ends within one (`Eof`).
-#[inline]
+#[inline(always)] // one caller of a kind, in its turn
 pub(crate) fn find<F: Frame>(scan: &mut F::Scan, recv: &Recv, max: usize) -> Result<Found> {
     if recv.input.is_empty() {
         return Ok(Found::Need(F::MIN.max(1)));

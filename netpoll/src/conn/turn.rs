@@ -20,7 +20,7 @@ use super::{
     wait::News,
 };
 use crate::{
-    sched::turn::{Scratch, Turn, fetch},
+    sched::turn::{About, Scratch, Turn, fetch},
     sys::prefetch,
 };
 
@@ -57,20 +57,17 @@ impl Turn for Conn {
         }
     }
 
-    fn connection(&self) -> Option<u64> {
-        Some(self.id)
+    fn about(&self) -> About {
+        // A handshake computes for longer than a handler that is pure computation may.
+        let never = mark::DETACHED | mark::HANDSHAKING;
+        let inline = self.state_word.load() & (mark::INLINE | never) == mark::INLINE;
+        About { connection: Some(self.id), inline }
     }
 
     fn is_handler(&self) -> bool {
         // Without a handler a turn is the runtime's own work, such as a dial's handshake: a handler may be
         // waiting for it.
         self.handler().is_some_and(|handler| !handler.brief())
-    }
-
-    fn inline(&self) -> bool {
-        // A handshake computes for longer than a handler that is pure computation may.
-        let never = mark::DETACHED | mark::HANDSHAKING;
-        self.state_word.load() & (mark::INLINE | never) == mark::INLINE
     }
 }
 

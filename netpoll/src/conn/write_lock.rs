@@ -58,6 +58,7 @@ enum Released {
 }
 
 /// Sends `bytes` after all that was given before. They are left where the connection has ended.
+#[inline]
 pub(super) fn send<O: Outlet>(outlet: &O, bytes: &mut O::Bytes) {
     if claim(outlet.state_word()) {
         return write_out(outlet, bytes);

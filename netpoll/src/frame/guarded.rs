@@ -64,7 +64,7 @@ fn impossible(n: usize, there: usize) -> ScanError {
 ///
 /// # Errors
 /// That of `decode`; or it panicked.
-#[inline]
+#[inline(always)] // as for the call that it guards
 pub(crate) fn decode<T>(
     place: Place,
     decode: impl FnOnce() -> Result<T, DecodeError>,

@@ -24,14 +24,9 @@ pub(crate) trait Turn: Send + Sync {
     /// Begins to fetch what this refers to and its turn touches: it runs next.
     fn fetch_parts(&self) {}
 
-    /// The number of the connection whose handlers the turn runs, if it is one's.
-    fn connection(&self) -> Option<u64> {
-        None
-    }
-
-    /// Returns `true` if this turn is pure computation: the monitor does not revoke its shard.
-    fn inline(&self) -> bool {
-        false
+    /// What a worker has to know before it runs the turn.
+    fn about(&self) -> About {
+        About::default()
     }
 
     /// Returns `true` if this turn may run a handler, and so needs a place among the `max_workers`. The
@@ -39,6 +34,15 @@ pub(crate) trait Turn: Send + Sync {
     fn is_handler(&self) -> bool {
         true
     }
+}
+
+/// What a worker has to know of a turn before it runs it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About {
+    /// The number of the connection whose handlers the turn runs, if it is one's.
+    pub(crate) connection: Option<u64>,
+    /// True if this turn is pure computation: the monitor does not revoke its shard.
+    pub(crate) inline: bool,
 }
 
 /// Something that is registered with a poller. Called by the poller's driver: short, never waiting.

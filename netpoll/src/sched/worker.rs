@@ -13,7 +13,7 @@ use super::{
     ownership::Ticket,
     shard::Shard,
     shared::Shared,
-    turn::{Ready, Scratch, Source, TOUCHED, Turn, fetch},
+    turn::{About, Ready, Scratch, Source, TOUCHED, Turn, fetch},
 };
 use crate::{
     counters::{self, Counter},
@@ -242,8 +242,8 @@ impl Worker {
     fn run(&mut self, shard: &Arc<Shard>, turn: Arc<dyn Turn>) -> bool {
         counters::add(Counter::Turns, 1);
         self.unlooked += 1;
-        self.context.runs(turn.connection());
-        let inline = turn.inline();
+        let About { connection, inline } = turn.about();
+        self.context.runs(connection);
         // At the limit of handlers, tasks and the runtime's own work keep their shard until they wait: no
         // more threads come of them.
         if inline || !self.shared.pool.may_start() {
@@ -418,7 +418,7 @@ impl Worker {
 
     /// Runs a turn without a shard.
     fn run_late(&mut self, turn: Arc<dyn Turn>) {
-        self.context.runs(turn.connection());
+        self.context.runs(turn.about().connection);
         if guard::run(Place::Worker, || turn.run(&mut self.scratch)).is_err() {
             self.clear();
         }

@@ -29,7 +29,7 @@ use crate::{
     observe::Watch,
     sched::{
         BoxFuture, is_late,
-        turn::{Scratch, Turn},
+        turn::{About, Scratch, Turn},
     },
 };
 
@@ -108,8 +108,8 @@ impl<S: Service> BatchOwner for BatchRunner<S> {
 }
 
 impl<S: Service> Turn for BatchRunner<S> {
-    fn connection(&self) -> Option<u64> {
-        Some(self.conn.conn.id())
+    fn about(&self) -> About {
+        About { connection: Some(self.conn.conn.id()), inline: false }
     }
 
     fn run(self: Arc<Self>, _scratch: &mut Scratch) {

@@ -27,6 +27,32 @@ pub(super) fn retry(
     }
 }
 
+/// Makes a call that transfers bytes, again where a signal interrupted it, and counts it and them.
+///
+/// # Errors
+/// Those of `call`.
+#[inline]
+pub(super) fn transfer(
+    calls: Counter,
+    bytes: Counter,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match call() {
+            Ok(n) => {
+                counters::add_both((calls, 1), (bytes, n as u64));
+                return Ok(n);
+            }
+            Err(e) => {
+                counters::add(calls, 1);
+                if e.kind() != io::ErrorKind::Interrupted {
+                    return Err(e);
+                }
+            }
+        }
+    }
+}
+
 /// The result of a call that returns a size, or a negative number on failure.
 #[inline]
 pub(super) fn size(result: isize) -> io::Result<usize> {

@@ -10,7 +10,7 @@ use crate::{
     poller::{Event, Interest, Readiness},
     sched::{
         state_word::StateWord,
-        turn::{Ready, Scratch, Source, Turn},
+        turn::{About, Ready, Scratch, Source, Turn},
     },
 };
 
@@ -82,8 +82,8 @@ impl Turn for Serving {
         }
     }
 
-    fn inline(&self) -> bool {
-        self.mode == Mode::Inline
+    fn about(&self) -> About {
+        About { connection: None, inline: self.mode == Mode::Inline }
     }
 }
 

@@ -208,7 +208,7 @@ impl Endpoint {
     }
 
     /// Reads up to `into.len()` bytes; 0 is the end of the stream, if `into` is not empty.
-    #[inline]
+    #[inline(always)] // a comparison and a system call
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Socket(socket) => socket.read(into),
@@ -227,7 +227,7 @@ impl Endpoint {
     }
 
     /// Writes some of `bytes`: as many as there is room for.
-    #[inline]
+    #[inline(always)] // a comparison and a system call
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Socket(socket) => socket.write(bytes),
