@@ -17,7 +17,7 @@ fn panic(panicked: &Panicked) -> FrameErrorKind {
 /// # Errors
 /// That of `scan`; it panicked; or it answered what cannot be: a frame of no bytes, of more than
 /// there are, or of more than `max`.
-#[inline]
+#[inline(always)] // as for the call that it guards
 pub(crate) fn scan(
     place: Place,
     w: &Window<'_>,

@@ -31,7 +31,7 @@ pub(super) fn retry(
 ///
 /// # Errors
 /// Those of `call`.
-#[inline]
+#[inline(always)] // around a system call
 pub(super) fn transfer(
     calls: Counter,
     bytes: Counter,

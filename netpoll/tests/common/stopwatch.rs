@@ -1,7 +1,9 @@
 //! Upper bounds of time on a machine that others use too.
 //!
 //! A thread of its own sleeps a millisecond again and again, and adds up by how much too late it woke.
-//! What is measured beside it may take that much longer, for each of the threads that it goes through.
+//! What is measured beside it may take that much longer, for each of the threads that it goes through. A thread
+//! that sleeps is woken before others get their turn: for how long threads waited for a processor is what
+//! Linux counts as pressure.
 
 use std::{
     sync::{
@@ -38,16 +40,28 @@ fn late() -> Duration {
     Duration::from_nanos(LATE.load(SeqCst))
 }
 
+/// How often Linux adds up the pressure.
+const PRESSURE: Duration = Duration::from_millis(2_100);
+
+/// For how long some thread of this machine has waited for a processor, where the system tells; the last
+/// seconds may be missing.
+fn pressure() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").ok()?;
+    let total = text.lines().next()?.rsplit_once("total=")?.1;
+    Some(Duration::from_micros(total.trim().parse().ok()?))
+}
+
 /// Measures from its start on.
 #[derive(Clone, Copy)]
 pub struct Stopwatch {
     since: Instant,
     late: Duration,
+    pressure: Option<Duration>,
 }
 
 impl Stopwatch {
     pub fn start() -> Self {
-        Self { late: late(), since: Instant::now() }
+        Self { late: late(), pressure: pressure(), since: Instant::now() }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -60,7 +74,10 @@ impl Stopwatch {
         while NAPS.load(SeqCst) == naps {
             thread::sleep(NAP);
         }
-        (late() - self.late) * CHAIN
+        let late = (late() - self.late) * CHAIN;
+        let Some(before) = self.pressure else { return late };
+        thread::sleep(PRESSURE);
+        late + pressure().map_or(Duration::ZERO, |now| now.saturating_sub(before))
     }
 
     /// What has passed is less than `limit`, and what this machine adds to it.
