@@ -234,7 +234,7 @@ async fn pass(
         seen(&message);
         writer.put(&message)?;
         let full = poll_fn(|cx| Poll::Ready(room(cx).is_pending())).await;
-        if full || writer.len() >= BATCH {
+        if full || writer.malloc_len() >= BATCH {
             writer.flush_async().await?;
         }
         if full {

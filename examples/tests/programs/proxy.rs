@@ -136,8 +136,7 @@ fn message(len: usize) -> Vec<u8> {
 
 /// Clients that send to a server that reads nothing: no thread each, a bounded amount of memory each, and
 /// other sessions go on.
-#[test]
-fn stalled_sessions_cost_little() {
+fn stalled_sessions_cost_little(program: &str, threads_at_most: u64) {
     const EACH_KB: u64 = 1024;
     let full = std::env::var_os("NETPOLL_FULL").is_some();
     let sessions = if full { 1000 } else { 50 };
@@ -145,8 +144,7 @@ fn stalled_sessions_cost_little() {
     let to = listener.local_addr().unwrap().to_string();
     // Fewer workers than sessions: were one of them held by each, nothing would go on.
     let workers = ["--pollers", "2", "--max-workers", "8"];
-    let proxy =
-        Server::start_with(env!("CARGO_BIN_EXE_proxy"), &[&["--to", &to], &workers[..]].concat());
+    let proxy = Server::start_with(program, &[&["--to", &to], &workers[..]].concat());
     let connect = || {
         let mut client = proxy.connect();
         client.write_all(&START_UP).unwrap();
@@ -197,12 +195,22 @@ fn stalled_sessions_cost_little() {
         "{sessions} stalled sessions: p99 {alone:?} before and {beside:?} beside them, {threads} and {threads_now} \
          threads, {memory} and {memory_now} kB"
     );
-    assert!(threads_now <= 20, "{threads_now} threads, {threads} before");
+    assert!(threads_now <= threads_at_most, "{threads_now} threads, {threads} before");
     let most = memory + 20_000 + EACH_KB * sessions as u64;
     assert!(memory_now <= most, "{memory_now} kB, {memory} kB before");
     if full {
         assert!(beside <= alone * 10 + Duration::from_millis(50), "{beside:?}, {alone:?} before");
     }
+}
+
+#[test]
+fn stalled_sessions_of_the_proxy_cost_little() {
+    stalled_sessions_cost_little(env!("CARGO_BIN_EXE_proxy"), 20);
+}
+
+#[test]
+fn stalled_sessions_of_the_proxy_of_messages_cost_little() {
+    stalled_sessions_cost_little(env!("CARGO_BIN_EXE_pg_proxy"), 30);
 }
 
 #[test]
