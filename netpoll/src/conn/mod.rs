@@ -27,6 +27,8 @@
 
 mod arrivals;
 mod cancel;
+#[cfg(feature = "serde")]
+mod config;
 mod connection;
 mod copy;
 pub(crate) mod core;

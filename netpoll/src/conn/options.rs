@@ -109,6 +109,10 @@ macro_rules! define {
         /// let options = ConnectionOptions::new().idle_timeout(Duration::from_secs(60)).max_frame(1 << 20);
         /// assert_eq!(options.write_timeout, Some(Duration::from_secs(30)));
         /// ```
+        ///
+        /// With the feature `serde` they stand in configuration files, where durations and sizes are written as
+        /// people write them: `{"idle_timeout": "5m", "read_timeout": "none", "max_frame": "8MiB"}`. What a file
+        /// leaves out has its default; an unknown name is an error that lists those that there are.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct ConnectionOptions {
