@@ -38,6 +38,8 @@ pub(super) struct Start<L> {
     pub(super) id: u64,
     pub(super) connection: Arc<L>,
     pub(super) call: Arc<Call<L>>,
+    /// Calls that were assigned to the connection before.
+    pub(super) turn: u64,
     /// Idle time of the connection, if it has no other call.
     pub(super) idle: Option<Duration>,
 }

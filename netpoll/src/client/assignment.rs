@@ -112,8 +112,8 @@ impl<L> Connections<L> {
         }
     }
 
-    /// Fails the queued calls, except for idempotent ones that have lost a connection, and for all of them
-    /// soon after a goodbye: a server that restarts is back soon.
+    /// Fails the queued calls, except for idempotent ones that may try again, and for all of them soon after a
+    /// goodbye: a server that restarts is back soon.
     pub(super) fn give_up(&self, state: &mut Entries<L>, actions: &mut Actions<L>) {
         // Without probation none is dialled again.
         let patient = self.endpoints.has_probation()
@@ -213,12 +213,14 @@ impl<L> Connections<L> {
         let idle = (entry.in_flight == 0).then(|| call.begun.since(entry.used));
         entry.used = call.begun;
         entry.in_flight += 1;
+        let turn = entry.assigned;
+        entry.assigned += 1;
         state.in_flight += 1;
         let connection = entry.connection.clone();
         if entry.in_flight >= self.limits.capacity {
             state.unready(id);
         }
-        actions.start(Start { id, connection, call, idle });
+        actions.start(Start { id, connection, call, turn, idle });
     }
 }
 

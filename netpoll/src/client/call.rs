@@ -173,7 +173,7 @@ impl<L> Call<L> {
     /// Returns whether a queued call goes on waiting although no endpoint can be reached now. Counts an
     /// attempt.
     pub(super) fn may_wait_for_an_endpoint(&self) -> bool {
-        self.manner == Manner::Idempotent && self.tries.load(Relaxed) > 0 && self.may_try_again()
+        self.manner == Manner::Idempotent && self.may_try_again()
     }
 
     /// Ends the call, unless it has ended. Returns whether its caller gets `result`.

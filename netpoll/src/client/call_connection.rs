@@ -64,10 +64,12 @@ pub(super) trait Matching: Send + Sync + Sized + 'static {
 
     fn new(spec: &Self::Spec) -> Self;
 
-    /// Starts a call.
+    /// Starts a call, which was assigned to the connection after `turn` others. Several threads start calls: a
+    /// later one may come here first.
     fn start(
         connection: &Arc<CallConnection<Self>>,
         call: Arc<CallOf<Self>>,
+        turn: u64,
     ) -> Started<CallConnection<Self>>;
 
     /// Abandons a call whose caller has left; `outcome` is for the endpoint's health.

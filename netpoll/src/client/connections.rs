@@ -244,6 +244,7 @@ impl<L> Connections<L> {
             connection,
             endpoint,
             in_flight: 0,
+            assigned: 0,
             ready: true,
             shard,
             retired: false,

@@ -58,6 +58,8 @@ pub(super) struct Entry<L> {
     pub(super) connection: Arc<L>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) in_flight: usize,
+    /// Calls that were assigned to it in all.
+    pub(super) assigned: u64,
     pub(super) ready: bool,
     /// The number of the shard that its poller belongs to.
     pub(super) shard: usize,

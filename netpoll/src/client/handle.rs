@@ -245,7 +245,7 @@ where
     }
 
     /// Makes all calls at once and blocks this thread until all have ended. Returns the results in the
-    /// order of the requests.
+    /// order of the requests, in which a pipeline also sends those of one connection.
     ///
     /// ```no_run
     /// # use netpoll::{Frame, client::Client};

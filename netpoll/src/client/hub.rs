@@ -122,7 +122,7 @@ impl<M: Matching> Hub<M> {
     }
 
     fn start(&self, start: Start<CallConnection<M>>) -> Actions<CallConnection<M>> {
-        let Start { id, connection, call, idle } = start;
+        let Start { id, connection, call, turn, idle } = start;
         if !self.is_sound(&connection.conn, idle) {
             // Found dead before a byte of the call was written.
             connection.count_stale();
@@ -134,7 +134,7 @@ impl<M: Matching> Hub<M> {
             // Otherwise its own turn ends it, after it has read what came before, with its own reason.
             return self.connections.again(&call);
         }
-        match M::start(&connection, call) {
+        match M::start(&connection, call, turn) {
             Started::Taken => Actions::default(),
             Started::Sent(call) => {
                 // That it was sent says nothing of the endpoint.

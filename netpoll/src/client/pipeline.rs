@@ -5,8 +5,10 @@
 //!   start ──▶ outbox ──(one sender at a time)──▶ socket
 //!        └──▶ queue: [answered next] [..] [abandoned] [behind it ..]
 //! ```
-//! A call and its request are queued together, under one lock, so that their orders agree. Whoever finds
-//! nobody sending sends the outbox, which meanwhile gathers the requests of other callers.
+//! A call and its request are queued together, under one lock, so that their orders agree: in that in which
+//! calls are assigned to the connection. Calls of a batch are started by several threads, and one that comes
+//! before its turn waits for those before it. Whoever finds nobody sending sends the outbox, which meanwhile
+//! gathers the requests of other callers.
 //!
 //! A call that is abandoned keeps its place: its reply is still to come, and is dropped then. Those before it
 //! are not affected, and those behind it wait for the late reply, each until its own deadline. The connection
@@ -14,7 +16,7 @@
 //! it, and so does a malformed reply.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     iter, mem,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
@@ -40,8 +42,22 @@ struct State<C, R> {
     /// Requests that nobody sends yet: those of the last `unsent` calls.
     outbox: Vec<R>,
     unsent: usize,
+    /// Calls that took their turn.
+    turns: u64,
+    /// Those that came before their turn, by their turns.
+    early: BTreeMap<u64, Turn<C, R>>,
     sending: bool,
     over: bool,
+}
+
+/// What a call does when its turn comes.
+enum Turn<C, R> {
+    /// It is sent, and waits for its reply.
+    Call(Queued<C>, R),
+    /// It is sent.
+    OneWay(R),
+    /// Nothing: its caller left before.
+    Nothing,
 }
 
 /// A call that waits for its reply.
@@ -53,20 +69,39 @@ enum Queued<C> {
 
 impl<C, R> State<C, R> {
     fn new() -> Self {
-        let (queue, outbox) = (VecDeque::new(), Vec::new());
-        Self { queue, outbox, unsent: 0, sending: false, over: false }
+        let (queue, outbox, early) = (VecDeque::new(), Vec::new(), BTreeMap::new());
+        Self { queue, outbox, unsent: 0, turns: 0, early, sending: false, over: false }
     }
 
-    /// Queues a call with its request.
-    fn push(&mut self, call: C, request: R) {
-        self.queue.push_back(Queued::Waiting(call));
-        self.unsent += 1;
-        self.put(request);
+    /// Queues what has the turn number `turn`, and what waited for it; or keeps it until its turn.
+    fn take_turn(&mut self, turn: u64, what: Turn<C, R>) {
+        if turn != self.turns {
+            self.early.insert(turn, what);
+            return;
+        }
+        let mut next = Some(what);
+        while let Some(what) = next {
+            match what {
+                Turn::Call(call, request) => {
+                    self.queue.push_back(call);
+                    self.unsent += 1;
+                    self.outbox.push(request);
+                }
+                Turn::OneWay(request) => self.outbox.push(request),
+                Turn::Nothing => {}
+            }
+            self.turns += 1;
+            next = self.early.remove(&self.turns);
+        }
     }
 
-    /// Queues a request without a reply.
-    fn put(&mut self, request: R) {
-        self.outbox.push(request);
+    /// Returns the calls that wait, those before their turn too.
+    fn waiting(&mut self) -> impl Iterator<Item = &mut Queued<C>> {
+        let early = self.early.values_mut().filter_map(|what| match what {
+            Turn::Call(call, _) => Some(call),
+            _ => None,
+        });
+        self.queue.iter_mut().chain(early)
     }
 
     /// Takes what is to be sent. `None`: somebody else sends, or there is nothing.
@@ -100,21 +135,23 @@ impl Matching for InOrder {
     fn start(
         connection: &Arc<CallConnection<Self>>,
         call: Arc<CallOf<Self>>,
+        turn: u64,
     ) -> Started<CallConnection<Self>> {
-        {
+        let gone = {
             let state = &mut *connection.calls.0.lock();
             if state.over {
                 return Started::ConnectionGone(call);
             }
             let place = Place::Connection { connection: connection.clone(), number: 0, sent: true };
-            if !call.move_to(place) {
-                return Started::CallGone(call);
-            }
-            match call.manner {
-                Manner::OneWay => state.put(call.request.clone()),
-                _ => state.push(call.clone(), call.request.clone()),
-            }
-        }
+            let here = call.move_to(place);
+            let what = match call.manner {
+                _ if !here => Turn::Nothing,
+                Manner::OneWay => Turn::OneWay(call.request.clone()),
+                _ => Turn::Call(Queued::Waiting(call.clone()), call.request.clone()),
+            };
+            state.take_turn(turn, what);
+            !here
+        };
         let conn = &connection.conn.conn;
         send_queued(&connection.calls.0, |requests| {
             let mut bytes = LinkBuffer::new();
@@ -122,7 +159,11 @@ impl Matching for InOrder {
             bytes.flush();
             conn.send(&mut bytes);
         });
-        if call.manner == Manner::OneWay { Started::Sent(call) } else { Started::Taken }
+        match call.manner {
+            _ if gone => Started::CallGone(call),
+            Manner::OneWay => Started::Sent(call),
+            _ => Started::Taken,
+        }
     }
 
     fn abandon(
@@ -136,9 +177,9 @@ impl Matching for InOrder {
             let state = &mut *connection.calls.0.lock();
             let is_it =
                 |it: &&mut Queued<_>| matches!(it, Queued::Waiting(has) if Arc::ptr_eq(has, call));
-            let Some(it) = state.queue.iter_mut().find(is_it) else { return };
+            let Some(it) = state.waiting().find(is_it) else { return };
             *it = Queued::Abandoned;
-            state.queue.iter().all(|it| matches!(it, Queued::Abandoned))
+            state.waiting().all(|it| matches!(it, Queued::Abandoned))
         };
         connection.not_answered(outcome);
         connection.blame_this_side();
@@ -156,7 +197,11 @@ impl Matching for InOrder {
         let state = &mut *connection.calls.0.lock();
         state.over = true;
         let sent = state.queue.len() - state.unsent;
-        let calls = state.queue.drain(..).enumerate();
+        let early = mem::take(&mut state.early).into_values().filter_map(|what| match what {
+            Turn::Call(call, _) => Some(call),
+            _ => None,
+        });
+        let calls = state.queue.drain(..).chain(early).enumerate();
         let waiting = |(at, it)| match it {
             Queued::Waiting(call) => Some((call, at >= sent)),
             Queued::Abandoned => None,
@@ -202,7 +247,8 @@ mod models {
     use super::*;
     use crate::primitive::thread;
 
-    /// Two callers queue and send: all requests leave, in the order in which their calls are queued.
+    /// Two callers queue and send: all requests leave, in the order in which their calls were assigned,
+    /// whoever comes first.
     #[test]
     fn loom_requests_leave_in_the_order_of_their_calls() {
         loom::model(|| {
@@ -211,19 +257,21 @@ mod models {
             let caller = |name: u8| {
                 let (state, socket) = (state.clone(), socket.clone());
                 move || {
-                    state.lock().push(name, name);
+                    let what = Turn::Call(Queued::Waiting(name), name);
+                    state.lock().take_turn(u64::from(name), what);
                     send_queued(&state, |requests| socket.lock().extend(requests));
                 }
             };
-            let other = thread::spawn(caller(1));
-            caller(2)();
+            let other = thread::spawn(caller(0));
+            caller(1)();
             other.join().unwrap();
             let state = state.lock();
             let queued = state.queue.iter().map(|it| match it {
                 Queued::Waiting(name) => *name,
                 Queued::Abandoned => unreachable!("nobody leaves"),
             });
-            assert_eq!(*socket.lock(), queued.collect::<Vec<_>>());
+            assert_eq!(queued.collect::<Vec<_>>(), [0, 1]);
+            assert_eq!(*socket.lock(), [0, 1]);
             assert_eq!((state.unsent, state.sending), (0, false));
         });
     }

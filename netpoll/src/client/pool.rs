@@ -47,6 +47,7 @@ impl Matching for OneAtATime {
     fn start(
         connection: &Arc<CallConnection<Self>>,
         call: Arc<CallOf<Self>>,
+        _turn: u64,
     ) -> Started<CallConnection<Self>> {
         let conn = &connection.conn.conn;
         let mut request = LinkBuffer::from(call.request.clone());

@@ -90,6 +90,7 @@ impl Matching for ByNumber {
     fn start(
         connection: &Arc<CallConnection<Self>>,
         call: Arc<CallOf<Self>>,
+        _turn: u64,
     ) -> Started<CallConnection<Self>> {
         let calls = &connection.calls;
         let (started, load) = calls.table.start(connection, call);
