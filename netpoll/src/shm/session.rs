@@ -527,7 +527,9 @@ impl Session {
         }
         if !matches!(stage, Stage::Over) {
             tracing::debug!(%why, peer = %self.peer, "a session in shared memory ended");
-            let unsaid = matches!(stage, Stage::Hello) && state.gone;
+            // The read may find the peer's end before the selector tells of it.
+            let gone = state.gone || is_end(why.kind());
+            let unsaid = matches!(stage, Stage::Hello) && gone;
             let kind = if unsaid { REFUSED } else { io::ErrorKind::ConnectionAborted };
             self.tell(Up::Failed(kind, why.to_string()));
             if let Some(&token) = self.token.get() {
@@ -546,6 +548,12 @@ fn accepts<'a>(
     accept: &'a mut dyn FnMut(ShmStream),
 ) -> Option<&'a mut dyn FnMut(ShmStream)> {
     session.accept.is_some().then_some(accept)
+}
+
+/// Returns true for errors by which a socket tells that its peer has closed it.
+fn is_end(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(kind, UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 fn retired() -> io::Error {
