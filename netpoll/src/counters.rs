@@ -182,19 +182,6 @@ pub(crate) fn add(counter: Counter, n: u64) {
     }
 }
 
-/// Adds to two of this thread's counters, which are found once.
-#[inline]
-pub(crate) fn add_both(one: (Counter, u64), other: (Counter, u64)) {
-    let Some(cells) = CELLS.get() else {
-        add_first(one.0, one.1);
-        return add(other.0, other.1);
-    };
-    for (counter, n) in [one, other] {
-        let cell = &cells.0[counter as usize];
-        cell.store(cell.load(Relaxed) + n, Relaxed);
-    }
-}
-
 #[cold]
 fn add_first(counter: Counter, n: u64) {
     OUTSIDE.join();

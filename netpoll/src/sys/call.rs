@@ -13,7 +13,7 @@ use crate::counters::{self, Counter};
 ///
 /// # Errors
 /// Those of `call`.
-#[inline]
+#[inline(always)] // around a system call
 pub(super) fn retry(
     counter: Counter,
     mut call: impl FnMut() -> io::Result<usize>,
@@ -23,32 +23,6 @@ pub(super) fn retry(
         match call() {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
-        }
-    }
-}
-
-/// Makes a call that transfers bytes, again where a signal interrupted it, and counts it and them.
-///
-/// # Errors
-/// Those of `call`.
-#[inline(always)] // around a system call
-pub(super) fn transfer(
-    calls: Counter,
-    bytes: Counter,
-    mut call: impl FnMut() -> io::Result<usize>,
-) -> io::Result<usize> {
-    loop {
-        match call() {
-            Ok(n) => {
-                counters::add_both((calls, 1), (bytes, n as u64));
-                return Ok(n);
-            }
-            Err(e) => {
-                counters::add(calls, 1);
-                if e.kind() != io::ErrorKind::Interrupted {
-                    return Err(e);
-                }
-            }
         }
     }
 }

@@ -20,7 +20,7 @@ use std::{
 use socket2::{SockRef, Type};
 
 use super::{
-    call::{retry, size, transfer},
+    call::{retry, size},
     options::StreamOptions,
     os,
     sockaddr::{domain, from_system, to_system},
@@ -109,20 +109,24 @@ impl Socket {
     #[inline(always)] // a check and a system call
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let fd = self.raw()?;
-        transfer(Counter::SysRead, Counter::BytesIn, || os::receive(fd, into))
+        let n = retry(Counter::SysRead, || os::receive(fd, into))?;
+        counters::add(Counter::BytesIn, n as u64);
+        Ok(n)
     }
 
     /// Writes some of `bytes`: what the system has room for.
     #[inline(always)] // a check and a system call
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let fd = self.raw()?;
-        transfer(Counter::SysWrite, Counter::BytesOut, || os::send(fd, bytes))
+        let n = retry(Counter::SysWrite, || os::send(fd, bytes))?;
+        counters::add(Counter::BytesOut, n as u64);
+        Ok(n)
     }
 
     /// As [`write`](Self::write), from several parts in turn, of which the first 1,024 are taken.
     pub(crate) fn writev(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let fd = self.raw()?;
-        transfer(Counter::SysWrite, Counter::BytesOut, || {
+        let n = retry(Counter::SysWrite, || {
             // SAFETY: a `msghdr` of zeros means: no address, no parts, no control data.
             let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
             // `IoSlice` has the layout of `iovec`, and the call does not write through it.
@@ -130,7 +134,9 @@ impl Socket {
             message.msg_iovlen = parts.len().min(MAX_PARTS) as _;
             // SAFETY: `message` refers to the first `msg_iovlen` of `parts`, valid for reads.
             size(unsafe { libc::sendmsg(fd, &raw const message, os::SEND_FLAGS) })
-        })
+        })?;
+        counters::add(Counter::BytesOut, n as u64);
+        Ok(n)
     }
 
     /// Looks whether there is a byte to read, and leaves it there: 1 if there is, 0 at the end of
