@@ -2,6 +2,7 @@
 //! answering another client, whose bytes come back unchanged, and keeps nothing of those that ended.
 #![no_main]
 
+mod echo_server;
 #[path = "../../tests/shmipc/memory.rs"]
 mod memory;
 
@@ -15,22 +16,10 @@ use std::{
     },
 };
 
+use echo_server::echo;
 use libfuzzer_sys::fuzz_target;
 use memory::{Memory, WAKE, put, slice_at};
-use netpoll::{Connection, Dialer, EventLoop, Frame, Runtime, frame::Auto, service::Free};
-
-#[derive(Frame)]
-struct Message<'a> {
-    #[frame(len(of = rest))]
-    length: Auto<u32>,
-    #[frame(rest)]
-    body: &'a [u8],
-}
-
-#[netpoll::on_request]
-fn echo<'a>(message: Message<'a>) -> Message<'a> {
-    message
-}
+use netpoll::{Connection, Dialer, EventLoop, Runtime, service::Free};
 
 /// Runs between two looks at what this process has mapped.
 const LOOK: usize = 64;

@@ -6,6 +6,7 @@
 //! signatures of one size each record is as long as in any other run of the same input.
 #![no_main]
 
+mod echo_server;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/common/over_tls.rs"]
 mod over;
@@ -20,11 +21,11 @@ use std::{
     time::Duration,
 };
 
+use echo_server::echo;
 use libfuzzer_sys::fuzz_target;
 use netpoll::{
-    Connection, Dialer, EventLoop, Frame, Runtime,
+    Connection, Dialer, EventLoop, Runtime,
     buf::LinkBuffer,
-    frame::Auto,
     service::Free,
     testing::{Link, Listener, MemoryPeer, Port, Server, settle},
     tls::{
@@ -38,19 +39,6 @@ use netpoll::{
     },
 };
 use over::Session;
-
-#[derive(Frame)]
-struct Message<'a> {
-    #[frame(len(of = rest))]
-    length: Auto<u32>,
-    #[frame(rest)]
-    body: &'a [u8],
-}
-
-#[netpoll::on_request]
-fn echo<'a>(message: Message<'a>) -> Message<'a> {
-    message
-}
 
 /// Runs between two calls on the connection that nobody attacks.
 const LOOK: usize = 16;
@@ -115,7 +103,7 @@ struct Plan<'i> {
     resumes: bool,
     /// The changes are the bytes that are sent, and there is no session.
     is_raw: bool,
-    /// Where each flight is cut, in parts of 255.
+    /// The places at which each flight is cut, in parts of 255.
     cuts: [u8; 3],
     /// Four bytes each: a record, what is done to it, and two operands.
     changes: &'i [u8],
