@@ -24,7 +24,7 @@ pub enum Role {
 pub struct Program {
     /// Its name on the command line and in results.
     pub name: String,
-    /// What it is.
+    /// A description, for the report.
     pub about: String,
     program: PathBuf,
     args: Vec<OsString>,

@@ -29,7 +29,7 @@ pub struct Row {
     pub case: Case,
     /// The peer's name.
     pub peer: String,
-    /// What it is.
+    /// A description, for the report.
     pub about: String,
     /// A sample for each round; none for a round that failed.
     pub samples: Vec<Option<Sample>>,

@@ -31,7 +31,7 @@ impl Load {
         Self { connections, depth, server, time, next, made, wrong, over: AtomicBool::new(false) }
     }
 
-    /// What is to be added next; `None` once the time is over.
+    /// Returns the next two numbers to add; `None` once the time is over.
     pub fn next(&self) -> Option<(i64, i64)> {
         let a = self.next.fetch_add(1, Relaxed);
         (!self.over.load(Relaxed)).then_some((a, 1_000_000))

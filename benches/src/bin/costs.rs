@@ -15,7 +15,7 @@ use netpoll::{
     rpc::{Answer, Call},
 };
 
-/// What the methods do: so that none of them is the same code as another.
+/// Counts of bytes, one for each method: no two methods are the same code.
 #[derive(Default)]
 struct Sums([AtomicUsize; 8]);
 

@@ -98,7 +98,7 @@ impl CompareArgs {
 }
 
 impl CompareArgs {
-    /// What is compared: proxies in a scenario of their own, else what the command names.
+    /// Returns the role that is compared: proxies in a scenario of their own, else the command's.
     fn role(&self, role: Role) -> io::Result<Role> {
         if !self.scenario.contains(&Scenario::Proxy) {
             return Ok(role);

@@ -12,7 +12,7 @@ pub(super) struct DatagramPeerArgs {
     /// The peer's name
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(PEERS.iter().map(|it| it.name)))]
     name: String,
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }

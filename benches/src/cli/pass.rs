@@ -13,10 +13,10 @@ pub(super) struct PassArgs {
     /// The proxy's name
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(PROXIES.iter().map(|it| it.name)))]
     name: String,
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Where the connections go
+    /// The address that the connections are passed to
     #[arg(long)]
     to: SocketAddr,
 }

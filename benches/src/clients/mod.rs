@@ -44,7 +44,7 @@ pub struct Shape {
 pub struct Client {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is.
+    /// A description, for the report.
     pub about: &'static str,
     run: fn(Shape) -> io::Result<Report>,
 }

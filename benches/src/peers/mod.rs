@@ -47,7 +47,7 @@ enum Speaks {
 pub struct Peer {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is.
+    /// A description, for the report.
     pub about: &'static str,
     speaks: Speaks,
     /// Announces its address and serves until the process ends.
@@ -120,7 +120,7 @@ pub fn find(name: &str) -> Option<&'static Peer> {
 }
 
 impl Peer {
-    /// Whether its connections can be over TLS, or without where `tls` is false.
+    /// Returns true if its connections can be over TLS, or without it where `tls` is false.
     pub fn suits(&self, tls: bool) -> bool {
         self.speaks == Speaks::PlainAndTls || (self.speaks == Speaks::Tls) == tls
     }

@@ -16,7 +16,7 @@ use crate::peers;
 pub struct Proxy {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is.
+    /// A description, for the report.
     pub about: &'static str,
     /// The program that it becomes, which may be missing.
     needs: Option<&'static str>,

@@ -21,7 +21,7 @@ const LONGEST: usize = 2_048;
 pub struct Peer {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is.
+    /// A description, for the report.
     pub about: &'static str,
     serve: fn(SocketAddr) -> io::Result<()>,
 }

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 /// Takes metrics until SIGINT or SIGTERM.
 #[derive(Parser)]
 struct Options {
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8125")]
     listen: String,
 

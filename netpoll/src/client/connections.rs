@@ -216,8 +216,8 @@ impl<L> Connections<L> {
         actions
     }
 
-    /// Adds the `connection` of a dial, whose number is `id`, at the shard of that number. Returns false if it is not wanted and must be
-    /// closed.
+    /// Adds the `connection` of a dial by its number and that of its shard. Returns false if it is not wanted
+    /// and must be closed.
     pub(super) fn connected(
         &self,
         endpoint: &Arc<Endpoint>,

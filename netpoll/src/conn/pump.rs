@@ -49,7 +49,7 @@ pub(crate) fn run(receive: &mut impl Receive, step: &mut Step<'_, '_>) -> Result
     loop {
         // A reader on loan has the input.
         let Some(recv) = &step.recv else { return Ok(After::Wait) };
-        let word = step.conn.conn.state_word.load();
+        let mut word = step.conn.conn.state_word.load();
         if word & (mark::CLOSING | OVER) != 0 {
             // A handler has closed the connection: what was pipelined behind its request is not begun.
             return Ok(After::Wait);
@@ -73,7 +73,6 @@ pub(crate) fn run(receive: &mut impl Receive, step: &mut Step<'_, '_>) -> Result
                 Found::Need(n) => wanted = n - there,
             }
         }
-        let mut word = word;
         if !recv.is_drained(word) {
             if bytes == 0 {
                 return Ok(After::Again);
